@@ -1,0 +1,12 @@
+//! The decisions of Fanfare as pure functions: no I/O, no clock, no randomness of its own.
+//!
+//! What an event matches, what request a webhook gets, how it is signed, which addresses may be dialled, when a
+//! failed delivery is tried again, when a webhook is switched off, and in which order everything is sent. Time and
+//! randomness come in as arguments; requests to send and facts to record come out as values.
+
+pub mod attempt;
+pub mod delivery;
+pub mod event;
+pub mod id;
+pub mod time;
+pub mod webhook;

@@ -1,0 +1,251 @@
+//! A subscription: where a customer's events go and how.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::EntityRef;
+use crate::id::{OrganizationId, ProjectId, WebhookId};
+use crate::time::Timestamp;
+
+/// Which events a webhook wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Events {
+    All,
+    Only(Vec<String>),
+}
+
+impl Serialize for Events {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Events::All => serializer.serialize_str("all"),
+            Events::Only(names) => names.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Events {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected \"all\" or a list of event type names")]
+        enum Form {
+            Word(String),
+            Names(Vec<String>),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Word(word) if word == "all" => Ok(Events::All),
+            Form::Word(_) => Err(serde::de::Error::custom("expected \"all\" or a list of event type names")),
+            Form::Names(names) => Ok(Events::Only(names)),
+        }
+    }
+}
+
+/// A limit to one type of entity, or to one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl Filter {
+    /// Whether the filter names this entity.
+    pub fn names(&self, entity: &EntityRef) -> bool {
+        self.kind == entity.kind && self.id.as_ref().is_none_or(|id| *id == entity.id)
+    }
+}
+
+/// What the receiver demands before it listens. Kept encrypted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    Basic { username: String, password: String },
+    Bearer { token: String },
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Auth::Basic { username, .. } => write!(f, "Basic {{ {username}, **** }}"),
+            Auth::Bearer { .. } => write!(f, "Bearer {{ **** }}"),
+        }
+    }
+}
+
+/// A signing secret as text, in the profile's own form (`whsec_…`). Kept encrypted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    pub value: String,
+    /// When it stops signing; `None` for the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Secret {
+    /// Whether it still signs at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret {{ ****, expires_at: {:?} }}", self.expires_at)
+    }
+}
+
+/// How the body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ContentType {
+    #[serde(rename = "application/json")]
+    Json,
+    #[serde(rename = "application/x-www-form-urlencoded")]
+    Form,
+    #[serde(rename = "application/cloudevents+json")]
+    CloudEvents,
+}
+
+impl ContentType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContentType::Json => "application/json",
+            ContentType::Form => "application/x-www-form-urlencoded",
+            ContentType::CloudEvents => "application/cloudevents+json",
+        }
+    }
+}
+
+/// The method of the requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Post,
+    Get,
+}
+
+impl Method {
+    pub fn as_http(self) -> http::Method {
+        match self {
+            Method::Post => http::Method::POST,
+            Method::Get => http::Method::GET,
+        }
+    }
+}
+
+/// A webhook's own retry schedule, where its profile allows one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryOverride {
+    /// Seconds from one attempt's end to the next attempt; as many retries as there are numbers.
+    pub delays_seconds: Vec<u32>,
+    /// A share of each delay, 0 to 1, that chance adds at most.
+    #[serde(default)]
+    pub jitter: f64,
+}
+
+/// How many requests a second the receiver is sent at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub per_second: u32,
+}
+
+/// Whether a webhook gets events, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(i64)]
+pub enum Status {
+    Active = 0,
+    /// Switched off by a person, or not yet switched on. Events make no deliveries.
+    Deactivated = 1,
+    /// Held: events make deliveries, which wait.
+    Paused = 2,
+    /// Switched off because its receiver failed for too long or said 410 Gone.
+    AutoDisabled = 3,
+}
+
+impl Status {
+    pub const ALL: [Status; 4] = [Status::Active, Status::Deactivated, Status::Paused, Status::AutoDisabled];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Deactivated => "deactivated",
+            Status::Paused => "paused",
+            Status::AutoDisabled => "auto_disabled",
+        }
+    }
+
+    /// Whether an event that matches makes a delivery.
+    pub fn takes_events(self) -> bool {
+        matches!(self, Status::Active | Status::Paused)
+    }
+
+    /// The status that a database row's number stands for.
+    pub fn from_number(number: i64) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| *status as i64 == number)
+    }
+}
+
+/// What a customer sets, without what is secret: kept as one JSON document, so that a new setting is a new member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub name: String,
+    pub url: String,
+    pub events: Events,
+    pub method: Method,
+    pub content_type: ContentType,
+    #[serde(default)]
+    pub include_entity: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What of a webhook is kept encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The current secret first, then those that still sign until their end.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Custom headers; their values may be credentials.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// A webhook, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    pub id: WebhookId,
+    pub project: ProjectId,
+    pub organization: OrganizationId,
+    /// From 1 in its organization.
+    pub number: i64,
+    pub uuid: Uuid,
+    /// The name of its profile.
+    pub profile: Arc<str>,
+    pub status: Status,
+    /// For people: why it is not active.
+    pub status_reason: Option<String>,
+    /// Since when every attempt has failed; `None` while the last one succeeded or none was made.
+    pub failing_since: Option<Timestamp>,
+    pub settings: Settings,
+    pub credentials: Credentials,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The user on whose behalf it was made; `None` for the host itself.
+    pub created_by: Option<String>,
+}
