@@ -54,9 +54,10 @@ pub struct Event {
 impl Event {
     /// About how many bytes it holds in memory.
     pub fn weight(&self) -> usize {
-        let entity = self.entity.as_ref().map_or(0, |entity| {
-            entity.kind.len() + entity.id.len() + entity.data.as_ref().map_or(0, Bytes::len)
-        });
+        let entity = self
+            .entity
+            .as_ref()
+            .map_or(0, |entity| entity.kind.len() + entity.id.len() + entity.data.as_ref().map_or(0, Bytes::len));
         256 + self.data.len() + entity + self.scope.len() * 96
     }
 }

@@ -1,1 +1,15 @@
-//! store
+//! Where Fanfare keeps what it accepted. All SQL of the product is in this crate.
+//!
+//! Two kinds of access share one writer, so that they share its commits: the **queue** (`queue`: accept events, claim
+//! what is due, record outcomes), written by hand for each database, and the **catalogue** (`catalogue`: projects,
+//! organizations, webhooks, keys …), whose queries are data that every database runs. `conformance` is the contract:
+//! whatever passes it is a store.
+
+pub mod error;
+pub mod log;
+pub mod query;
+pub mod queue;
+pub mod sqlite;
+
+pub use error::{StoreError, StoreResult};
+pub use sqlite::Store;

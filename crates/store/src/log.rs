@@ -1,0 +1,355 @@
+//! Questions about events, deliveries, attempts and figures: what the lists and pages show.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use fanfare_engine::attempt::{Attempt, Outcome, ReceivedResponse, SentRequest};
+use fanfare_engine::delivery::{SkipReason, State, Trigger};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId, floor_at};
+use fanfare_engine::time::Timestamp;
+
+use crate::error::{StoreError, StoreResult};
+use crate::query::{Query, Row, Value};
+use crate::sqlite::decode_headers;
+
+/// How long one row of statistics spans, in milliseconds.
+pub const STATS_BUCKET_MS: i64 = 5 * 60 * 1000;
+
+/// A delivery as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub event_type: String,
+    pub project: ProjectId,
+    pub organization: OrganizationId,
+    pub webhook: WebhookId,
+    pub state: State,
+    pub skipped_reason: Option<SkipReason>,
+    pub attempts: u32,
+    /// When it is tried next; `None` once it is final or while an earlier one of its ordering key holds it back.
+    pub next_attempt_at: Option<Timestamp>,
+    pub response_code: Option<u16>,
+    pub completed_at: Option<Timestamp>,
+    pub trigger: Trigger,
+}
+
+const DELIVERY_COLUMNS: &str = "id, event_id, event_type, project_id, organization_id, webhook_id, state, skipped_reason, \
+     attempts, next_attempt_at, response_code, completed_at, trigger, lease_node, one_shot";
+
+fn decode_delivery(row: &dyn Row) -> StoreResult<DeliveryRow> {
+    let stored = State::from_number(row.int(6)?).ok_or_else(|| StoreError::Damaged("an unknown state".to_owned()))?;
+    let state = match stored {
+        // While a delivered one is sent again, it stays delivered.
+        State::Pending if row.int(14)? == 2 => State::Delivered,
+        State::Pending if row.int(13)? != 0 => State::Delivering,
+        other => other,
+    };
+    let due = Timestamp(row.int(9)?);
+    Ok(DeliveryRow {
+        id: DeliveryId(row.int(0)?),
+        event: EventId(row.int(1)?),
+        event_type: row.text(2)?,
+        project: ProjectId(row.int(3)?),
+        organization: OrganizationId(row.int(4)?),
+        webhook: WebhookId(row.int(5)?),
+        state,
+        skipped_reason: row.int_or_null(7)?.and_then(SkipReason::from_number),
+        attempts: small(row.int(8)?)?,
+        next_attempt_at: (!stored.is_final() && due != Timestamp::NEVER).then_some(due),
+        response_code: row.int_or_null(10)?.map(small).transpose()?,
+        completed_at: row.int_or_null(11)?.map(Timestamp),
+        trigger: Trigger::from_number(row.int(12)?).unwrap_or(Trigger::Schedule),
+    })
+}
+
+fn small<T: TryFrom<i64>>(value: i64) -> StoreResult<T> {
+    T::try_from(value).map_err(|_| StoreError::Damaged(format!("{value} is out of range")))
+}
+
+/// Which deliveries a list shows. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub project: Option<ProjectId>,
+    pub organization: Option<OrganizationId>,
+    pub webhook: Option<WebhookId>,
+    pub event: Option<EventId>,
+    pub event_type: Option<String>,
+    pub state: Option<State>,
+    pub response_code: Option<u16>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Only ids below this one: where the last page ended.
+    pub before: Option<DeliveryId>,
+}
+
+/// One page of deliveries.
+///
+/// A filter that few rows match could look at every row there is; so a page looks at no more than `scan` rows. Use
+/// [`delivery_scan_end`] to learn where it stopped.
+pub fn deliveries(filter: &DeliveryFilter, limit: u32, scan: u32) -> Query<DeliveryRow> {
+    let (source, mut arguments) = delivery_source(filter, scan);
+    let mut wheres = Vec::new();
+    let mut add = |clause: &str, value: Value| {
+        arguments.push(value);
+        wheres.push(clause.replace('?', &format!("?{}", arguments.len())));
+    };
+    if let Some(organization) = filter.organization {
+        add("organization_id = ?", Value::Int(organization.0));
+    }
+    if let Some(project) = filter.project {
+        add("project_id = ?", Value::Int(project.0));
+    }
+    if let Some(event) = filter.event {
+        add("event_id = ?", Value::Int(event.0));
+    }
+    if let Some(webhook) = filter.webhook {
+        add("webhook_id = ?", Value::Int(webhook.0));
+    }
+    if let Some(name) = &filter.event_type {
+        add("event_type = ?", Value::Text(name.clone()));
+    }
+    if let Some(code) = filter.response_code {
+        add("response_code = ?", Value::Int(i64::from(code)));
+    }
+    if let Some(state) = filter.state {
+        let clause = match state {
+            State::Pending => "state = ? AND lease_node = 0 AND one_shot <> 2",
+            State::Delivering => "(state = ? OR (state = 0 AND lease_node <> 0 AND one_shot <> 2))",
+            State::Delivered => "(state = ? OR (state = 0 AND one_shot = 2))",
+            State::Exhausted | State::Skipped | State::Cancelled => "state = ?",
+        };
+        add(clause, Value::Int(state as i64));
+    }
+    let wheres = if wheres.is_empty() { "1".to_owned() } else { wheres.join(" AND ") };
+    arguments.push(Value::Int(i64::from(limit)));
+    let sql =
+        format!("SELECT {DELIVERY_COLUMNS} FROM ({source}) WHERE {wheres} ORDER BY id DESC LIMIT ?{}", arguments.len());
+    Query { sql: Cow::Owned(sql), arguments, decode: decode_delivery }
+}
+
+/// The id at which a scan of `scan` rows stops; no row where the end is reached before.
+pub fn delivery_scan_end(filter: &DeliveryFilter, scan: u32) -> Query<DeliveryId> {
+    let (source, mut arguments) = delivery_source(filter, scan);
+    arguments.push(Value::Int(i64::from(scan) - 1));
+    let sql = format!("SELECT id FROM ({source}) ORDER BY id DESC LIMIT 1 OFFSET ?{}", arguments.len());
+    Query { sql: Cow::Owned(sql), arguments, decode: |row| Ok(DeliveryId(row.int(0)?)) }
+}
+
+/// The rows that a list walks over, by the narrowest index that fits, newest first.
+fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
+    let below = filter.before.map_or(i64::MAX, |id| id.0).min(filter.until.map_or(i64::MAX, floor_at));
+    let from = filter.since.map_or(0, floor_at);
+    if let Some(event) = filter.event {
+        let sql = format!(
+            "SELECT {DELIVERY_COLUMNS} FROM (
+                 SELECT d.* FROM events e JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
+                 WHERE e.id = ?1
+                 UNION ALL SELECT * FROM deliveries WHERE late = 1 AND event_id = ?1)
+             WHERE id < ?2 AND id >= ?3 ORDER BY id DESC LIMIT ?4"
+        );
+        return (sql, crate::arguments![event.0, below, from, i64::from(scan)]);
+    }
+    let ended_badly = filter.state.filter(|state| (*state as i64) > State::Delivered as i64);
+    let (clause, mut arguments) = match (filter.webhook, filter.organization, ended_badly) {
+        (Some(webhook), ..) => ("INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1", vec![Value::Int(webhook.0)]),
+        (None, Some(organization), Some(state)) => (
+            "INDEXED BY deliveries_ended_badly WHERE state > 2 AND organization_id = ?1 AND state = ?2",
+            crate::arguments![organization.0, state as i64],
+        ),
+        (None, Some(organization), None) => {
+            ("INDEXED BY deliveries_by_organization WHERE organization_id = ?1", vec![Value::Int(organization.0)])
+        }
+        (None, None, _) => ("WHERE 1", Vec::new()),
+    };
+    let next = arguments.len() + 1;
+    arguments.extend(crate::arguments![below, from, i64::from(scan)]);
+    let sql = format!(
+        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= ?{} ORDER BY id DESC LIMIT ?{}",
+        next + 1,
+        next + 2
+    );
+    (sql, arguments)
+}
+
+/// One delivery.
+pub fn delivery(id: DeliveryId) -> Query<DeliveryRow> {
+    Query {
+        sql: Cow::Owned(format!("SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = ?1")),
+        arguments: crate::arguments![id.0],
+        decode: decode_delivery,
+    }
+}
+
+/// The URL that each of these deliveries' last attempt went to, where one is logged.
+pub fn last_urls(deliveries: &[DeliveryId]) -> Query<(DeliveryId, String)> {
+    let list = deliveries.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    Query {
+        sql: Cow::Owned(format!(
+            "SELECT d.id, coalesce(
+                 (SELECT url FROM attempts a WHERE a.number > 1 AND a.delivery_id = d.id AND url IS NOT NULL ORDER BY number DESC LIMIT 1),
+                 (SELECT url FROM attempts a WHERE a.id = d.id)) AS url
+             FROM deliveries d WHERE d.id IN ({list})"
+        )),
+        arguments: Vec::new(),
+        decode: |row| Ok((DeliveryId(row.int(0)?), row.text_or_null(1)?.unwrap_or_default())),
+    }
+}
+
+/// The attempts of a delivery in their order, each request's body whole.
+pub fn attempts(delivery: DeliveryId) -> Query<Attempt> {
+    const COLUMNS: &str = "number, at, duration_ms, outcome, error, trigger, method, url, request_headers, body_head, body_tail, \
+         response_code, response_headers, response_body, truncated, \
+         (SELECT data FROM payloads JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id)";
+    Query {
+        sql: Cow::Owned(format!(
+            "SELECT {COLUMNS} FROM attempts WHERE id = ?1
+             UNION ALL SELECT {COLUMNS} FROM attempts WHERE number > 1 AND delivery_id = ?1
+             ORDER BY 1"
+        )),
+        arguments: crate::arguments![delivery.0],
+        decode: decode_attempt,
+    }
+}
+
+fn decode_attempt(row: &dyn Row) -> StoreResult<Attempt> {
+    let outcome =
+        Outcome::from_number(row.int(3)?).ok_or_else(|| StoreError::Damaged("an unknown outcome".to_owned()))?;
+    let request = match (row.text_or_null(6)?, row.text_or_null(7)?) {
+        (Some(method), Some(url)) => {
+            let mut body = row.blob_or_null(9)?.unwrap_or_default();
+            if let Some(tail) = row.blob_or_null(10)? {
+                body.extend_from_slice(&row.blob_or_null(15)?.unwrap_or_default());
+                body.extend_from_slice(&tail);
+            }
+            let method = method.parse().map_err(|_| StoreError::Damaged(format!("the method {method}")))?;
+            let headers = decode_headers(&row.blob_or_null(8)?.unwrap_or_default());
+            Some(SentRequest { method, url, headers, body: Bytes::from(body) })
+        }
+        _ => None,
+    };
+    let response = match row.int_or_null(11)? {
+        Some(status) => Some(ReceivedResponse {
+            status: small(status)?,
+            headers: decode_headers(&row.blob_or_null(12)?.unwrap_or_default()),
+            body: Bytes::from(row.blob_or_null(13)?.unwrap_or_default()),
+            truncated: row.int_or_null(14)?.unwrap_or(0) != 0,
+        }),
+        None => None,
+    };
+    Ok(Attempt {
+        number: small(row.int(0)?)?,
+        at: Timestamp(row.int(1)?),
+        duration_ms: small(row.int(2)?)?,
+        outcome,
+        error: row.text_or_null(4)?,
+        request,
+        response,
+        trigger: Trigger::from_number(row.int(5)?).unwrap_or(Trigger::Schedule),
+    })
+}
+
+/// An event as lists and its page show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    pub id: EventId,
+    pub organization: OrganizationId,
+    pub kind: String,
+    pub external_id: Option<String>,
+    pub occurred_at: Timestamp,
+    /// JSON text: type, id and url.
+    pub entity: Option<String>,
+    /// JSON text: the list of ancestors.
+    pub scope: Option<String>,
+    pub ordering_key: Option<String>,
+    /// How many webhooks it matched when it was accepted.
+    pub deliveries: u32,
+    /// JSON text as the host sent it.
+    pub data: Vec<u8>,
+    pub entity_data: Option<Vec<u8>>,
+}
+
+const EVENT_COLUMNS: &str = "e.id, e.organization_id, e.type, e.external_id, e.occurred_at, e.entity, e.scope, \
+     e.ordering_key, e.deliveries, p.data, p.entity_data";
+
+fn decode_event(row: &dyn Row) -> StoreResult<EventRow> {
+    Ok(EventRow {
+        id: EventId(row.int(0)?),
+        organization: OrganizationId(row.int(1)?),
+        kind: row.text(2)?,
+        external_id: row.text_or_null(3)?,
+        occurred_at: Timestamp(row.int(4)?),
+        entity: row.text_or_null(5)?,
+        scope: row.text_or_null(6)?,
+        ordering_key: row.text_or_null(7)?,
+        deliveries: small(row.int(8)?)?,
+        data: row.blob(9)?,
+        entity_data: row.blob_or_null(10)?,
+    })
+}
+
+/// An event of an organization by its own id.
+pub fn event(organization: OrganizationId, id: EventId) -> Query<EventRow> {
+    Query {
+        sql: Cow::Owned(format!(
+            "SELECT {EVENT_COLUMNS} FROM events e JOIN payloads p ON p.event_id = e.id WHERE e.id = ?1 AND e.organization_id = ?2"
+        )),
+        arguments: crate::arguments![id.0, organization.0],
+        decode: decode_event,
+    }
+}
+
+/// The id of the event that the host calls `external_id`.
+pub fn event_by_external_id(organization: OrganizationId, external_id: &str) -> Query<EventId> {
+    Query {
+        sql: Cow::Borrowed("SELECT event_id FROM event_keys WHERE organization_id = ?1 AND external_id = ?2"),
+        arguments: crate::arguments![organization.0, external_id],
+        decode: |row| Ok(EventId(row.int(0)?)),
+    }
+}
+
+/// Events of an organization, newest first, below `before` where given; looks at no more than `scan` rows.
+pub fn events(
+    organization: OrganizationId,
+    kind: Option<&str>,
+    before: Option<EventId>,
+    limit: u32,
+    scan: u32,
+) -> Query<EventRow> {
+    Query {
+        sql: Cow::Owned(format!(
+            "SELECT {EVENT_COLUMNS} FROM (SELECT * FROM events WHERE organization_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e
+             JOIN payloads p ON p.event_id = e.id WHERE (?4 IS NULL OR e.type = ?4) ORDER BY e.id DESC LIMIT ?5"
+        )),
+        arguments: crate::arguments![organization.0, before.map_or(i64::MAX, |id| id.0), i64::from(scan), kind, i64::from(limit)],
+        decode: decode_event,
+    }
+}
+
+/// A webhook that has something waiting in the store, and when the first of it is due.
+pub fn waiting_webhooks() -> Query<(WebhookId, Timestamp)> {
+    Query {
+        sql: Cow::Borrowed(
+            "WITH RECURSIVE w (id) AS (
+                 SELECT min(webhook_id) FROM deliveries INDEXED BY deliveries_live WHERE state < 2 AND lease_node = 0
+                 UNION ALL
+                 SELECT (SELECT min(webhook_id) FROM deliveries INDEXED BY deliveries_live
+                         WHERE state < 2 AND lease_node = 0 AND webhook_id > w.id)
+                 FROM w WHERE w.id IS NOT NULL)
+             SELECT id, (SELECT min(next_attempt_at) FROM deliveries INDEXED BY deliveries_live
+                         WHERE state < 2 AND lease_node = 0 AND webhook_id = w.id)
+             FROM w WHERE id IS NOT NULL",
+        ),
+        arguments: Vec::new(),
+        decode: |row| Ok((WebhookId(row.int(0)?), Timestamp(row.int(1)?))),
+    }
+}
+
+/// How many deliveries are not final.
+pub fn backlog() -> Query<u64> {
+    Query {
+        sql: Cow::Borrowed("SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2"),
+        arguments: Vec::new(),
+        decode: |row| small(row.int(0)?),
+    }
+}

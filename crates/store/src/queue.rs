@@ -1,0 +1,295 @@
+//! The hot operations, as data: what the writer of every backend carries out, many to a commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_engine::attempt::{Headers, Outcome};
+use fanfare_engine::delivery::{SkipReason, Trigger};
+use fanfare_engine::event::Event;
+use fanfare_engine::id::{DeliveryId, EventId, NodeId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::time::Timestamp;
+
+use crate::query::Change;
+
+/// At how many claims without an outcome a delivery is set aside as poison.
+pub const MAX_CLAIMS: u32 = 8;
+
+/// One thing for the writer to do.
+#[derive(Debug)]
+pub enum Operation {
+    /// Keep an event and its deliveries.
+    Accept(Accept),
+    /// Keep the outcome of a leased delivery.
+    Finish(Box<Finish>),
+    /// Lease deliveries of one webhook that wait and are due.
+    Claim(Claim),
+    /// Give leases back: the deliveries wait again, due at once.
+    Release(Vec<Lease>),
+    /// Mark waiting deliveries of a webhook that gets nothing any more; at most `limit` of them.
+    SkipWaiting { webhook: WebhookId, reason: SkipReason, limit: u32 },
+    /// Take back what a node that is no more had leased; at most `limit` deliveries.
+    Rescue { node: NodeId, limit: u32 },
+    /// Have deliveries sent once more, now.
+    Resend(Resend),
+    /// Cancel deliveries that are not final.
+    Cancel { deliveries: Vec<DeliveryId> },
+    /// Make deliveries for events that are kept already (recovery of what was never sent).
+    Deliver(Deliver),
+    /// Remove what is too old or too much, in small pieces.
+    Prune(Prune),
+    /// Change the catalogue.
+    Change { change: Change, touches: Option<Touches> },
+    /// Keep alive the row of a node.
+    Heartbeat { node: NodeId },
+}
+
+impl Operation {
+    /// Whether it brings new work, so that it is refused first when too much waits.
+    pub fn is_intake(&self) -> bool {
+        matches!(self, Operation::Accept(_))
+    }
+
+    /// About how many bytes it holds.
+    pub fn weight(&self) -> usize {
+        match self {
+            Operation::Accept(accept) => accept.event.weight() + accept.deliveries.len() * 64,
+            _ => 512,
+        }
+    }
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub enum Answer {
+    Accepted(Accepted),
+    Finished(Finished),
+    Claimed(Claimed),
+    /// How many rows it was about.
+    Count(u64),
+    /// What was removed, and where the next piece starts; `None` when through.
+    Pruned {
+        removed: u64,
+        position: Option<i64>,
+    },
+    /// The webhooks that have something due now, and how many deliveries each.
+    Released(Vec<(WebhookId, u32)>),
+    /// The version of the catalogue after a change.
+    Changed {
+        catalogue_version: i64,
+    },
+}
+
+/// An event to keep, with its deliveries.
+#[derive(Debug)]
+pub struct Accept {
+    pub event: Arc<Event>,
+    /// Of everything the host said of the event; compared when its id or key comes again.
+    pub fingerprint: [u8; 16],
+    pub idempotency: Option<IdempotencyKey>,
+    /// In the order of their ids, which follow the event's directly.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// The key under which an answer is kept for a repeated request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Whose key it is: the project, the organization and the route.
+    pub scope: String,
+    pub key: String,
+    /// Of the request's body.
+    pub fingerprint: [u8; 16],
+}
+
+/// A delivery to make.
+#[derive(Clone, Copy, Debug)]
+pub struct NewDelivery {
+    pub id: DeliveryId,
+    pub webhook: WebhookId,
+    /// The node that takes it into its memory, or nobody: then it waits in the store.
+    pub lease: Option<NodeId>,
+    pub due: Timestamp,
+    pub trigger: Trigger,
+}
+
+/// What came of accepting an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is on disk. `held_back` lists deliveries that wait for an earlier one of the same ordering key.
+    New { held_back: Vec<DeliveryId> },
+    /// The same was accepted before.
+    Repeated { event: EventId, deliveries: u32 },
+    /// Its id belongs to an event with other content.
+    OtherContent { event: EventId },
+    /// Its idempotency key was used for another request.
+    OtherRequest,
+}
+
+/// The right to finish a delivery: whoever leased it later has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub delivery: DeliveryId,
+    pub node: NodeId,
+    pub claim: u32,
+}
+
+/// The outcome of a leased delivery.
+#[derive(Debug)]
+pub struct Finish {
+    pub lease: Lease,
+    pub webhook: WebhookId,
+    /// What was sent and what came back; `None` where nothing was tried (skipped).
+    pub attempt: Option<LoggedAttempt>,
+    pub next: Next,
+    /// An operational event that tells of it, kept in the same commit.
+    pub report: Option<Accept>,
+}
+
+/// Where a delivery goes after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Delivered,
+    RetryAt(Timestamp),
+    Exhausted,
+    Skipped(SkipReason),
+}
+
+/// An attempt as it is kept. The body of the request is kept as what stands before and after the event's own data
+/// where that is in it byte for byte, since the data is kept already.
+#[derive(Debug)]
+pub struct LoggedAttempt {
+    /// Unique; used unless it is the first of its delivery.
+    pub id: i64,
+    pub at: Timestamp,
+    pub duration_ms: u32,
+    pub outcome: Outcome,
+    pub error: Option<String>,
+    pub trigger: Trigger,
+    pub request: Option<LoggedRequest>,
+    pub response: Option<LoggedResponse>,
+}
+
+/// A request as it is kept, credentials masked.
+#[derive(Debug)]
+pub struct LoggedRequest {
+    pub method: http::Method,
+    pub url: Arc<str>,
+    pub headers: Headers,
+    pub body: LoggedBody,
+}
+
+/// A request's body as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoggedBody {
+    Whole(Bytes),
+    /// The event's data stands between the two.
+    AroundData {
+        head: Bytes,
+        tail: Bytes,
+    },
+}
+
+/// A response as it is kept.
+#[derive(Debug)]
+pub struct LoggedResponse {
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Bytes,
+    pub truncated: bool,
+}
+
+/// What came of finishing a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// Recorded. `unblocked`: a delivery of the same ordering key is due now.
+    Recorded { unblocked: bool },
+    /// The lease was lost: somebody else has it, and nothing was changed.
+    Fenced,
+}
+
+/// A wish for work.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    pub webhook: WebhookId,
+    pub node: NodeId,
+    pub limit: u32,
+    /// Stop once the payloads reach this many bytes.
+    pub max_bytes: usize,
+}
+
+/// Leased work, earliest due first.
+#[derive(Debug)]
+pub struct Claimed {
+    pub deliveries: Vec<ClaimedDelivery>,
+    /// When the next one that still waits is due; `None` where nothing waits.
+    pub next_due: Option<Timestamp>,
+    pub catalogue_version: i64,
+}
+
+/// A leased delivery with its event.
+#[derive(Clone, Debug)]
+pub struct ClaimedDelivery {
+    pub lease: Lease,
+    pub event: Arc<Event>,
+    /// How many attempts are in its log.
+    pub attempts: u32,
+    /// How many attempts of the schedule failed.
+    pub failures: u32,
+    pub trigger: Trigger,
+    pub single: Single,
+}
+
+/// Whether a delivery follows its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Single {
+    /// It does.
+    No,
+    /// One attempt and no more: a test, or a resend of a delivery that was final.
+    Attempt,
+    /// One attempt, and whatever comes of it the delivery stays delivered.
+    StaysDelivered,
+}
+
+impl Single {
+    /// What a database row's number stands for.
+    pub fn from_number(number: i64) -> Single {
+        match number {
+            1 => Single::Attempt,
+            2 => Single::StaysDelivered,
+            _ => Single::No,
+        }
+    }
+}
+
+/// Deliveries to send once more.
+#[derive(Debug)]
+pub struct Resend {
+    pub deliveries: Vec<DeliveryId>,
+}
+
+/// New deliveries for a kept event.
+#[derive(Debug)]
+pub struct Deliver {
+    pub event: EventId,
+    pub webhook: WebhookId,
+    pub id: DeliveryId,
+    pub trigger: Trigger,
+}
+
+/// What may be removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Prune {
+    /// Final deliveries, their attempts, and events without live deliveries, of this project, made before `before`.
+    Age { project: ProjectId, before: Timestamp, after: i64, limit: u32 },
+    /// Final deliveries of a webhook beyond the newest `keep`.
+    Count { webhook: WebhookId, keep: u32, limit: u32 },
+    /// Host's event ids, idempotency keys and statistics whose time is over.
+    Keys { event_keys_before: Timestamp, idempotency_before: Timestamp, stats_before: Timestamp, limit: u32 },
+}
+
+/// What of the catalogue a change is about, for the caches of all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touches {
+    pub project: ProjectId,
+    /// `None`: the whole project.
+    pub organization: Option<OrganizationId>,
+}

@@ -1,0 +1,192 @@
+//! Keeps an event and its deliveries, once.
+
+use fanfare_engine::delivery::{State, Trigger};
+use fanfare_engine::event::{Entity, Event};
+use fanfare_engine::id::{DeliveryId, EventId};
+use fanfare_engine::time::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::open::unavailable;
+use super::rows;
+use crate::error::{StoreError, StoreResult};
+use crate::queue::{Accept, Accepted, IdempotencyKey, NewDelivery};
+
+/// The status that a repeated request for an event is answered with.
+const ACCEPTED: i64 = 202;
+
+pub(super) fn accept(transaction: &Transaction<'_>, now: Timestamp, accept: &Accept) -> StoreResult<Accepted> {
+    if let Some(seen) = seen_before(transaction, accept)? {
+        return Ok(seen);
+    }
+    let event = &*accept.event;
+    if let Some(key) = &accept.idempotency {
+        keep_answer(transaction, now, key, event.id, accept.deliveries.len())?;
+    }
+    if let Some(external_id) = &event.external_id {
+        rows::execute(
+            transaction,
+            "INSERT INTO event_keys (organization_id, external_id, event_id, fingerprint, deliveries) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![event.organization.0, external_id, event.id.0, accept.fingerprint, accept.deliveries.len() as i64],
+        )?;
+    }
+    insert_event(transaction, event, &accept.deliveries)?;
+    let mut held_back = Vec::new();
+    for delivery in &accept.deliveries {
+        if insert_delivery(transaction, event, delivery, false)? {
+            held_back.push(delivery.id);
+        }
+    }
+    Ok(Accepted::New { held_back })
+}
+
+fn seen_before(transaction: &Transaction<'_>, accept: &Accept) -> StoreResult<Option<Accepted>> {
+    if let Some(key) = &accept.idempotency {
+        let kept: Option<([u8; 16], Vec<u8>)> = rows::first(
+            transaction,
+            "SELECT fingerprint, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND answer IS NOT NULL",
+            (&key.scope, &key.key),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        match kept {
+            Some((fingerprint, _)) if fingerprint != key.fingerprint => return Ok(Some(Accepted::OtherRequest)),
+            Some((_, answer)) => return decode_answer(&answer).map(Some),
+            None => {}
+        }
+    }
+    let event = &accept.event;
+    let Some(external_id) = &event.external_id else { return Ok(None) };
+    let kept: Option<(i64, [u8; 16], u32)> = rows::first(
+        transaction,
+        "SELECT event_id, fingerprint, deliveries FROM event_keys WHERE organization_id = ?1 AND external_id = ?2",
+        (event.organization.0, external_id),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(kept.map(|(id, fingerprint, deliveries)| {
+        if fingerprint == accept.fingerprint {
+            Accepted::Repeated { event: EventId(id), deliveries }
+        } else {
+            Accepted::OtherContent { event: EventId(id) }
+        }
+    }))
+}
+
+fn keep_answer(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    key: &IdempotencyKey,
+    event: EventId,
+    deliveries: usize,
+) -> StoreResult<()> {
+    let mut answer = event.0.to_be_bytes().to_vec();
+    answer.extend_from_slice(&u32::try_from(deliveries).unwrap_or(u32::MAX).to_be_bytes());
+    rows::execute(
+        transaction,
+        "INSERT INTO idempotency (scope, key, fingerprint, node_id, status, answer, created_at) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+        params![key.scope, key.key, key.fingerprint, ACCEPTED, answer, now.0],
+    )?;
+    Ok(())
+}
+
+fn decode_answer(answer: &[u8]) -> StoreResult<Accepted> {
+    let (event, deliveries) =
+        answer.split_first_chunk::<8>().ok_or_else(|| StoreError::Damaged("a kept answer is cut short".to_owned()))?;
+    let deliveries = <[u8; 4]>::try_from(deliveries).unwrap_or_default();
+    Ok(Accepted::Repeated { event: EventId(i64::from_be_bytes(*event)), deliveries: u32::from_be_bytes(deliveries) })
+}
+
+fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewDelivery]) -> StoreResult<()> {
+    let entity = event.entity.as_ref().map(entity_document).transpose()?;
+    let scope = if event.scope.is_empty() { None } else { Some(rows::json(&event.scope)?) };
+    let last = deliveries.last().map_or(event.id.0, |delivery| delivery.id.0);
+    rows::execute(
+        transaction,
+        "INSERT INTO events (id, project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key,
+             deliveries, last_delivery_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            event.id.0,
+            event.project.0,
+            event.organization.0,
+            &*event.kind,
+            event.external_id,
+            event.occurred_at.0,
+            entity,
+            scope,
+            event.ordering_key,
+            deliveries.len() as i64,
+            last
+        ],
+    )?;
+    let entity_data = event.entity.as_ref().and_then(|entity| entity.data.as_deref());
+    rows::execute(
+        transaction,
+        "INSERT INTO payloads (event_id, data, entity_data) VALUES (?1, ?2, ?3)",
+        params![event.id.0, &*event.data, entity_data],
+    )?;
+    Ok(())
+}
+
+/// The entity without its data, which stands with the payload.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct EntityDocument {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+fn entity_document(entity: &Entity) -> StoreResult<std::borrow::Cow<'static, str>> {
+    rows::json(&EntityDocument { kind: entity.kind.clone(), id: entity.id.clone(), url: entity.url.clone() })
+}
+
+/// Inserts one delivery. Answers whether it is held back by an earlier one of the same ordering key.
+pub(super) fn insert_delivery(
+    transaction: &Transaction<'_>,
+    event: &Event,
+    delivery: &NewDelivery,
+    late: bool,
+) -> StoreResult<bool> {
+    let held_back = match &event.ordering_key {
+        None => false,
+        Some(key) => earlier_is_live(transaction, delivery, key)?,
+    };
+    let lease = if held_back { None } else { delivery.lease };
+    let due = if held_back { Timestamp::NEVER } else { delivery.due };
+    let mut statement = transaction
+        .prepare_cached(
+            "INSERT INTO deliveries (id, event_id, project_id, organization_id, webhook_id, event_type, state, trigger,
+                 lease_node, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, ?13, ?14)",
+        )
+        .map_err(unavailable)?;
+    statement
+        .execute(params![
+            delivery.id.0,
+            event.id.0,
+            event.project.0,
+            event.organization.0,
+            delivery.webhook.0,
+            &*event.kind,
+            State::Pending as i64,
+            delivery.trigger as i64,
+            lease.map_or(0, |node| node.0),
+            i64::from(lease.is_some()),
+            due.0,
+            event.ordering_key,
+            delivery.trigger == Trigger::Test,
+            late
+        ])
+        .map_err(unavailable)?;
+    Ok(held_back)
+}
+
+fn earlier_is_live(transaction: &Transaction<'_>, delivery: &NewDelivery, key: &str) -> StoreResult<bool> {
+    let earlier: Option<DeliveryId> = rows::first(
+        transaction,
+        "SELECT id FROM deliveries INDEXED BY deliveries_ordered
+         WHERE state < 2 AND ordering_key IS NOT NULL AND webhook_id = ?1 AND ordering_key = ?2 LIMIT 1",
+        (delivery.webhook.0, key),
+        |row| Ok(DeliveryId(row.get(0)?)),
+    )?;
+    Ok(earlier.is_some())
+}

@@ -1,0 +1,232 @@
+//! Leases: nodes join, take what is due, give it back, and take over from nodes that are no more.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::delivery::{SkipReason, State, Trigger};
+use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, MAX_NODES, NodeId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::time::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::accept::EntityDocument;
+use super::core::Joined;
+use super::finish;
+use super::open::unavailable;
+use super::rows;
+use crate::error::{StoreError, StoreResult};
+use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CLAIMS, Single};
+
+/// What the log says of an attempt that nobody lived to tell of.
+const MAY_HAVE_BEEN_SENT: &str = "the server stopped before it recorded the outcome; the request may have been sent";
+
+pub(super) fn join(transaction: &Transaction<'_>, now: Timestamp) -> StoreResult<Joined> {
+    let others = rows::all(transaction, "SELECT id, number FROM nodes ORDER BY id", (), |row| {
+        Ok((NodeId(row.get(0)?), row.get::<_, u16>(1)?))
+    })?;
+    // Numbers go round, so that two processes in a row do not share one even if the clock steps back between them.
+    let number = others.last().map_or(1, |(_, number)| if number + 1 < MAX_NODES { number + 1 } else { 1 });
+    let newest = others.iter().map(|(id, _)| id.0).max().unwrap_or(0);
+    let id = IdGenerator::new(number).next(now).max(newest + 1);
+    rows::execute(
+        transaction,
+        "INSERT INTO nodes (id, number, started_at, heartbeat_at) VALUES (?1, ?2, ?3, ?3)",
+        (id, number, now.0),
+    )?;
+    Ok(Joined { node: NodeId(id), number, dead: others.into_iter().map(|(id, _)| id).collect() })
+}
+
+pub(super) fn claim(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    wish: &Claim,
+    catalogue_version: i64,
+) -> StoreResult<Claimed> {
+    let candidates = rows::all(
+        transaction,
+        "SELECT id, event_id, claims, attempts, failures, trigger, one_shot FROM deliveries INDEXED BY deliveries_live
+         WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 AND next_attempt_at <= ?2
+         ORDER BY next_attempt_at LIMIT ?3",
+        (wish.webhook.0, now.0, wish.limit),
+        |row| {
+            Ok((
+                DeliveryId(row.get(0)?),
+                EventId(row.get(1)?),
+                row.get::<_, u32>(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get::<_, i64>(6)?,
+            ))
+        },
+    )?;
+    let mut deliveries = Vec::with_capacity(candidates.len());
+    let mut bytes = 0;
+    for (id, event_id, claims, attempts, failures, trigger, one_shot) in candidates {
+        if bytes >= wish.max_bytes {
+            break;
+        }
+        let event = load_event(transaction, event_id)?;
+        let lease = Lease { delivery: id, node: wish.node, claim: claims + 1 };
+        rows::execute(
+            transaction,
+            "UPDATE deliveries SET lease_node = ?2, claims = ?3 WHERE id = ?1",
+            (id.0, wish.node.0, lease.claim),
+        )?;
+        bytes += event.weight();
+        let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
+        let single = Single::from_number(one_shot);
+        deliveries.push(ClaimedDelivery { lease, event: Arc::new(event), attempts, failures, trigger, single });
+    }
+    let next_due = next_due(transaction, wish.webhook)?;
+    Ok(Claimed { deliveries, next_due, catalogue_version })
+}
+
+fn next_due(transaction: &Transaction<'_>, webhook: WebhookId) -> StoreResult<Option<Timestamp>> {
+    let due = rows::first(
+        transaction,
+        "SELECT next_attempt_at FROM deliveries INDEXED BY deliveries_live
+         WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 ORDER BY next_attempt_at LIMIT 1",
+        [webhook.0],
+        |row| Ok(Timestamp(row.get(0)?)),
+    )?;
+    Ok(due.filter(|due| *due != Timestamp::NEVER))
+}
+
+/// Reads an event whole.
+pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreResult<Event> {
+    rows::first(
+        transaction,
+        "SELECT project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key, data, entity_data
+         FROM events JOIN payloads ON payloads.event_id = events.id WHERE events.id = ?1",
+        [id.0],
+        |row| {
+            Ok((
+                Event {
+                    id,
+                    project: ProjectId(row.get(0)?),
+                    organization: OrganizationId(row.get(1)?),
+                    kind: row.get::<_, Arc<str>>(2)?,
+                    external_id: row.get(3)?,
+                    occurred_at: Timestamp(row.get(4)?),
+                    entity: None,
+                    scope: Vec::new(),
+                    ordering_key: row.get(7)?,
+                    data: Bytes::from(row.get::<_, Vec<u8>>(8)?),
+                },
+                row.get::<_, Option<String>>(5)?,
+                row.get::<_, Option<String>>(6)?,
+                row.get::<_, Option<Vec<u8>>>(9)?,
+            ))
+        },
+    )?
+    .ok_or_else(|| StoreError::Damaged(format!("event {id} is missing")))
+    .and_then(|(event, entity, scope, entity_data)| complete(event, entity.as_deref(), scope.as_deref(), entity_data))
+}
+
+fn complete(
+    mut event: Event,
+    entity: Option<&str>,
+    scope: Option<&str>,
+    entity_data: Option<Vec<u8>>,
+) -> StoreResult<Event> {
+    let damaged = |error: serde_json::Error| StoreError::Damaged(format!("an event's entity: {error}"));
+    if let Some(text) = entity {
+        let document: EntityDocument = serde_json::from_str(text).map_err(damaged)?;
+        event.entity = Some(Entity {
+            kind: document.kind,
+            id: document.id,
+            url: document.url,
+            data: entity_data.map(Bytes::from),
+        });
+    }
+    if let Some(text) = scope {
+        event.scope = serde_json::from_str::<Vec<EntityRef>>(text).map_err(damaged)?;
+    }
+    Ok(event)
+}
+
+/// Gives leases back. What was never sent does not count as a claim.
+pub(super) fn release(transaction: &Transaction<'_>, now: Timestamp, leases: &[Lease]) -> StoreResult<u64> {
+    let mut released = 0;
+    for lease in leases {
+        released += rows::execute(
+            transaction,
+            "UPDATE deliveries SET lease_node = 0, claims = claims - 1, next_attempt_at = min(next_attempt_at, ?4)
+             WHERE id = ?1 AND lease_node = ?2 AND claims = ?3",
+            (lease.delivery.0, lease.node.0, lease.claim, now.0),
+        )?;
+    }
+    Ok(released)
+}
+
+/// Takes back some of what a dead node held: each may have been sent, and its log says so. What was taken back too
+/// often is set aside, since the sender itself may be what fails on it. Removes the node's row once it holds nothing.
+pub(super) fn rescue(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    node: NodeId,
+    limit: u32,
+) -> StoreResult<Vec<(WebhookId, u32)>> {
+    let held = rows::all(
+        transaction,
+        "SELECT id, webhook_id, claims, attempts, ordering_key FROM deliveries INDEXED BY deliveries_live
+         WHERE state < 2 AND lease_node = ?1 LIMIT ?2",
+        (node.0, limit),
+        |row| {
+            Ok((
+                DeliveryId(row.get(0)?),
+                WebhookId(row.get(1)?),
+                row.get::<_, u32>(2)?,
+                row.get::<_, i64>(3)?,
+                row.get::<_, Option<String>>(4)?,
+            ))
+        },
+    )?;
+    let mut freed: Vec<(WebhookId, u32)> = Vec::new();
+    for (id, webhook, claims, attempts, ordering_key) in held {
+        log_unknown(transaction, now, id, attempts + 1)?;
+        let poison = claims >= MAX_CLAIMS;
+        let (state, reason) =
+            if poison { (State::Skipped, Some(SkipReason::Poison as i64)) } else { (State::Pending, None) };
+        rows::execute(
+            transaction,
+            "UPDATE deliveries SET lease_node = 0, state = ?2, skipped_reason = ?3, completed_at = ?4, attempts = attempts + 1,
+                 response_code = NULL, next_attempt_at = ?5 WHERE id = ?1",
+            params![id.0, state as i64, reason, poison.then_some(now.0), now.0],
+        )?;
+        if let (true, Some(key)) = (poison, ordering_key) {
+            finish::unblock(transaction, now, webhook, &key)?;
+        }
+        match freed.iter_mut().find(|(known, _)| *known == webhook) {
+            Some((_, count)) => *count += 1,
+            None => freed.push((webhook, 1)),
+        }
+    }
+    if freed.is_empty() {
+        rows::execute(transaction, "DELETE FROM nodes WHERE id = ?1", [node.0])?;
+    }
+    Ok(freed)
+}
+
+fn log_unknown(transaction: &Transaction<'_>, now: Timestamp, delivery: DeliveryId, number: i64) -> StoreResult<()> {
+    let attempt = LoggedAttempt {
+        id: fresh_attempt_id(transaction)?,
+        at: now,
+        duration_ms: 0,
+        outcome: Outcome::Unknown,
+        error: Some(MAY_HAVE_BEEN_SENT.to_owned()),
+        trigger: Trigger::Schedule,
+        request: None,
+        response: None,
+    };
+    finish::insert_attempt(transaction, delivery, number, &attempt)
+}
+
+/// An id that no attempt has yet, for rows that the store makes itself: below zero, where no generated id lies.
+fn fresh_attempt_id(transaction: &Transaction<'_>) -> StoreResult<i64> {
+    let mut statement =
+        transaction.prepare_cached("SELECT min(coalesce(min(id), 0), 0) - 1 FROM attempts").map_err(unavailable)?;
+    statement.query_row((), |row| row.get(0)).map_err(unavailable)
+}

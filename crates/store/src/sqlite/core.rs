@@ -1,0 +1,182 @@
+//! The database without threads or clock: carries out operations, many to a commit.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfare_engine::id::NodeId;
+use fanfare_engine::time::Timestamp;
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::open::{self, unavailable};
+use super::rows::{self, Tally};
+use super::{accept, claim, finish, prune, resend};
+use crate::error::{StoreError, StoreResult};
+use crate::query::{Change, Expect, Query};
+use crate::queue::{Answer, Operation, Touches};
+
+/// One writing connection.
+#[derive(Debug)]
+pub struct Core {
+    connection: Connection,
+    catalogue_version: i64,
+    /// Pages in the log of changes after the last commit.
+    log_pages: Arc<AtomicU64>,
+}
+
+/// A node's place among the nodes, after joining.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// This node's row.
+    pub node: NodeId,
+    /// Its number, for its ids; no other live node has it.
+    pub number: u16,
+    /// Nodes that are no more and may still hold leases.
+    pub dead: Vec<NodeId>,
+}
+
+impl Core {
+    /// Opens or makes the file. Fails with [`StoreError::Refused`], having changed nothing, where it is damaged, newer
+    /// or somebody else's.
+    pub fn open(path: &Path) -> StoreResult<Self> {
+        Self::over(open::writer(Some(path))?)
+    }
+
+    /// An empty database in memory.
+    pub fn in_memory() -> StoreResult<Self> {
+        Self::over(open::writer(None)?)
+    }
+
+    fn over(mut connection: Connection) -> StoreResult<Self> {
+        let log_pages = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&log_pages);
+        let note = move |_: &mut Wal, pages: i32| {
+            seen.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(note)).map_err(unavailable)?;
+        let catalogue_version = connection
+            .query_row("SELECT coalesce(max(version), 0) FROM catalogue_changes", [], |row| row.get(0))
+            .map_err(unavailable)?;
+        Ok(Core { connection, catalogue_version, log_pages })
+    }
+
+    /// Registers a node that starts now. The embedded store has one node at a time, so every other one is dead.
+    pub fn join(&mut self, now: Timestamp) -> StoreResult<Joined> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        let joined = claim::join(&transaction, now)?;
+        transaction.commit().map_err(unavailable)?;
+        Ok(joined)
+    }
+
+    /// Carries out the operations in one transaction and answers each. Where one fails, each gets a transaction of
+    /// its own, so that only the failing one is undone.
+    pub fn apply(&mut self, now: Timestamp, operations: &[Operation]) -> Vec<StoreResult<Answer>> {
+        match self.apply_together(now, operations) {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(error) if operations.len() == 1 => vec![Err(error)],
+            Err(_) => operations
+                .iter()
+                .map(|operation| {
+                    let mut answers = self.apply_together(now, std::slice::from_ref(operation))?;
+                    answers.pop().ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
+                })
+                .collect(),
+        }
+    }
+
+    fn apply_together(&mut self, now: Timestamp, operations: &[Operation]) -> StoreResult<Vec<Answer>> {
+        let mut version = self.catalogue_version;
+        let mut tally = Tally::default();
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        let mut answers = Vec::with_capacity(operations.len());
+        for operation in operations {
+            answers.push(carry_out(&transaction, now, operation, &mut version, &mut tally)?);
+        }
+        tally.write(&transaction)?;
+        transaction.commit().map_err(unavailable)?;
+        self.catalogue_version = version;
+        Ok(answers)
+    }
+
+    /// Asks a question.
+    pub fn read<T>(&self, query: &Query<T>) -> StoreResult<Vec<T>> {
+        rows::read(&self.connection, query)
+    }
+
+    /// How many pages the log of changes holds.
+    pub(super) fn log_pages(&self) -> u64 {
+        self.log_pages.load(Ordering::Relaxed)
+    }
+
+    /// Folds the log of changes into the main file as far as no reader hinders it.
+    pub(super) fn checkpoint(&self) {
+        // Whatever could not be folded now is folded the next time; nothing depends on it.
+        let _ = self.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
+    }
+}
+
+fn carry_out(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    operation: &Operation,
+    version: &mut i64,
+    tally: &mut Tally,
+) -> StoreResult<Answer> {
+    match operation {
+        Operation::Accept(event) => accept::accept(transaction, now, event).map(Answer::Accepted),
+        Operation::Finish(outcome) => finish::finish(transaction, now, outcome, tally).map(Answer::Finished),
+        Operation::Claim(wish) => claim::claim(transaction, now, wish, *version).map(Answer::Claimed),
+        Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),
+        Operation::SkipWaiting { webhook, reason, limit } => {
+            finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
+        }
+        Operation::Rescue { node, limit } => claim::rescue(transaction, now, *node, *limit).map(Answer::Released),
+        Operation::Resend(wish) => resend::resend(transaction, now, wish).map(Answer::Released),
+        Operation::Cancel { deliveries } => resend::cancel(transaction, now, deliveries).map(Answer::Released),
+        Operation::Deliver(wish) => resend::deliver(transaction, now, wish).map(Answer::Released),
+        Operation::Prune(what) => prune::prune(transaction, what),
+        Operation::Change { change, touches } => {
+            apply_change(transaction, change)?;
+            if let Some(touches) = touches {
+                *version = note_touch(transaction, *touches)?;
+            }
+            Ok(Answer::Changed { catalogue_version: *version })
+        }
+        Operation::Heartbeat { node } => {
+            let rows = rows::execute(transaction, "UPDATE nodes SET heartbeat_at = ?2 WHERE id = ?1", (node.0, now.0))?;
+            Ok(Answer::Count(rows))
+        }
+    }
+}
+
+fn apply_change(transaction: &Transaction<'_>, change: &Change) -> StoreResult<()> {
+    for step in &change.steps {
+        let mut statement = transaction.prepare_cached(&step.sql).map_err(unavailable)?;
+        let parameters = rusqlite::params_from_iter(step.arguments.iter().map(rows::as_sql));
+        let changed = statement.execute(parameters).map_err(|error| match error.sqlite_error() {
+            Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE => {
+                StoreError::Taken(step.unique)
+            }
+            _ => unavailable(error),
+        })?;
+        match step.expect {
+            Expect::Some(what) if changed == 0 => return Err(StoreError::Stale(what)),
+            Expect::Some(_) | Expect::Any => {}
+        }
+    }
+    Ok(())
+}
+
+fn note_touch(transaction: &Transaction<'_>, touches: Touches) -> StoreResult<i64> {
+    rows::execute(
+        transaction,
+        "INSERT INTO catalogue_changes (project_id, organization_id) VALUES (?1, ?2)",
+        (touches.project.0, touches.organization.map(|organization| organization.0)),
+    )?;
+    Ok(transaction.last_insert_rowid())
+}

@@ -1,0 +1,158 @@
+//! Records how an attempt of a leased delivery ended, unless the lease was lost.
+
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::delivery::{SkipReason, State};
+use fanfare_engine::id::{DeliveryId, WebhookId};
+use fanfare_engine::time::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::accept;
+use super::open::unavailable;
+use super::rows::{self, Tally, encode_headers};
+use crate::error::StoreResult;
+use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
+
+pub(super) fn finish(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    finish: &Finish,
+    tally: &mut Tally,
+) -> StoreResult<Finished> {
+    let Some(row) = update(transaction, now, finish)? else { return Ok(Finished::Fenced) };
+    if let Some(attempt) = &finish.attempt {
+        insert_attempt(transaction, finish.lease.delivery, row.attempts, attempt)?;
+        tally.add(finish.webhook, attempt.at, attempt.outcome == Outcome::Success, attempt.duration_ms);
+    }
+    if let Some(report) = &finish.report {
+        accept::accept(transaction, now, report)?;
+    }
+    let unblocked = match row.ordering_key {
+        Some(key) if !matches!(finish.next, Next::RetryAt(_)) => unblock(transaction, now, finish.webhook, &key)?,
+        _ => false,
+    };
+    Ok(Finished::Recorded { unblocked })
+}
+
+struct Updated {
+    attempts: i64,
+    ordering_key: Option<String>,
+}
+
+/// Gives the row its new state if the lease still holds.
+fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> StoreResult<Option<Updated>> {
+    let (state, due, reason) = match finish.next {
+        Next::Delivered => (State::Delivered, None, None),
+        Next::RetryAt(at) => (State::Pending, Some(at), None),
+        Next::Exhausted => (State::Exhausted, None, None),
+        Next::Skipped(reason) => (State::Skipped, None, Some(reason as i64)),
+    };
+    let attempt = finish.attempt.as_ref();
+    let counted = attempt.is_some_and(|attempt| attempt.outcome != Outcome::Success);
+    let code = attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status);
+    let completed_at = if state.is_final() { Some(now.0) } else { None };
+    let mut statement = transaction
+        .prepare_cached(
+            "UPDATE deliveries SET state = ?4, lease_node = 0, next_attempt_at = coalesce(?5, next_attempt_at),
+                 attempts = attempts + ?6, failures = failures + ?7,
+                 response_code = CASE WHEN ?6 THEN ?8 ELSE response_code END,
+                 skipped_reason = ?9, completed_at = ?10, trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
+             WHERE id = ?1 AND lease_node = ?2 AND claims = ?3
+             RETURNING attempts, ordering_key",
+        )
+        .map_err(unavailable)?;
+    let mut rows = statement
+        .query(params![
+            finish.lease.delivery.0,
+            finish.lease.node.0,
+            finish.lease.claim,
+            state as i64,
+            due.map(|at| at.0),
+            attempt.is_some(),
+            counted,
+            code,
+            reason,
+            completed_at
+        ])
+        .map_err(unavailable)?;
+    let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
+    Ok(Some(Updated { attempts: row.get(0).map_err(unavailable)?, ordering_key: row.get(1).map_err(unavailable)? }))
+}
+
+/// Logs an attempt as its delivery's `number`th.
+pub(super) fn insert_attempt(
+    transaction: &Transaction<'_>,
+    delivery: DeliveryId,
+    number: i64,
+    attempt: &LoggedAttempt,
+) -> StoreResult<()> {
+    let id = if number == 1 { delivery.0 } else { attempt.id };
+    let request = attempt.request.as_ref();
+    let (head, tail) = match request.map(|request| &request.body) {
+        None => (None, None),
+        Some(LoggedBody::Whole(body)) => (Some(&body[..]), None),
+        Some(LoggedBody::AroundData { head, tail }) => (Some(&head[..]), Some(&tail[..])),
+    };
+    let request_headers = request.map(|LoggedRequest { headers, .. }| encode_headers(headers));
+    let response = attempt.response.as_ref();
+    let response_headers = response.map(|response| encode_headers(&response.headers));
+    rows::execute(
+        transaction,
+        "INSERT INTO attempts (id, delivery_id, number, at, duration_ms, outcome, error, trigger, method, url, request_headers,
+             body_head, body_tail, response_code, response_headers, response_body, truncated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        params![
+            id,
+            delivery.0,
+            number,
+            attempt.at.0,
+            attempt.duration_ms,
+            attempt.outcome as i64,
+            attempt.error,
+            attempt.trigger as i64,
+            request.map(|request| request.method.as_str()),
+            request.map(|request| &*request.url),
+            request_headers.as_deref(),
+            head,
+            tail,
+            response.map(|response| response.status),
+            response_headers.as_deref(),
+            response.map(|response| &response.body[..]),
+            response.map(|response| response.truncated),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes the next delivery of an ordering key due. Answers whether there is one.
+pub(super) fn unblock(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    webhook: WebhookId,
+    ordering_key: &str,
+) -> StoreResult<bool> {
+    let rows = rows::execute(
+        transaction,
+        "UPDATE deliveries SET next_attempt_at = ?3 WHERE next_attempt_at = ?4 AND id = (
+             SELECT min(id) FROM deliveries INDEXED BY deliveries_ordered
+             WHERE state < 2 AND ordering_key IS NOT NULL AND webhook_id = ?1 AND ordering_key = ?2)",
+        (webhook.0, ordering_key, now.0, Timestamp::NEVER.0),
+    )?;
+    Ok(rows > 0)
+}
+
+/// Marks deliveries that wait for a webhook which gets nothing any more.
+pub(super) fn skip_waiting(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    webhook: WebhookId,
+    reason: SkipReason,
+    limit: u32,
+) -> StoreResult<u64> {
+    rows::execute(
+        transaction,
+        "UPDATE deliveries SET state = ?3, skipped_reason = ?4, completed_at = ?5 WHERE id IN (
+             SELECT id FROM deliveries INDEXED BY deliveries_live
+             WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 LIMIT ?2)",
+        (webhook.0, limit, State::Skipped as i64, reason as i64, now.0),
+    )
+}

@@ -1,0 +1,92 @@
+//! What waits for the writer: bounded for new work, never refused for outcomes.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::error::{StoreError, StoreResult};
+use crate::queue::{Answer, Operation};
+
+/// Called once on the writer's thread with what came of an operation; must not block.
+pub(super) type Done = Box<dyn FnOnce(StoreResult<Answer>) + Send>;
+
+/// An operation and whom to tell.
+pub(super) struct Entry {
+    pub operation: Operation,
+    pub done: Done,
+}
+
+/// The limits of what may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub operations: usize,
+    pub bytes: usize,
+}
+
+/// The queue in front of the writer.
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+    bounds: Bounds,
+}
+
+#[derive(Default)]
+struct Waiting {
+    entries: VecDeque<Entry>,
+    intake_bytes: usize,
+    closed: bool,
+}
+
+impl Inbox {
+    pub fn new(bounds: Bounds) -> Self {
+        Inbox { waiting: Mutex::default(), filled: Condvar::new(), bounds }
+    }
+
+    /// Adds an entry. New work is refused when too much waits or the store closes; the rest only once it is closed.
+    pub fn push(&self, entry: Entry) -> Result<(), (Entry, StoreError)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            return Err((entry, StoreError::Unavailable("it is closing".to_owned())));
+        }
+        if entry.operation.is_intake() {
+            let bytes = waiting.intake_bytes + entry.operation.weight();
+            if waiting.entries.len() >= self.bounds.operations || bytes > self.bounds.bytes {
+                return Err((entry, StoreError::Unavailable("more waits to be written than it can hold".to_owned())));
+            }
+            waiting.intake_bytes = bytes;
+        }
+        let was_empty = waiting.entries.is_empty();
+        waiting.entries.push_back(entry);
+        drop(waiting);
+        if was_empty {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for entries and takes up to `limit` of them; `None` once closed and empty.
+    pub fn take(&self, limit: usize, into: &mut Vec<Entry>) -> Option<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.entries.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = waiting.entries.len().min(limit);
+        into.extend(waiting.entries.drain(..count));
+        let taken: usize = into.iter().filter(|e| e.operation.is_intake()).map(|e| e.operation.weight()).sum();
+        waiting.intake_bytes = waiting.intake_bytes.saturating_sub(taken);
+        Some(())
+    }
+
+    /// How many entries wait.
+    pub fn len(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+    }
+
+    /// Refuses everything from now on; what waits is still written.
+    pub fn close(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.filled.notify_all();
+    }
+}

@@ -1,0 +1,114 @@
+//! Removes what is too old or too much, a small piece at a time, never what is still to be sent.
+
+use fanfare_engine::id::{DeliveryId, EventId, ProjectId, WebhookId, floor_at};
+use fanfare_engine::time::Timestamp;
+use rusqlite::Transaction;
+
+use super::rows;
+use crate::error::StoreResult;
+use crate::queue::{Answer, Prune};
+
+pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<Answer> {
+    match *what {
+        Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
+        Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
+        Prune::Keys { event_keys_before, idempotency_before, stats_before, limit } => {
+            keys(transaction, [event_keys_before, idempotency_before, stats_before], limit)
+        }
+    }
+}
+
+/// Looks at the next `limit` events older than `before` and removes those that have nothing left to send.
+fn by_age(
+    transaction: &Transaction<'_>,
+    project: ProjectId,
+    before: Timestamp,
+    after: i64,
+    limit: u32,
+) -> StoreResult<Answer> {
+    let events = rows::all(
+        transaction,
+        "SELECT id, last_delivery_id, project_id FROM events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+        (after, floor_at(before), limit),
+        |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?, ProjectId(row.get(2)?))),
+    )?;
+    let position = if events.len() < limit as usize { None } else { events.last().map(|(id, ..)| id.0) };
+    let mut removed = 0;
+    for (event, last_delivery, owner) in events {
+        if owner == project {
+            removed += remove_event(transaction, event, last_delivery)?;
+        }
+    }
+    Ok(Answer::Pruned { removed, position })
+}
+
+fn remove_event(transaction: &Transaction<'_>, event: EventId, last_delivery: i64) -> StoreResult<u64> {
+    let deliveries = rows::all(
+        transaction,
+        "SELECT id, state FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1
+         UNION ALL SELECT id, state FROM deliveries WHERE late = 1 AND event_id = ?1",
+        (event.0, last_delivery),
+        |row| Ok((DeliveryId(row.get(0)?), row.get::<_, i64>(1)?)),
+    )?;
+    if deliveries.iter().any(|(_, state)| *state < 2) {
+        return Ok(0);
+    }
+    for (delivery, _) in &deliveries {
+        remove_delivery(transaction, *delivery)?;
+    }
+    rows::execute(transaction, "DELETE FROM payloads WHERE event_id = ?1", [event.0])?;
+    rows::execute(transaction, "DELETE FROM events WHERE id = ?1", [event.0])?;
+    Ok(1 + deliveries.len() as u64)
+}
+
+fn remove_delivery(transaction: &Transaction<'_>, delivery: DeliveryId) -> StoreResult<()> {
+    rows::execute(transaction, "DELETE FROM attempts WHERE id = ?1", [delivery.0])?;
+    rows::execute(transaction, "DELETE FROM attempts WHERE number > 1 AND delivery_id = ?1", [delivery.0])?;
+    rows::execute(transaction, "DELETE FROM deliveries WHERE id = ?1", [delivery.0])?;
+    Ok(())
+}
+
+/// Removes final deliveries of a webhook beyond its newest `keep`.
+fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit: u32) -> StoreResult<Answer> {
+    let beyond = rows::all(
+        transaction,
+        "SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1 AND state >= 2 AND id <= (
+             SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1
+             ORDER BY id DESC LIMIT 1 OFFSET ?2)
+         ORDER BY id LIMIT ?3",
+        (webhook.0, keep, limit),
+        |row| Ok(DeliveryId(row.get(0)?)),
+    )?;
+    for delivery in &beyond {
+        remove_delivery(transaction, *delivery)?;
+    }
+    let position = if beyond.len() < limit as usize { None } else { beyond.last().map(|id| id.0) };
+    Ok(Answer::Pruned { removed: beyond.len() as u64, position })
+}
+
+fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], limit: u32) -> StoreResult<Answer> {
+    let [event_keys, idempotency, stats] = before;
+    let removed = [
+        rows::execute(
+            transaction,
+            "DELETE FROM event_keys WHERE (organization_id, external_id) IN (
+                 SELECT organization_id, external_id FROM event_keys k WHERE event_id < ?1
+                     AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = k.event_id) LIMIT ?2)",
+            (floor_at(event_keys), limit),
+        )?,
+        rows::execute(
+            transaction,
+            "DELETE FROM idempotency WHERE (scope, key) IN (
+                 SELECT scope, key FROM idempotency WHERE created_at < ?1 LIMIT ?2)",
+            (idempotency.0, limit),
+        )?,
+        rows::execute(
+            transaction,
+            "DELETE FROM webhook_stats WHERE (webhook_id, bucket) IN (
+                 SELECT webhook_id, bucket FROM webhook_stats WHERE bucket < ?1 LIMIT ?2)",
+            (stats.0, limit),
+        )?,
+    ];
+    let position = removed.iter().any(|rows| *rows == u64::from(limit)).then_some(0);
+    Ok(Answer::Pruned { removed: removed.iter().sum(), position })
+}

@@ -1,0 +1,236 @@
+//! The tables of the embedded store and the steps that bring an older file up to date.
+
+/// Marks a file as Fanfare's in SQLite's header ("Fanf").
+pub(super) const APPLICATION_ID: i64 = 0x4661_6e66;
+
+/// Each step is applied once, in a transaction of its own, and never edited after a release.
+/// The number of steps that a file has seen is its `user_version`.
+pub(super) const MIGRATIONS: &[&str] = &[r#"
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE nodes (
+    id           INTEGER PRIMARY KEY,
+    number       INTEGER NOT NULL,
+    started_at   INTEGER NOT NULL,
+    heartbeat_at INTEGER NOT NULL
+);
+
+CREATE TABLE projects (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    profile    TEXT NOT NULL,
+    document   TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE TABLE event_types (
+    id          INTEGER PRIMARY KEY,
+    project_id  INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    kind        TEXT,
+    description TEXT,
+    schema      TEXT,
+    example     TEXT,
+    version     INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    UNIQUE (project_id, name)
+);
+
+CREATE TABLE organizations (
+    id                  INTEGER PRIMARY KEY,
+    project_id          INTEGER NOT NULL,
+    name                TEXT NOT NULL,
+    external_id         TEXT,
+    metadata            TEXT NOT NULL,
+    is_operator         INTEGER NOT NULL,
+    next_webhook_number INTEGER NOT NULL,
+    version             INTEGER NOT NULL,
+    created_at          INTEGER NOT NULL,
+    updated_at          INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX organizations_external_id ON organizations (project_id, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX organizations_operator ON organizations (project_id) WHERE is_operator = 1;
+CREATE INDEX organizations_by_project ON organizations (project_id, id);
+
+CREATE TABLE webhooks (
+    id              INTEGER PRIMARY KEY,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER NOT NULL,
+    number          INTEGER NOT NULL,
+    uuid            BLOB NOT NULL UNIQUE,
+    profile         TEXT NOT NULL,
+    status          INTEGER NOT NULL,
+    status_reason   TEXT,
+    failing_since   INTEGER,
+    settings        TEXT NOT NULL,
+    sealed          BLOB NOT NULL,
+    version         INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,
+    created_by      TEXT,
+    UNIQUE (organization_id, number)
+);
+CREATE INDEX webhooks_by_organization ON webhooks (organization_id, id);
+CREATE INDEX webhooks_by_project ON webhooks (project_id, id);
+
+CREATE TABLE api_keys (
+    id              INTEGER PRIMARY KEY,
+    project_id      INTEGER NOT NULL,
+    name            TEXT NOT NULL,
+    hash            BLOB NOT NULL UNIQUE,
+    scopes          TEXT NOT NULL,
+    organization_id INTEGER,
+    user            TEXT,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER
+);
+CREATE INDEX api_keys_by_project ON api_keys (project_id, id);
+
+CREATE TABLE pauses (
+    id              INTEGER PRIMARY KEY,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER,
+    host            TEXT,
+    created_at      INTEGER NOT NULL
+);
+
+CREATE TABLE jobs (
+    id              INTEGER PRIMARY KEY,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER,
+    kind            TEXT NOT NULL,
+    parameters      TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    position        INTEGER NOT NULL,
+    done            INTEGER NOT NULL,
+    error           TEXT,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+);
+CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
+
+-- What changed in the catalogue, so that every node drops what it compiled from it.
+CREATE TABLE catalogue_changes (
+    version         INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER
+);
+
+CREATE TABLE idempotency (
+    scope       TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    node_id     INTEGER NOT NULL,
+    status      INTEGER,
+    answer      BLOB,
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+CREATE TABLE events (
+    id               INTEGER PRIMARY KEY,
+    project_id       INTEGER NOT NULL,
+    organization_id  INTEGER NOT NULL,
+    type             TEXT NOT NULL,
+    external_id      TEXT,
+    occurred_at      INTEGER NOT NULL,
+    entity           TEXT,
+    scope            TEXT,
+    ordering_key     TEXT,
+    deliveries       INTEGER NOT NULL,
+    last_delivery_id INTEGER NOT NULL
+);
+CREATE INDEX events_by_organization ON events (organization_id, id);
+
+-- Payloads have a table of their own, so that lists of events read few pages.
+CREATE TABLE payloads (
+    event_id    INTEGER PRIMARY KEY,
+    data        BLOB NOT NULL,
+    entity_data BLOB
+);
+
+-- The host's own event ids live at least seven days, longer than the event where retention is short.
+CREATE TABLE event_keys (
+    organization_id INTEGER NOT NULL,
+    external_id     TEXT NOT NULL,
+    event_id        INTEGER NOT NULL,
+    fingerprint     BLOB NOT NULL,
+    deliveries      INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, external_id)
+) WITHOUT ROWID;
+CREATE INDEX event_keys_by_age ON event_keys (event_id);
+
+-- lease_node: the node that holds it, 0 for nobody. claims: how often it was leased; a finish must name both.
+-- failures: how many attempts of the schedule failed. one_shot: 0 follows the schedule, 1 gets a single attempt (a test,
+-- or a resend of a final one), 2 the same for one that was delivered before and stays so. late: made after its event (recovery), so not in the event's
+-- range of delivery ids.
+CREATE TABLE deliveries (
+    id              INTEGER PRIMARY KEY,
+    event_id        INTEGER NOT NULL,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER NOT NULL,
+    webhook_id      INTEGER NOT NULL,
+    event_type      TEXT NOT NULL,
+    state           INTEGER NOT NULL,
+    trigger           INTEGER NOT NULL,
+    lease_node      INTEGER NOT NULL,
+    claims          INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
+    attempts        INTEGER NOT NULL,
+    failures        INTEGER NOT NULL,
+    response_code   INTEGER,
+    skipped_reason  INTEGER,
+    completed_at    INTEGER,
+    ordering_key    TEXT,
+    one_shot        INTEGER NOT NULL,
+    late            INTEGER NOT NULL
+);
+-- Everything that is not final: what is due, and what a dead node held. Small, so nearly free.
+CREATE INDEX deliveries_live ON deliveries (lease_node, webhook_id, next_attempt_at) WHERE state < 2;
+CREATE INDEX deliveries_ordered ON deliveries (webhook_id, ordering_key, id) WHERE state < 2 AND ordering_key IS NOT NULL;
+CREATE INDEX deliveries_late ON deliveries (event_id) WHERE late = 1;
+CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
+CREATE INDEX deliveries_by_organization ON deliveries (organization_id, id);
+-- The few that ended badly, for finding them among millions.
+CREATE INDEX deliveries_ended_badly ON deliveries (organization_id, state, id) WHERE state > 2;
+
+-- The first attempt has its delivery's id as its own, so that it needs no index to be found.
+CREATE TABLE attempts (
+    id               INTEGER PRIMARY KEY,
+    delivery_id      INTEGER NOT NULL,
+    number           INTEGER NOT NULL,
+    at               INTEGER NOT NULL,
+    duration_ms      INTEGER NOT NULL,
+    outcome          INTEGER NOT NULL,
+    error            TEXT,
+    trigger            INTEGER NOT NULL,
+    method           TEXT,
+    url              TEXT,
+    request_headers  BLOB,
+    body_head        BLOB,
+    body_tail        BLOB,
+    response_code    INTEGER,
+    response_headers BLOB,
+    response_body    BLOB,
+    truncated        INTEGER
+);
+CREATE INDEX attempts_later ON attempts (delivery_id, number) WHERE number > 1;
+
+-- Counted as they happen, five minutes a row.
+CREATE TABLE webhook_stats (
+    webhook_id  INTEGER NOT NULL,
+    bucket      INTEGER NOT NULL,
+    succeeded   INTEGER NOT NULL,
+    failed      INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    PRIMARY KEY (webhook_id, bucket)
+) WITHOUT ROWID;
+CREATE INDEX webhook_stats_by_age ON webhook_stats (bucket);
+"#];
