@@ -1,1 +1,3 @@
-fn main(){}
+//! The `fanfare` program.
+
+fn main() {}
