@@ -1,1 +1,4 @@
 //! Fanfare.
+
+pub mod clock;
+pub mod random;

@@ -1,1 +1,6 @@
 //! The integration tests: the real server, through its sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
+
+mod receivers;
+mod shape;
