@@ -105,3 +105,26 @@ impl Trigger {
         [Trigger::Schedule, Trigger::Manual, Trigger::Test].into_iter().find(|trigger| *trigger as i64 == number)
     }
 }
+
+/// Whether a delivery follows its schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Single {
+    /// It does.
+    #[default]
+    No,
+    /// One attempt and no more: a test, or a resend of a delivery that was final.
+    Attempt,
+    /// One attempt, and whatever comes of it the delivery stays delivered.
+    StaysDelivered,
+}
+
+impl Single {
+    /// What a database row's number stands for.
+    pub fn from_number(number: i64) -> Single {
+        match number {
+            1 => Single::Attempt,
+            2 => Single::StaysDelivered,
+            _ => Single::No,
+        }
+    }
+}

@@ -8,5 +8,7 @@ pub mod attempt;
 pub mod delivery;
 pub mod event;
 pub mod id;
+pub mod matching;
+pub mod scheduler;
 pub mod time;
 pub mod webhook;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::{Headers, Outcome};
-use fanfare_engine::delivery::{SkipReason, Trigger};
+use fanfare_engine::delivery::{Single, SkipReason, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
@@ -236,28 +236,6 @@ pub struct ClaimedDelivery {
     pub failures: u32,
     pub trigger: Trigger,
     pub single: Single,
-}
-
-/// Whether a delivery follows its schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Single {
-    /// It does.
-    No,
-    /// One attempt and no more: a test, or a resend of a delivery that was final.
-    Attempt,
-    /// One attempt, and whatever comes of it the delivery stays delivered.
-    StaysDelivered,
-}
-
-impl Single {
-    /// What a database row's number stands for.
-    pub fn from_number(number: i64) -> Single {
-        match number {
-            1 => Single::Attempt,
-            2 => Single::StaysDelivered,
-            _ => Single::No,
-        }
-    }
 }
 
 /// Deliveries to send once more.

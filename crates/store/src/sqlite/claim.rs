@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::{SkipReason, State, Trigger};
+use fanfare_engine::delivery::{Single, SkipReason, State, Trigger};
 use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, MAX_NODES, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
@@ -16,7 +16,7 @@ use super::finish;
 use super::open::unavailable;
 use super::rows;
 use crate::error::{StoreError, StoreResult};
-use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CLAIMS, Single};
+use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CLAIMS};
 
 /// What the log says of an attempt that nobody lived to tell of.
 const MAY_HAVE_BEEN_SENT: &str = "the server stopped before it recorded the outcome; the request may have been sent";

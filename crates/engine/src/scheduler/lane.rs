@@ -1,0 +1,141 @@
+//! One webhook's deliveries in memory, and how fast its receiver may be sent requests.
+
+use std::collections::VecDeque;
+
+use super::{Job, LaneConfig};
+use crate::id::OrganizationId;
+use crate::time::Timestamp;
+
+/// Most deliveries that one claim asks for.
+const MAX_CLAIM: usize = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) config: LaneConfig,
+    pub(super) queue: VecDeque<Job>,
+    /// Admitted and not yet on disk.
+    pub(super) reserved: usize,
+    in_flight: u32,
+    /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
+    allowed: u32,
+    /// The earliest moment for the next request under the rate limit, in microseconds.
+    next_send_micros: i64,
+    /// When the first delivery that waits in the store is due; `None` where nothing waits.
+    pub(super) stored: Option<Timestamp>,
+    /// When the first is due of what was written to the store since the claim that is under way was asked for.
+    pub(super) unseen: Option<Timestamp>,
+    pub(super) claiming: bool,
+    /// Whether it stands in the round.
+    pub(super) in_round: bool,
+    /// Whether it waits for a slot of its organization.
+    pub(super) parked: bool,
+    /// Whether it waits for memory.
+    pub(super) starved: bool,
+    pub(super) timer: Option<Timestamp>,
+}
+
+/// What a lane does when it is its turn.
+pub(super) enum Turn {
+    Nothing,
+    Wait(Timestamp),
+    Send,
+}
+
+impl Lane {
+    /// For a webhook of which only the id is known: it may claim, and the claim's answer says the rest.
+    pub(super) const UNKNOWN: LaneConfig =
+        LaneConfig { organization: OrganizationId(0), concurrency: 1, per_second: None, held: false };
+
+    pub(super) fn new(config: LaneConfig) -> Self {
+        Lane {
+            config,
+            queue: VecDeque::new(),
+            reserved: 0,
+            in_flight: 0,
+            allowed: config.concurrency.max(1),
+            next_send_micros: i64::MIN,
+            stored: None,
+            unseen: None,
+            claiming: false,
+            in_round: false,
+            parked: false,
+            starved: false,
+            timer: None,
+        }
+    }
+
+    pub(super) fn configure(&mut self, config: LaneConfig) {
+        let raised = config.concurrency > self.config.concurrency && self.allowed == self.config.concurrency.max(1);
+        let limit = config.concurrency.max(1);
+        self.allowed = if raised { limit } else { self.allowed.min(limit) };
+        // A webhook never changes its organization; only what was unknown becomes known, before anything is sent.
+        self.config = config;
+    }
+
+    fn window(&self, per_slot: usize) -> usize {
+        self.allowed as usize * per_slot
+    }
+
+    pub(super) fn has_room(&self, per_slot: usize) -> bool {
+        self.queue.len() + self.reserved < self.window(per_slot)
+    }
+
+    /// Whether new deliveries must queue in the store, behind what waits there already. A retry that is due later does
+    /// not hold new ones up.
+    pub(super) fn waits_in_store(&self, now: Timestamp) -> bool {
+        self.stored.is_some_and(|due| due <= now)
+    }
+
+    /// How many deliveries it would take from the store now.
+    pub(super) fn wants(&self, per_slot: usize) -> Option<u32> {
+        let window = self.window(per_slot);
+        let held = self.queue.len() + self.reserved;
+        if held * 2 > window {
+            return None;
+        }
+        u32::try_from((window - held).min(MAX_CLAIM)).ok()
+    }
+
+    pub(super) fn may_join_round(&self) -> bool {
+        !self.in_round && !self.parked && !self.queue.is_empty() && !self.config.held && self.in_flight < self.allowed
+    }
+
+    pub(super) fn turn(&self, now: Timestamp) -> Turn {
+        if self.queue.is_empty() || self.config.held || self.in_flight >= self.allowed {
+            return Turn::Nothing;
+        }
+        if self.config.per_second.is_some() && self.next_send_micros > now.millis().saturating_mul(1_000) {
+            return Turn::Wait(Timestamp(self.next_send_micros.div_euclid(1_000) + 1));
+        }
+        Turn::Send
+    }
+
+    pub(super) fn send(&mut self, now: Timestamp) -> Option<Job> {
+        let job = self.queue.pop_front()?;
+        self.in_flight += 1;
+        if let Some(per_second) = self.config.per_second {
+            let from = self.next_send_micros.max(now.millis().saturating_mul(1_000));
+            self.next_send_micros = from + 1_000_000 / i64::from(per_second.max(1));
+        }
+        Some(job)
+    }
+
+    pub(super) fn sent(&mut self, trouble: bool) {
+        self.in_flight -= 1;
+        let limit = self.config.concurrency.max(1);
+        self.allowed = if trouble { (self.allowed / 2).max(1) } else { (self.allowed + 1).min(limit) };
+    }
+
+    /// Whether nothing is left that would have to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.reserved == 0
+            && self.in_flight == 0
+            && self.stored.is_none()
+            && !self.claiming
+            && !self.in_round
+            && !self.parked
+            && !self.starved
+    }
+}

@@ -1,0 +1,468 @@
+//! In which order everything is sent: a state machine without clock, sockets or store.
+//!
+//! Each webhook has a *lane*: deliveries in memory, leased to this node; the rest waits in the store. Lanes take turns,
+//! one request each, so a webhook with a million deliveries delays no other. A lane sends no more at once than its
+//! concurrency allows (less while its receiver is in trouble), no faster than its rate limit, and an organization uses
+//! only a share of all slots. What does not fit into a lane's window or the budget of bytes goes to the store, and what
+//! comes later queues behind it there.
+//!
+//! Facts go in by [`Scheduler::step`]; [`Command`]s come out. Each is to be carried out and its result told.
+
+mod lane;
+mod slots;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::lane::{Lane, Turn};
+use self::slots::Slots;
+use crate::delivery::{Single, Trigger};
+use crate::event::Event;
+use crate::id::{DeliveryId, OrganizationId, WebhookId};
+use crate::time::Timestamp;
+
+/// How long a lane waits after the store could not give it work.
+const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+
+/// The bounds of what is held and sent at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests under way or not yet recorded, over all webhooks.
+    pub in_flight: usize,
+    /// Requests under way for one organization.
+    pub in_flight_per_organization: usize,
+    /// Bytes of deliveries in memory, over all webhooks.
+    pub bytes: usize,
+    /// Deliveries that a lane holds for each request it may have under way.
+    pub window_per_slot: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { in_flight: 4_096, in_flight_per_organization: 1_024, bytes: 64 << 20, window_per_slot: 64 }
+    }
+}
+
+/// What the scheduler must know of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneConfig {
+    pub organization: OrganizationId,
+    /// Requests under way at once, at most. At least 1.
+    pub concurrency: u32,
+    /// Requests a second, at most.
+    pub per_second: Option<u32>,
+    /// Nothing is sent while this holds (a pause); everything waits in the store.
+    pub held: bool,
+}
+
+/// A leased delivery in memory.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub delivery: DeliveryId,
+    pub webhook: WebhookId,
+    /// The claim of its lease.
+    pub claim: u32,
+    pub event: Arc<Event>,
+    /// How many attempts are in its log.
+    pub attempts: u32,
+    /// How many attempts of the schedule failed.
+    pub failures: u32,
+    pub trigger: Trigger,
+    pub single: Single,
+    /// Bytes it counts for; what was asked for by [`Scheduler::admit`].
+    pub weight: usize,
+}
+
+/// A fact that the scheduler is told.
+#[derive(Debug)]
+pub enum Input {
+    /// An admitted delivery is on disk, leased.
+    Accepted(Job),
+    /// An admitted delivery did not come to be.
+    Refused { webhook: WebhookId, weight: usize },
+    /// Something of this webhook waits in the store, due at this time.
+    Stored { webhook: WebhookId, config: Option<LaneConfig>, due: Timestamp },
+    /// The answer to [`Command::Claim`].
+    Claimed { webhook: WebhookId, config: LaneConfig, jobs: Vec<Job>, next_due: Option<Timestamp> },
+    /// [`Command::Claim`] could not be carried out.
+    ClaimFailed { webhook: WebhookId },
+    /// The request of a [`Command::Send`] is over, or was never made. `trouble`: the receiver showed that it cannot keep up.
+    Sent { webhook: WebhookId, weight: usize, trouble: bool },
+    /// What came of a [`Command::Send`] is on disk.
+    Recorded,
+    /// The webhook's settings changed.
+    Configured { webhook: WebhookId, config: LaneConfig },
+    /// Time has passed.
+    Tick,
+    /// Send nothing new; give everything back.
+    Drain,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Make the request. Answer with [`Input::Sent`] and then [`Input::Recorded`].
+    Send(Job),
+    /// Lease what is due. Answer with [`Input::Claimed`] or [`Input::ClaimFailed`].
+    Claim { webhook: WebhookId, limit: u32, max_bytes: usize },
+    /// Give back leases of a webhook; then tell by [`Input::Stored`] that they wait.
+    Release { webhook: WebhookId, leases: Vec<(DeliveryId, u32)> },
+}
+
+/// Figures for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Requests that are over and not yet recorded.
+    pub recording: usize,
+    /// Deliveries in memory that wait for their turn.
+    pub queued: usize,
+    /// Bytes of what is in memory.
+    pub bytes: usize,
+    /// Webhooks that have anything to do.
+    pub lanes: usize,
+}
+
+/// The state machine. See the module.
+#[derive(Debug)]
+pub struct Scheduler {
+    limits: Limits,
+    lanes: HashMap<WebhookId, Lane>,
+    /// Lanes that have a delivery to send and may send it, in turn.
+    ready: VecDeque<WebhookId>,
+    /// When lanes must be looked at again.
+    timers: BTreeSet<(Timestamp, WebhookId)>,
+    /// Lanes that wait for memory before they can claim.
+    starved: VecDeque<WebhookId>,
+    slots: Slots,
+    bytes: usize,
+    queued: usize,
+    draining: bool,
+}
+
+impl Scheduler {
+    /// A scheduler with nothing to do.
+    pub fn new(limits: Limits) -> Self {
+        Scheduler {
+            limits,
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            timers: BTreeSet::new(),
+            starved: VecDeque::new(),
+            slots: Slots::new(limits.in_flight, limits.in_flight_per_organization),
+            bytes: 0,
+            queued: 0,
+            draining: false,
+        }
+    }
+
+    /// Asks for room for a new delivery of `weight` bytes before it is written. `true`: write it leased and tell by
+    /// [`Input::Accepted`] (or [`Input::Refused`]). `false`: write it unleased and tell by [`Input::Stored`].
+    pub fn admit(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, weight: usize) -> bool {
+        if self.draining || config.held || self.bytes + weight > self.limits.bytes {
+            return false;
+        }
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
+        if !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
+            return false;
+        }
+        lane.reserved += 1;
+        self.bytes += weight;
+        true
+    }
+
+    /// Takes in a fact and adds what is to be done to `commands`.
+    pub fn step(&mut self, now: Timestamp, input: Input, commands: &mut Vec<Command>) {
+        match input {
+            Input::Accepted(job) => self.accepted(job, commands),
+            Input::Refused { webhook, weight } => self.refused(webhook, weight),
+            Input::Stored { webhook, config, due } => self.stored(now, webhook, config, due, commands),
+            Input::Claimed { webhook, config, jobs, next_due } => {
+                self.claimed(now, webhook, config, jobs, next_due, commands);
+            }
+            Input::ClaimFailed { webhook } => self.claim_failed(now, webhook),
+            Input::Sent { webhook, weight, trouble } => self.sent(now, webhook, weight, trouble, commands),
+            Input::Recorded => self.slots.recorded(),
+            Input::Configured { webhook, config } => self.configured(now, webhook, config, commands),
+            Input::Tick => self.tick(now, commands),
+            Input::Drain => self.drain(commands),
+        }
+        self.feed_starved(now, commands);
+        self.send(now, commands);
+    }
+
+    /// When [`Input::Tick`] is wanted at the latest; `None` while only facts can bring work.
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether a drain is through: nothing is under way, nothing unrecorded, nothing in memory.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.slots.is_idle() && self.queued == 0
+    }
+
+    /// Figures for the metrics.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            in_flight: self.slots.in_flight(),
+            recording: self.slots.unrecorded(),
+            queued: self.queued,
+            bytes: self.bytes,
+            lanes: self.lanes.len(),
+        }
+    }
+
+    fn accepted(&mut self, job: Job, commands: &mut Vec<Command>) {
+        let webhook = job.webhook;
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            self.bytes -= job.weight;
+            commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
+            return;
+        };
+        lane.reserved -= 1;
+        if self.draining || lane.config.held {
+            self.bytes -= job.weight;
+            commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
+            return;
+        }
+        lane.queue.push_back(job);
+        self.queued += 1;
+        self.make_ready(webhook);
+    }
+
+    fn refused(&mut self, webhook: WebhookId, weight: usize) {
+        self.bytes -= weight;
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.reserved -= 1;
+        }
+        self.forget_if_idle(webhook);
+    }
+
+    fn stored(
+        &mut self,
+        now: Timestamp,
+        webhook: WebhookId,
+        config: Option<LaneConfig>,
+        due: Timestamp,
+        commands: &mut Vec<Command>,
+    ) {
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config.unwrap_or(Lane::UNKNOWN)));
+        if due != Timestamp::NEVER {
+            lane.stored = earlier(lane.stored, Some(due));
+            // A claim that is under way may not see it.
+            lane.unseen = earlier(lane.unseen, Some(due).filter(|_| lane.claiming));
+        }
+        self.claim_or_wait(now, webhook, commands);
+    }
+
+    fn claimed(
+        &mut self,
+        now: Timestamp,
+        webhook: WebhookId,
+        config: LaneConfig,
+        jobs: Vec<Job>,
+        next_due: Option<Timestamp>,
+        commands: &mut Vec<Command>,
+    ) {
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
+        lane.configure(config);
+        lane.claiming = false;
+        lane.stored = earlier(next_due, lane.unseen.take());
+        self.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
+        if self.draining || config.held {
+            self.bytes -= jobs.iter().map(|job| job.weight).sum::<usize>();
+            let leases: Vec<_> = jobs.iter().map(|job| (job.delivery, job.claim)).collect();
+            if !leases.is_empty() {
+                commands.push(Command::Release { webhook, leases });
+            }
+        } else {
+            self.queued += jobs.len();
+            lane.queue.extend(jobs);
+            self.make_ready(webhook);
+        }
+        self.claim_or_wait(now, webhook, commands);
+    }
+
+    fn claim_failed(&mut self, now: Timestamp, webhook: WebhookId) {
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.claiming = false;
+            self.set_timer(webhook, now.plus(CLAIM_AGAIN));
+        }
+    }
+
+    fn sent(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, trouble: bool, commands: &mut Vec<Command>) {
+        self.bytes -= weight;
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            let organization = lane.config.organization;
+            lane.sent(trouble);
+            self.slots.give_back(organization);
+            self.unpark(organization);
+        }
+        self.make_ready(webhook);
+        self.claim_or_wait(now, webhook, commands);
+    }
+
+    /// Lets the next lane of an organization have the slot that became free.
+    fn unpark(&mut self, organization: OrganizationId) {
+        while let Some(webhook) = self.slots.unpark(organization) {
+            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
+            lane.parked = false;
+            if lane.may_join_round() {
+                self.make_ready(webhook);
+                return;
+            }
+            self.forget_if_idle(webhook);
+        }
+    }
+
+    /// Lets a lane that waits for memory ask again.
+    fn feed_starved(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        if self.bytes < self.limits.bytes
+            && let Some(webhook) = self.starved.pop_front()
+        {
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.starved = false;
+            }
+            self.claim_or_wait(now, webhook, commands);
+        }
+    }
+
+    fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        lane.configure(config);
+        if config.held {
+            self.empty(webhook, commands);
+        } else {
+            self.make_ready(webhook);
+            self.claim_or_wait(now, webhook, commands);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        while let Some((at, webhook)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, webhook));
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.timer = None;
+            }
+            self.make_ready(webhook);
+            self.claim_or_wait(now, webhook, commands);
+        }
+    }
+
+    #[expect(clippy::iter_over_hash_type, reason = "everything is given back; the order does not matter")]
+    fn drain(&mut self, commands: &mut Vec<Command>) {
+        self.draining = true;
+        self.timers.clear();
+        self.ready.clear();
+        let webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        for webhook in webhooks {
+            self.empty(webhook, commands);
+        }
+    }
+
+    /// Gives back everything of a lane that is not under way.
+    fn empty(&mut self, webhook: WebhookId, commands: &mut Vec<Command>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        if lane.queue.is_empty() {
+            return;
+        }
+        self.queued -= lane.queue.len();
+        self.bytes -= lane.queue.iter().map(|job| job.weight).sum::<usize>();
+        let leases = lane.queue.drain(..).map(|job| (job.delivery, job.claim)).collect();
+        commands.push(Command::Release { webhook, leases });
+    }
+
+    /// Puts a lane into the round if it has something to send and may send it.
+    fn make_ready(&mut self, webhook: WebhookId) {
+        if self.draining {
+            return;
+        }
+        if let Some(lane) = self.lanes.get_mut(&webhook)
+            && lane.may_join_round()
+        {
+            lane.in_round = true;
+            self.ready.push_back(webhook);
+        }
+    }
+
+    /// Sends as long as there are slots, a delivery of each ready lane in turn.
+    fn send(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        while self.slots.is_free()
+            && let Some(webhook) = self.ready.pop_front()
+        {
+            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
+            lane.in_round = false;
+            match lane.turn(now) {
+                Turn::Nothing => {}
+                Turn::Wait(until) => self.set_timer(webhook, until),
+                Turn::Send if !self.slots.take(lane.config.organization, webhook) => lane.parked = true,
+                Turn::Send => {
+                    if let Some(job) = lane.send(now) {
+                        self.queued -= 1;
+                        commands.push(Command::Send(job));
+                    }
+                    self.make_ready(webhook);
+                }
+            }
+        }
+    }
+
+    /// Asks the store for more where a lane has room and something is due; else sets the clock for it.
+    fn claim_or_wait(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let Some(due) = lane.stored else {
+            self.forget_if_idle(webhook);
+            return;
+        };
+        if self.draining || lane.config.held || lane.claiming {
+            return;
+        }
+        if due > now {
+            self.set_timer(webhook, due);
+            return;
+        }
+        let Some(limit) = lane.wants(self.limits.window_per_slot) else { return };
+        let share = (self.limits.bytes / 8).min(self.limits.bytes.saturating_sub(self.bytes));
+        if share == 0 {
+            if !lane.starved {
+                lane.starved = true;
+                self.starved.push_back(webhook);
+            }
+            return;
+        }
+        lane.claiming = true;
+        commands.push(Command::Claim { webhook, limit, max_bytes: share });
+    }
+
+    fn set_timer(&mut self, webhook: WebhookId, at: Timestamp) {
+        if self.draining {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        if lane.timer.is_some_and(|known| known <= at) {
+            return;
+        }
+        if let Some(known) = lane.timer.replace(at) {
+            self.timers.remove(&(known, webhook));
+        }
+        self.timers.insert((at, webhook));
+    }
+
+    fn forget_if_idle(&mut self, webhook: WebhookId) {
+        if self.lanes.get(&webhook).is_some_and(Lane::is_idle)
+            && let Some(at) = self.lanes.remove(&webhook).and_then(|lane| lane.timer)
+        {
+            self.timers.remove(&(at, webhook));
+        }
+    }
+}
+
+/// The earlier of two moments where there are any.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+mod tests;
