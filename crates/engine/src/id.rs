@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::time::Timestamp;
 
 /// 2024-01-01T00:00:00Z in milliseconds since the Unix epoch: where the ids' time starts.
@@ -47,6 +49,33 @@ fn decode(text: &str) -> Option<i64> {
     i64::try_from(id).ok()
 }
 
+/// A UUID of version 7 that holds the id: its milliseconds where version 7 has them, its sequence in the 12 bits after the
+/// version, its node in the first 10 bits after the variant. The last 52 bits are a digest of kind and id.
+fn uuid_of(prefix: &str, id: i64) -> Uuid {
+    let millis = millis_of(id) as u128 & ((1 << 48) - 1);
+    let sequence = id as u128 & ((1 << SEQUENCE_BITS) - 1);
+    let node = (id >> SEQUENCE_BITS) as u128 & ((1 << NODE_BITS) - 1);
+    let digest = u128::from(digest(prefix, id) >> 12);
+    Uuid::from_u128(millis << 80 | 7 << 76 | sequence << 64 | 2 << 62 | node << 52 | digest)
+}
+
+/// The id that such a UUID holds. Any UUID gives one; only the right one gives the UUID back.
+fn id_in(uuid: Uuid) -> Option<i64> {
+    let bits = uuid.as_u128();
+    let millis = i64::try_from(bits >> 80).ok()?.checked_sub(EPOCH_MS)?;
+    let sequence = (bits >> 64) as i64 & ((1 << SEQUENCE_BITS) - 1);
+    let node = (bits >> 52) as i64 & ((1 << NODE_BITS) - 1);
+    (0..1 << 41).contains(&millis).then_some(millis << (NODE_BITS + SEQUENCE_BITS) | node << SEQUENCE_BITS | sequence)
+}
+
+/// FNV-1a over kind and id, then mixed: spreads, keeps nothing secret.
+fn digest(prefix: &str, id: i64) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = prefix.bytes().chain(id.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325, step);
+    let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ hash >> 33
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -65,6 +94,16 @@ macro_rules! ids {
             /// When it was made.
             pub fn made_at(self) -> Timestamp {
                 Timestamp(millis_of(self.0))
+            }
+
+            /// The same id as a UUID, for receivers that expect one. Ids of different kinds give different UUIDs.
+            pub fn uuid(self) -> Uuid {
+                uuid_of($prefix, self.0)
+            }
+
+            /// The id whose UUID this is; `None` for any other UUID.
+            pub fn from_uuid(uuid: Uuid) -> Option<Self> {
+                id_in(uuid).filter(|id| uuid_of($prefix, *id) == uuid).map(Self)
             }
         }
 
@@ -193,6 +232,19 @@ mod tests {
             let (left, right) = (DeliveryId(a), DeliveryId(b));
             prop_assert_eq!(DeliveryId::parse(&left.to_string()), Some(left));
             prop_assert_eq!(left.to_string().cmp(&right.to_string()), a.cmp(&b));
+        }
+
+        #[test]
+        fn uuids_hold_the_id(id in 0..i64::MAX) {
+            let uuid = EventId(id).uuid();
+            prop_assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
+            prop_assert_eq!(EventId::from_uuid(uuid), Some(EventId(id)));
+            prop_assert_eq!(DeliveryId::from_uuid(uuid), None);
+        }
+
+        #[test]
+        fn foreign_uuids_are_no_ids(bits: u128) {
+            prop_assert_eq!(EventId::from_uuid(Uuid::from_u128(bits)), None);
         }
 
         #[test]

@@ -7,8 +7,14 @@
 pub mod attempt;
 pub mod delivery;
 pub mod event;
+pub mod header;
+pub mod health;
 pub mod id;
 pub mod matching;
+pub mod profile;
+pub mod render;
+pub mod retry;
 pub mod scheduler;
+pub mod signing;
 pub mod time;
 pub mod webhook;

@@ -1,0 +1,335 @@
+//! What a profile can set, as checked data.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::source::Source;
+use super::template::Template;
+use crate::signing::{Algorithm, Encoding, KeyForm};
+use crate::webhook::{ContentType, Method};
+
+/// How ids appear on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// The form of `{webhook.id}`.
+    pub webhook: WebhookIdForm,
+    /// Whose id `{message.id}` is.
+    pub message: MessageIdOf,
+    /// The form of `{message.id}`.
+    pub message_form: MessageIdForm,
+}
+
+/// The form of a webhook's id on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookIdForm {
+    /// `whk_…`
+    Prefixed,
+    Uuid,
+    /// Counted from 1 in the organization.
+    Number,
+}
+
+/// What a message's id identifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageIdOf {
+    /// The event: all webhooks that get it see the same id.
+    Event,
+    /// The event by the host's own id where it gave one, which is then sent as it is.
+    External,
+    /// The delivery: each webhook sees another id.
+    Delivery,
+}
+
+/// The form of a message's id on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageIdForm {
+    /// `evt_…` or `dlv_…`
+    Prefixed,
+    Uuid,
+}
+
+/// The scheme of a URL that may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Https,
+    Http,
+}
+
+impl Scheme {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        }
+    }
+}
+
+/// Which values a webhook may choose from, and what it has where it does not choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice<T> {
+    pub allowed: Vec<T>,
+    pub default: T,
+}
+
+/// What a webhook may subscribe to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPolicy {
+    /// Whether "all" may be chosen.
+    pub all: bool,
+    /// How many event types one webhook may name.
+    pub at_most: usize,
+}
+
+/// Whether a webhook names an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterRule {
+    None,
+    Optional,
+    Required,
+}
+
+/// What a webhook's filter is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterMatches {
+    /// The event's own entity.
+    Entity,
+    /// The event's entity and its ancestors.
+    Scope,
+}
+
+/// Filters on entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterPolicy {
+    pub rule: FilterRule,
+    pub matches: FilterMatches,
+}
+
+/// When a field, a header, a signature or a payload is used. What is not set does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    pub method: Option<Method>,
+    pub content_type: Option<ContentType>,
+    pub include_entity: Option<bool>,
+    /// Whether the webhook has a secret that signs now.
+    pub secret: Option<bool>,
+    /// The event types for which it holds; empty for all.
+    pub events: Vec<String>,
+}
+
+/// A shape of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    pub when: Condition,
+    pub shape: Shape,
+    /// In a form: the one member that holds the whole JSON document, instead of a member for each field.
+    pub form_member: Option<String>,
+}
+
+/// What the body is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The event's data, byte for byte.
+    Raw,
+    /// An object of these members, in this order.
+    Object(Vec<Field>),
+}
+
+/// A member of the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub name: String,
+    /// The name as JSON with its colon, `"type":`.
+    pub key: String,
+    pub value: FieldValue,
+    pub missing: Missing,
+    pub when: Condition,
+}
+
+/// What a member holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldValue {
+    From(Source),
+    /// A text with fields.
+    Text(Template),
+    /// An object inside the object.
+    Object(Vec<Field>),
+}
+
+/// What becomes of a member or header whose value the event lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is left out.
+    Omit,
+    /// A member is null (in a form it is left out, which has no null), a header empty.
+    Blank,
+}
+
+/// A header that the profile sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: HeaderName,
+    pub value: Template,
+    pub missing: Missing,
+    /// Whether values are percent-encoded where they are not plain visible ASCII.
+    pub percent_encoded: bool,
+    pub when: Condition,
+}
+
+/// How many headers a webhook may add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomHeaders {
+    None,
+    One,
+    /// Bounded by bytes.
+    Any,
+}
+
+/// How a webhook may log in at its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthKind {
+    Basic,
+    Bearer,
+}
+
+/// A signature that is sent. Several may share a header; their items are then joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureKnobs {
+    pub header: HeaderName,
+    pub algorithm: Algorithm,
+    pub key: KeyForm,
+    /// What is signed.
+    pub input: Template,
+    pub encoding: Encoding,
+    /// The form of one signature, `v1,{signature}`.
+    pub item: Template,
+    /// What stands between items.
+    pub join: String,
+    /// The whole header around the joined items, `t={timestamp},{signatures}`.
+    pub value: Template,
+    pub when: Condition,
+}
+
+/// Who makes a webhook's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretRule {
+    /// Webhooks have none.
+    None,
+    /// The one who makes the webhook may give one; without it nothing is signed.
+    Given,
+    /// As `Given`, but where none is given one is made.
+    Generated,
+}
+
+/// How the random bytes of a generated secret are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretText {
+    Base64,
+    Hex,
+    /// Base64 with `-` and `_`, not padded.
+    UrlSafe,
+}
+
+/// What secrets look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretPolicy {
+    pub rule: SecretRule,
+    /// What a generated one starts with.
+    pub prefix: String,
+    pub text: SecretText,
+    /// How many random bytes a generated one holds.
+    pub generated_bytes: usize,
+    /// How many bytes the decoded key of a given one may have.
+    pub bytes: RangeInclusive<usize>,
+    /// How long a replaced secret still signs, where the one who rotates does not say.
+    pub overlap: Duration,
+}
+
+/// How long an exchange may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The whole exchange, from the first packet to the end of the answer.
+    pub exchange: Duration,
+    /// Until a connection stands, TLS included.
+    pub connect: Duration,
+    /// Whether a webhook may have its own `timeout_seconds`.
+    pub own: bool,
+}
+
+/// What payload and URL a later attempt has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetrySends {
+    /// As the webhook is set up at that moment.
+    Current,
+    /// As on the first attempt.
+    AsFirstSent,
+}
+
+/// What follows an attempt of which nobody knows whether it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterUnknown {
+    /// It is sent again: at least once.
+    Resend,
+    /// It is given up: at most once.
+    Stop,
+}
+
+/// When a delivery is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryKnobs {
+    /// From one attempt's end to the next attempt; as many retries as there are delays.
+    pub delays: Vec<Duration>,
+    /// The share of each delay that chance adds at most, 0 to 1.
+    pub jitter: f64,
+    pub honour_retry_after: bool,
+    /// The statuses that mean "accepted".
+    pub success: Vec<RangeInclusive<u16>>,
+    pub sends: RetrySends,
+    pub after_unknown: AfterUnknown,
+    /// Whether a webhook may have its own schedule.
+    pub own: bool,
+}
+
+/// When a test event is sent without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestOn {
+    Never,
+    Creation,
+    /// Each time that the webhook is switched from off to on.
+    SwitchOn,
+}
+
+/// How a webhook starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// Whether a new webhook is active where the request does not say.
+    pub enabled: bool,
+    pub test_on: TestOn,
+    /// The event type of test events.
+    pub test_event: String,
+}
+
+/// What the log shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogKnobs {
+    /// How many deliveries the view of one webhook shows at most; `None` for all that are kept.
+    pub deliveries_shown: Option<u32>,
+    /// How many bytes of a response's body are kept.
+    pub captured_bytes: usize,
+}
+
+/// When a webhook is switched off because its receiver fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoDisable {
+    /// At once when the receiver answers 410 Gone.
+    pub on_410: bool,
+    /// After nothing but failure for this long; `None` for never.
+    pub after: Option<Duration>,
+}
+
+/// How a receiver proves that it agrees to get events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    None,
+}

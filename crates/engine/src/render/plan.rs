@@ -1,0 +1,237 @@
+//! What of a webhook's requests can be worked out before there is an event.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::Url;
+use uuid::Uuid;
+
+use super::value::{Escape, Facts};
+use super::{RenderError, Rendered, body};
+use crate::event::Event;
+use crate::id::{DeliveryId, WebhookId};
+use crate::profile::{Missing, Profile};
+use crate::signing::{Key, KeyError, check_secret};
+use crate::time::Timestamp;
+use crate::webhook::{Auth, ContentType, Method, Webhook};
+
+/// Why a webhook cannot be sent anything. Settings that its profile allows give none of these.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("the URL cannot be read: {0}")]
+    Url(String),
+    #[error("the header {0} cannot be sent")]
+    Header(String),
+    #[error("the secret {0}")]
+    Secret(String),
+}
+
+/// A webhook prepared for sending: its fixed headers, its decoded keys.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) profile: Arc<Profile>,
+    pub(super) method: Method,
+    pub(super) content_type: ContentType,
+    pub(super) include_entity: bool,
+    pub(super) url: Arc<Url>,
+    pub(super) webhook: Identity,
+    fixed: Vec<(HeaderName, HeaderValue)>,
+    signers: Vec<Signer>,
+}
+
+/// What payloads and headers may say about the webhook.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub id: WebhookId,
+    pub uuid: Uuid,
+    pub number: i64,
+    pub name: String,
+}
+
+/// A key for one of the profile's signatures.
+#[derive(Debug)]
+struct Signer {
+    /// Index in the profile's signatures.
+    signature: usize,
+    key: Key,
+    expires_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// Prepares `webhook`, whose profile is `profile`.
+    ///
+    /// # Errors
+    /// Where its settings are none that the profile allows; see [`Profile::check_settings`].
+    pub fn compile(profile: &Arc<Profile>, webhook: &Webhook) -> Result<Plan, PlanError> {
+        let settings = &webhook.settings;
+        let url = Url::parse(&settings.url).map_err(|reason| PlanError::Url(reason.to_string()))?;
+        Ok(Plan {
+            profile: profile.clone(),
+            method: settings.method,
+            content_type: settings.content_type,
+            include_entity: settings.include_entity,
+            url: Arc::new(url),
+            webhook: Identity {
+                id: webhook.id,
+                uuid: webhook.uuid,
+                number: webhook.number,
+                name: settings.name.clone(),
+            },
+            fixed: fixed_headers(profile, webhook)?,
+            signers: signers(profile, webhook)?,
+        })
+    }
+
+    /// The webhook's profile.
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
+    /// Where its requests go.
+    pub fn url(&self) -> &Arc<Url> {
+        &self.url
+    }
+
+    /// Whether a secret signs at `now`.
+    pub(super) fn signs_at(&self, now: Timestamp) -> bool {
+        self.signers.iter().any(|signer| signer.is_live(now))
+    }
+
+    /// The request for `event`, sent as `delivery` at `now`. The message's id is the same for each attempt; its timestamp and
+    /// signatures are of `now`.
+    ///
+    /// # Errors
+    /// Where the event has no payload in this profile, or a value that cannot stand in a header.
+    pub fn render(&self, event: &Event, delivery: DeliveryId, now: Timestamp) -> Result<Rendered, RenderError> {
+        let facts = Facts::new(self, event, delivery, now);
+        let (body, verbatim) = body::write(&facts)?;
+        let count = self.fixed.len() + self.profile.headers.len() + self.profile.signatures.len();
+        let mut headers = HeaderMap::with_capacity(count);
+        for (name, value) in &self.fixed {
+            headers.insert(name, value.clone());
+        }
+        self.add_profile_headers(&facts, &mut headers)?;
+        self.add_signatures(&facts, &body, &mut headers)?;
+        Ok(Rendered { method: self.method.as_http(), url: self.url.clone(), headers, body, verbatim })
+    }
+
+    fn add_profile_headers(&self, facts: &Facts, headers: &mut HeaderMap) -> Result<(), RenderError> {
+        for header in self.profile.headers.iter().filter(|header| facts.meets(&header.when)) {
+            let mut text = String::new();
+            let escape = if header.percent_encoded { Escape::Percent } else { Escape::None };
+            let complete = facts.expand(&header.value, "", escape, &mut text);
+            if !complete && header.missing == Missing::Omit {
+                continue;
+            }
+            let text = if complete { text } else { String::new() };
+            headers.insert(&header.name, sendable(&header.name, text)?);
+        }
+        Ok(())
+    }
+
+    fn add_signatures(&self, facts: &Facts, body: &[u8], headers: &mut HeaderMap) -> Result<(), RenderError> {
+        let signatures = &self.profile.signatures;
+        for (index, first) in signatures.iter().enumerate() {
+            // Signatures that share a header are sent together, where the first of them stands.
+            if signatures[..index].iter().any(|earlier| earlier.header == first.header) {
+                continue;
+            }
+            let mut items = String::new();
+            for (index, other) in signatures.iter().enumerate().skip(index) {
+                if other.header == first.header && facts.meets(&other.when) {
+                    self.append_items(index, facts, body, &mut items);
+                }
+            }
+            if !items.is_empty() {
+                let mut text = String::with_capacity(items.len());
+                facts.expand(&first.value, &items, Escape::None, &mut text);
+                headers.insert(&first.header, sendable(&first.header, text)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends an item for each key of the signature `index` that signs now.
+    fn append_items(&self, index: usize, facts: &Facts, body: &[u8], items: &mut String) {
+        let knobs = &self.profile.signatures[index];
+        let mut segments = None;
+        for signer in self.signers.iter().filter(|signer| signer.signature == index && signer.is_live(facts.now)) {
+            let segments = segments.get_or_insert_with(|| facts.segments(&knobs.input));
+            let (first, rest) = segments.split_first().expect("never empty");
+            let pieces = rest.iter().flat_map(|text| [body, text.as_bytes()]);
+            let signature = signer.key.sign(std::iter::once(first.as_bytes()).chain(pieces));
+            let mut encoded = String::with_capacity(128);
+            knobs.encoding.append(signature.as_bytes(), &mut encoded);
+            if !items.is_empty() {
+                items.push_str(&knobs.join);
+            }
+            facts.expand(&knobs.item, &encoded, Escape::None, items);
+        }
+    }
+}
+
+impl Signer {
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+fn sendable(name: &HeaderName, text: String) -> Result<HeaderValue, RenderError> {
+    HeaderValue::try_from(text).map_err(|_| RenderError::Header(name.to_string()))
+}
+
+fn fixed_headers(profile: &Profile, webhook: &Webhook) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
+    let mut fixed = vec![
+        (header::USER_AGENT, profile.user_agent.clone()),
+        (header::ACCEPT, HeaderValue::from_static("*/*")),
+        // Answers are kept as they come and never decompressed.
+        (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ];
+    if webhook.settings.method != Method::Get {
+        let kind = HeaderValue::from_static(webhook.settings.content_type.as_str());
+        fixed.push((header::CONTENT_TYPE, kind));
+    }
+    for (name, value) in &webhook.credentials.headers {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value.as_bytes()).ok());
+        let (parsed, mut value) = parsed.ok_or_else(|| PlanError::Header(name.clone()))?;
+        value.set_sensitive(true);
+        fixed.push((parsed, value));
+    }
+    if let Some(auth) = &webhook.credentials.auth {
+        fixed.push((header::AUTHORIZATION, authorization(auth)?));
+    }
+    Ok(fixed)
+}
+
+fn authorization(auth: &Auth) -> Result<HeaderValue, PlanError> {
+    let text = match auth {
+        Auth::Basic { username, password } => format!("Basic {}", BASE64.encode(format!("{username}:{password}"))),
+        Auth::Bearer { token } => format!("Bearer {token}"),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| PlanError::Header("authorization".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The keys in the order of the profile's signatures, and within each in the order of the secrets.
+fn signers(profile: &Profile, webhook: &Webhook) -> Result<Vec<Signer>, PlanError> {
+    let secrets = &webhook.credentials.secrets;
+    let mut signers = Vec::new();
+    if profile.signatures.is_empty() {
+        return Ok(signers);
+    }
+    for secret in secrets {
+        check_secret(profile, &secret.value).map_err(PlanError::Secret)?;
+    }
+    for (index, knobs) in profile.signatures.iter().enumerate() {
+        for secret in secrets {
+            let key: Result<Key, KeyError> =
+                Key::prepare(knobs.algorithm, knobs.key, &secret.value, profile.secret.bytes.clone());
+            // A key of another form is for another of the signatures.
+            signers.extend(key.ok().map(|key| Signer { signature: index, key, expires_at: secret.expires_at }));
+        }
+    }
+    Ok(signers)
+}

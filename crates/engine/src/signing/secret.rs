@@ -1,0 +1,50 @@
+//! Secrets as text: how they are made, and whether a given one suits a profile.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Encoding, Key, KeyError};
+use crate::profile::{Profile, SecretText};
+
+/// The longest secret, in bytes of its text.
+pub const MAX_SECRET_TEXT: usize = 1_024;
+
+/// The text of a new secret for webhooks of `profile`: its prefix and the first
+/// [`generated_bytes`](crate::profile::SecretPolicy::generated_bytes) of `random`, encoded.
+///
+/// # Panics
+/// Where `random` has fewer bytes than that.
+pub fn make_secret(profile: &Profile, random: &[u8]) -> String {
+    let policy = &profile.secret;
+    let bytes = &random[..policy.generated_bytes];
+    let mut text = policy.prefix.clone();
+    match policy.text {
+        SecretText::Base64 => Encoding::Base64.append(bytes, &mut text),
+        SecretText::Hex => Encoding::Hex.append(bytes, &mut text),
+        SecretText::UrlSafe => URL_SAFE_NO_PAD.encode_string(bytes, &mut text),
+    }
+    text
+}
+
+/// Whether at least one of the profile's signatures can sign with `secret`. The error is for people.
+pub fn check_secret(profile: &Profile, secret: &str) -> Result<(), String> {
+    if secret.is_empty() || secret.len() > MAX_SECRET_TEXT {
+        return Err(format!("must be 1 to {MAX_SECRET_TEXT} bytes of text"));
+    }
+    let mut reasons = Vec::new();
+    for signature in &profile.signatures {
+        match Key::prepare(signature.algorithm, signature.key, secret, profile.secret.bytes.clone()) {
+            Ok(_) => return Ok(()),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    // A secret that has a form's prefix was meant as that form: only that form's complaint is of use.
+    let meant: Vec<_> = reasons.iter().filter(|reason| !matches!(reason, KeyError::Prefix(_))).collect();
+    let shown = if meant.is_empty() { reasons.iter().collect() } else { meant };
+    let mut texts: Vec<String> = shown.into_iter().map(KeyError::to_string).collect();
+    texts.dedup();
+    match texts.is_empty() {
+        true => Err("is not used: webhooks of this profile are not signed".to_owned()),
+        false => Err(texts.join(", or ")),
+    }
+}

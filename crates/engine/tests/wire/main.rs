@@ -1,0 +1,10 @@
+//! What goes over the wire: profiles, settings, headers, bodies, signatures and retries, from the outside.
+
+mod builders;
+mod headers;
+mod known_answers;
+mod profiles;
+mod rendering;
+mod retries;
+mod secrets;
+mod settings;
