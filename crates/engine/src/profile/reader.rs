@@ -16,24 +16,24 @@ pub(super) struct Mistakes<'a> {
 }
 
 impl<'a> Mistakes<'a> {
-    pub fn new(file: &'a str, text: &'a str) -> Self {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
         Mistakes { file, text, found: RefCell::default() }
     }
 
     /// Notes a mistake at the bytes `span` of the file.
-    pub fn note(&self, span: Range<usize>, key: impl Into<String>, reason: impl Into<String>) {
+    pub(super) fn note(&self, span: Range<usize>, key: impl Into<String>, reason: impl Into<String>) {
         let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let error = ProfileError { file: self.file.to_owned(), line, key: key.into(), reason: reason.into() };
         self.found.borrow_mut().push(error);
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.found.borrow().is_empty()
     }
 
     /// All of them, in the order of their lines.
-    pub fn into_list(self) -> Vec<ProfileError> {
+    pub(super) fn into_list(self) -> Vec<ProfileError> {
         let mut found = self.found.into_inner();
         found.sort_by_key(|error| error.line);
         found
@@ -56,7 +56,7 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Notes a mistake in this value.
-    pub fn note(&self, reason: impl Into<String>) {
+    pub(super) fn note(&self, reason: impl Into<String>) {
         self.mistakes.note(self.span.clone(), &self.path, reason);
     }
 
@@ -65,16 +65,16 @@ impl<'a> Entry<'a> {
         None
     }
 
-    pub fn text(&self) -> Option<&'a str> {
+    pub(super) fn text(&self) -> Option<&'a str> {
         self.value.as_str().or_else(|| self.expected("a text in quotes"))
     }
 
-    pub fn boolean(&self) -> Option<bool> {
+    pub(super) fn boolean(&self) -> Option<bool> {
         self.value.as_bool().or_else(|| self.expected("true or false"))
     }
 
     /// A number, whole or not, within `range`.
-    pub fn number(&self, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
+    pub(super) fn number(&self, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
         let text = match self.value {
             DeValue::Integer(whole) if whole.radix() == 10 => whole.as_str(),
             DeValue::Float(float) => float.as_str(),
@@ -90,7 +90,7 @@ impl<'a> Entry<'a> {
     }
 
     /// A whole number within `range`.
-    pub fn whole(&self, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn whole(&self, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
         let DeValue::Integer(integer) = self.value else { return self.expected("a whole number") };
         match u32::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()) {
             Ok(number) if range.contains(&number) => Some(number),
@@ -103,7 +103,7 @@ impl<'a> Entry<'a> {
     }
 
     /// One of an enum's words.
-    pub fn word<E: Word>(&self) -> Option<E> {
+    pub(super) fn word<E: Word>(&self) -> Option<E> {
         let text = self.text()?;
         let found = E::WORDS.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -114,7 +114,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The members of a list.
-    pub fn list(&self) -> Option<Vec<Entry<'a>>> {
+    pub(super) fn list(&self) -> Option<Vec<Entry<'a>>> {
         let Some(items) = self.value.as_array() else { return self.expected("a list in brackets") };
         let entry = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| Entry {
             path: format!("{}[{index}]", self.path),
@@ -126,12 +126,12 @@ impl<'a> Entry<'a> {
     }
 
     /// Whether it is a table of knobs: `[payload]`, where `[[payload]]` is a list of them.
-    pub fn is_section(&self) -> bool {
+    pub(super) fn is_section(&self) -> bool {
         self.value.is_table()
     }
 
     /// The members of a list that needs at least one, such as `example`.
-    pub fn some_of(&self, example: &str) -> Vec<Entry<'a>> {
+    pub(super) fn some_of(&self, example: &str) -> Vec<Entry<'a>> {
         let Some(items) = self.list() else { return Vec::new() };
         if items.is_empty() {
             self.note(format!("must have at least one entry, such as {example}"));
@@ -139,7 +139,7 @@ impl<'a> Entry<'a> {
         items
     }
 
-    pub fn section(&self) -> Option<Section<'a>> {
+    pub(super) fn section(&self) -> Option<Section<'a>> {
         let Some(table) = self.value.as_table() else { return self.expected("a table of knobs") };
         Some(Section::new(self.path.clone(), self.span.clone(), table, self.mistakes))
     }
@@ -155,7 +155,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(path: String, span: Range<usize>, table: &'a DeTable<'a>, mistakes: &'a Mistakes<'a>) -> Self {
+    pub(super) fn new(path: String, span: Range<usize>, table: &'a DeTable<'a>, mistakes: &'a Mistakes<'a>) -> Self {
         Section { path, span, table, mistakes, known: RefCell::default() }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Section<'a> {
     }
 
     /// The knob's value, where the file has it.
-    pub fn entry(&self, key: &'static str) -> Option<Entry<'a>> {
+    pub(super) fn entry(&self, key: &'static str) -> Option<Entry<'a>> {
         if !self.known.borrow().contains(&key) {
             self.known.borrow_mut().push(key);
         }
@@ -173,12 +173,12 @@ impl<'a> Section<'a> {
     }
 
     /// The knob read by `read`; `default` where the file does not have it or has it wrong (which `read` noted).
-    pub fn or<T>(&self, key: &'static str, default: T, read: impl FnOnce(&Entry<'a>) -> Option<T>) -> T {
+    pub(super) fn or<T>(&self, key: &'static str, default: T, read: impl FnOnce(&Entry<'a>) -> Option<T>) -> T {
         self.entry(key).and_then(|entry| read(&entry)).unwrap_or(default)
     }
 
     /// As [`Section::or`], but the file must have it.
-    pub fn need<T>(&self, key: &'static str, placeholder: T, read: impl FnOnce(&Entry<'a>) -> Option<T>) -> T {
+    pub(super) fn need<T>(&self, key: &'static str, placeholder: T, read: impl FnOnce(&Entry<'a>) -> Option<T>) -> T {
         match self.entry(key) {
             Some(entry) => read(&entry).unwrap_or(placeholder),
             None => {
@@ -189,17 +189,17 @@ impl<'a> Section<'a> {
     }
 
     /// A list whose members `read` reads; empty where the file does not have it.
-    pub fn each<T>(&self, key: &'static str, read: impl FnMut(&Entry<'a>) -> Option<T>) -> Vec<T> {
+    pub(super) fn each<T>(&self, key: &'static str, read: impl FnMut(&Entry<'a>) -> Option<T>) -> Vec<T> {
         self.entry(key).and_then(|entry| entry.list()).unwrap_or_default().iter().filter_map(read).collect()
     }
 
     /// Notes a mistake of the section as a whole.
-    pub fn note(&self, reason: impl Into<String>) {
+    pub(super) fn note(&self, reason: impl Into<String>) {
         self.mistakes.note(self.span.clone(), &self.path, reason);
     }
 
     /// A section below this one, read by `read`; an absent one is read as an empty one.
-    pub fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> T {
+    pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> T {
         let empty = || Section::new(self.path_of(key), self.span.clone(), empty_table(), self.mistakes);
         let section = self.entry(key).and_then(|entry| entry.section()).unwrap_or_else(empty);
         let value = read(&section);
@@ -208,9 +208,9 @@ impl<'a> Section<'a> {
     }
 
     /// Notes every knob that was never asked for.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         let known = self.known.borrow();
-        for (name, value) in self.table.iter() {
+        for (name, value) in self.table {
             let key: &str = name.get_ref();
             if !known.contains(&key) {
                 let start = name.span().start.min(value.span().start);

@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::Profile;
-use super::knobs::*;
+use super::knobs::{Condition, Field, FieldValue, Header, Missing, Payload, SecretRule, Shape, SignatureKnobs};
 use super::reader::{Entry, Section};
 use super::source::Source;
 use super::template::{Part, Template};

@@ -1,6 +1,9 @@
 //! The words that profile files use for the values of knobs.
 
-use super::knobs::*;
+use super::knobs::{
+    AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, MessageIdForm, MessageIdOf, Missing,
+    RetrySends, Scheme, SecretRule, SecretText, TestOn, WebhookIdForm,
+};
 use super::reader::Word;
 use crate::signing::{Algorithm, Encoding, KeyForm};
 use crate::webhook::{ContentType, Method};

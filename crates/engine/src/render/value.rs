@@ -48,7 +48,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub fn new(plan: &'a Plan, event: &'a Event, delivery: DeliveryId, now: Timestamp) -> Self {
+    pub(super) fn new(plan: &'a Plan, event: &'a Event, delivery: DeliveryId, now: Timestamp) -> Self {
         let ids = plan.profile.ids;
         let message_id = match (ids.message, ids.message_form, &event.external_id) {
             (MessageIdOf::External, _, Some(id)) => id.clone(),
@@ -62,7 +62,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether `condition` holds for this delivery.
-    pub fn meets(&self, condition: &Condition) -> bool {
+    pub(super) fn meets(&self, condition: &Condition) -> bool {
         condition.method.is_none_or(|method| method == self.plan.method)
             && condition.content_type.is_none_or(|kind| kind == self.plan.content_type)
             && condition.include_entity.is_none_or(|wanted| wanted == self.plan.include_entity)
@@ -70,7 +70,7 @@ impl<'a> Facts<'a> {
             && (condition.events.is_empty() || condition.events.iter().any(|kind| **kind == *self.event.kind))
     }
 
-    pub fn value(&self, source: &Source) -> Value<'_> {
+    pub(super) fn value(&self, source: &Source) -> Value<'_> {
         let event = self.event;
         let entity = event.entity.as_ref();
         match source {
@@ -123,7 +123,7 @@ impl<'a> Facts<'a> {
 
     /// Appends `template` with its fields filled in, `signature` in place of its signature. `false` where a field has no
     /// value; the field is then left empty.
-    pub fn expand(&self, template: &Template, signature: &str, escape: Escape, out: &mut String) -> bool {
+    pub(super) fn expand(&self, template: &Template, signature: &str, escape: Escape, out: &mut String) -> bool {
         let mut complete = true;
         for part in &template.parts {
             match part {
@@ -143,7 +143,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The texts of `template` before, between and after its bodies.
-    pub fn segments(&self, template: &Template) -> Vec<String> {
+    pub(super) fn segments(&self, template: &Template) -> Vec<String> {
         let mut segments = vec![String::new()];
         for part in &template.parts {
             match part {
@@ -161,7 +161,7 @@ impl<'a> Facts<'a> {
 
 impl Value<'_> {
     /// Appends the value as it stands in a header or form: texts without quotes. `false` where there is none.
-    pub fn append_plain(&self, out: &mut String) -> bool {
+    pub(super) fn append_plain(&self, out: &mut String) -> bool {
         match self {
             Value::Missing => return false,
             Value::Text(text) => out.push_str(text),

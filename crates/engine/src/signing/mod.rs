@@ -4,7 +4,7 @@ mod key;
 mod secret;
 
 pub use key::{Key, KeyError};
-pub use secret::{check_secret, make_secret};
+pub use secret::{MAX_SECRET_TEXT, check_secret, make_secret};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -12,14 +12,14 @@ use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{ContentType, Credentials, Events, Method, Secret, Settings, Status, Webhook};
 
 /// A secret that the standard profile takes.
-pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-pub fn standard() -> Arc<Profile> {
+pub(crate) fn standard() -> Arc<Profile> {
     Profiles::load([]).expect("the built-in profiles are right").get("standard").expect("there is one").clone()
 }
 
 /// A profile named `test` with these further knobs.
-pub fn profile(knobs: &str) -> Arc<Profile> {
+pub(crate) fn profile(knobs: &str) -> Arc<Profile> {
     match Profile::parse("test.toml", &format!("name = \"test\"\n{knobs}")) {
         Ok(profile) => Arc::new(profile),
         Err(errors) => panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>()),
@@ -27,16 +27,16 @@ pub fn profile(knobs: &str) -> Arc<Profile> {
 }
 
 /// What is wrong with such a profile, one text for each mistake.
-pub fn mistakes(knobs: &str) -> Vec<String> {
+pub(crate) fn mistakes(knobs: &str) -> Vec<String> {
     let errors = Profile::parse("test.toml", &format!("name = \"test\"\n{knobs}")).expect_err("there are mistakes");
     errors.iter().map(ToString::to_string).collect()
 }
 
-pub fn secret(value: &str) -> Secret {
+pub(crate) fn secret(value: &str) -> Secret {
     Secret { value: value.to_owned(), expires_at: None }
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         name: "Orders".to_owned(),
         url: "https://example.com/h".to_owned(),
@@ -52,7 +52,7 @@ pub fn settings() -> Settings {
     }
 }
 
-pub fn webhook(secrets: &[&str]) -> Webhook {
+pub(crate) fn webhook(secrets: &[&str]) -> Webhook {
     Webhook {
         id: WebhookId(7),
         project: ProjectId(1),
@@ -71,7 +71,7 @@ pub fn webhook(secrets: &[&str]) -> Webhook {
     }
 }
 
-pub fn event(kind: &str, data: &str) -> Event {
+pub(crate) fn event(kind: &str, data: &str) -> Event {
     Event {
         id: EventId(12_345),
         project: ProjectId(1),
@@ -91,18 +91,18 @@ pub fn event(kind: &str, data: &str) -> Event {
     }
 }
 
-pub const DELIVERY: DeliveryId = DeliveryId(99);
+pub(crate) const DELIVERY: DeliveryId = DeliveryId(99);
 
 /// The request of `webhook` under `profile` for `event`, `seconds` after the epoch.
-pub fn render(profile: &Arc<Profile>, webhook: &Webhook, event: &Event, seconds: i64) -> Rendered {
+pub(crate) fn render(profile: &Arc<Profile>, webhook: &Webhook, event: &Event, seconds: i64) -> Rendered {
     let plan = Plan::compile(profile, webhook).expect("the webhook suits its profile");
     plan.render(event, DELIVERY, Timestamp(seconds * 1000)).expect("the event can be rendered")
 }
 
-pub fn header<'a>(rendered: &'a Rendered, name: &str) -> &'a str {
+pub(crate) fn header<'a>(rendered: &'a Rendered, name: &str) -> &'a str {
     rendered.headers.get(name).map_or("(none)", |value| value.to_str().expect("ASCII"))
 }
 
-pub fn body(rendered: &Rendered) -> &str {
+pub(crate) fn body(rendered: &Rendered) -> &str {
     std::str::from_utf8(&rendered.body).expect("UTF-8")
 }

@@ -110,12 +110,26 @@ fn knobs_that_contradict_each_other() {
         ("[content_type]\nallowed = [\"application/x-www-form-urlencoded\"]".to_owned(), "form_member"),
         ("[method]\nallowed = [\"GET\"]\ndefault = \"POST\"".to_owned(), "one of those allowed"),
         ("[method]\nallowed = []".to_owned(), "at least one entry"),
+        (format!("{signature}[secret]\nrule = \"given\"\nmin_bytes = 9\nmax_bytes = 8"), "must not be above"),
+        (format!("payload = {}", nested(8)), "nested deeper than 8"),
         ("[payload]\nraw = true\nfields = []".to_owned(), "either fields"),
     ];
     for (text, needle) in contradictions {
         let errors = mistakes(&text);
         assert!(errors.len() == 1 && errors[0].contains(needle), "{text}\n{errors:#?}");
     }
+}
+
+/// A payload of objects in objects, `depth` of them in the outermost.
+fn nested(depth: usize) -> String {
+    let innermost = "{ fields = [{ name = \"a\", text = \"\" }] }".to_owned();
+    (0..depth)
+        .fold(innermost, |inner, _| format!("{{ fields = [{{ name = \"a\", {} }}] }}", &inner[2..inner.len() - 2]))
+}
+
+#[test]
+fn objects_may_nest() {
+    profile(&format!("payload = {}", nested(7)));
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn the_standard_request() {
     let expected = r#"{"type":"job.created","timestamp":"2020-05-02T14:20:00.207Z","data":{"b": 1.0, "a":[1e400]}}"#;
     assert_eq!(body(&rendered), expected);
     assert_eq!(&rendered.body[rendered.verbatim.clone().unwrap()], b"{\"b\": 1.0, \"a\":[1e400]}");
-    let mut names: Vec<&str> = rendered.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = rendered.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     let expected = [
         "accept",
@@ -177,6 +177,46 @@ fn a_header_without_a_value_is_left_out() {
     let rendered = render(&profile(ETL), &webhook(&[]), &event, 1);
     assert_eq!(header(&rendered, "x-etl-webhook-entity-url"), "(none)");
     assert!(body(&rendered).contains(r#""entityId":null,"entityUrl":null,"#), "{}", body(&rendered));
+}
+
+#[test]
+fn only_canonical_decimals_are_numbers() {
+    let numbered = profile("[payload]\nfields = [{ name = \"id\", from = \"entity.number\" }]");
+    let id = |id: &str| {
+        let mut event = event("a", "{}");
+        event.entity.as_mut().unwrap().id = id.to_owned();
+        body(&render(&numbered, &webhook(&[]), &event, 1)).to_owned()
+    };
+    assert_eq!(id("-17"), r#"{"id":-17}"#);
+    for text in ["007", "+7", "-0", "1e3", "9223372036854775808", ""] {
+        assert_eq!(id(text), format!(r#"{{"id":"{text}"}}"#));
+    }
+    assert_eq!(id("a\nb"), r#"{"id":"a\nb"}"#);
+    assert_eq!(id("a\n\"\\b"), r#"{"id":"a\n\"\\b"}"#);
+}
+
+#[test]
+fn a_null_in_the_data_is_no_value_for_a_header_or_a_form() {
+    let titled = profile(
+        r#"
+[content_type]
+allowed = ["application/x-www-form-urlencoded"]
+[payload]
+fields = [{ name = "title", from = "event.data.title" }, { name = "n", from = "event.data.n" }]
+[[headers]]
+name = "x-title"
+value = "about {event.data.title}"
+[[headers]]
+name = "x-empty"
+value = "about {event.data.title}"
+missing = "empty"
+"#,
+    );
+    let mut webhook = webhook(&[]);
+    webhook.settings.content_type = ContentType::Form;
+    let rendered = render(&titled, &webhook, &event("a", r#"{"title":null,"n":1}"#), 1);
+    assert_eq!((header(&rendered, "x-title"), header(&rendered, "x-empty")), ("(none)", ""));
+    assert_eq!(body(&rendered), "n=1");
 }
 
 #[test]

@@ -79,6 +79,14 @@ fn an_unknown_outcome_is_sent_again_or_given_up() {
 }
 
 #[test]
+fn case_035_chance_and_jitter_that_are_no_numbers_are_ignored() {
+    let failure = ended(Outcome::Connect, None);
+    assert_eq!(wait(next(&policy(), 1, &failure, NOW, f64::NAN)), 5);
+    let broken = RetryPolicy { jitter: f64::NAN, ..policy() };
+    assert_eq!(wait(next(&broken, 1, &failure, NOW, 0.5)), 5);
+}
+
+#[test]
 fn a_webhooks_own_schedule_counts_where_the_profile_allows_one() {
     let mut settings = settings();
     settings.retry = Some(RetryOverride { delays_seconds: vec![7], jitter: 0.5 });
