@@ -6,6 +6,7 @@
 //! whatever passes it is a store.
 
 pub mod error;
+pub mod health;
 pub mod log;
 pub mod query;
 pub mod queue;

@@ -37,8 +37,8 @@ pub enum Operation {
     Deliver(Deliver),
     /// Remove what is too old or too much, in small pieces.
     Prune(Prune),
-    /// Change the catalogue.
-    Change { change: Change, touches: Option<Touches> },
+    /// Change the catalogue. `report`: an operational event that tells of it, kept in the same commit.
+    Change { change: Change, touches: Option<Touches>, report: Option<Accept> },
     /// Keep alive the row of a node.
     Heartbeat { node: NodeId },
 }
@@ -47,6 +47,11 @@ impl Operation {
     /// Whether it brings new work, so that it is refused first when too much waits.
     pub fn is_intake(&self) -> bool {
         matches!(self, Operation::Accept(_))
+    }
+
+    /// Whether it tells of something that happened already, so that it is tried until it is on disk.
+    pub fn must_be_kept(&self) -> bool {
+        matches!(self, Operation::Finish(_) | Operation::Release(_))
     }
 
     /// About how many bytes it holds.

@@ -127,6 +127,12 @@ impl Lane {
         self.allowed = if trouble { (self.allowed / 2).max(1) } else { (self.allowed + 1).min(limit) };
     }
 
+    /// Since when its oldest delivery waits, in memory or in the store.
+    pub(super) fn oldest_due(&self) -> Option<Timestamp> {
+        let first = self.queue.front().filter(|job| job.failures == 0).map(|job| job.delivery.made_at());
+        first.into_iter().chain(self.stored).min()
+    }
+
     /// Whether nothing is left that would have to be remembered.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()

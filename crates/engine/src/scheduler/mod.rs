@@ -214,6 +214,12 @@ impl Scheduler {
         }
     }
 
+    /// Since when the oldest delivery waits that is due and not under way; `None` where nothing waits. Looks at every
+    /// lane.
+    pub fn oldest_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lanes.values().filter_map(Lane::oldest_due).min().filter(|due| *due <= now)
+    }
+
     fn accepted(&mut self, job: Job, commands: &mut Vec<Command>) {
         let webhook = job.webhook;
         let Some(lane) = self.lanes.get_mut(&webhook) else {
@@ -351,7 +357,6 @@ impl Scheduler {
         }
     }
 
-    #[expect(clippy::iter_over_hash_type, reason = "everything is given back; the order does not matter")]
     fn drain(&mut self, commands: &mut Vec<Command>) {
         self.draining = true;
         self.timers.clear();

@@ -140,8 +140,11 @@ fn carry_out(
         Operation::Cancel { deliveries } => resend::cancel(transaction, now, deliveries).map(Answer::Released),
         Operation::Deliver(wish) => resend::deliver(transaction, now, wish).map(Answer::Released),
         Operation::Prune(what) => prune::prune(transaction, what),
-        Operation::Change { change, touches } => {
+        Operation::Change { change, touches, report } => {
             apply_change(transaction, change)?;
+            if let Some(report) = report {
+                accept::accept(transaction, now, report)?;
+            }
             if let Some(touches) = touches {
                 *version = note_touch(transaction, *touches)?;
             }

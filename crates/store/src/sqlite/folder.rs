@@ -17,14 +17,14 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Asks for a fold unless one is asked for already.
-    pub fn ask(&self) {
+    pub(super) fn ask(&self) {
         if let Some(wish) = &self.wish {
             let _ = wish.try_send(());
         }
     }
 
     /// Whether a fold has ended since the last call.
-    pub fn take_folded(&self) -> bool {
+    pub(super) fn take_folded(&self) -> bool {
         self.folded.swap(false, Ordering::AcqRel)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Answer, Operation};
@@ -11,15 +12,15 @@ pub(super) type Done = Box<dyn FnOnce(StoreResult<Answer>) + Send>;
 
 /// An operation and whom to tell.
 pub(super) struct Entry {
-    pub operation: Operation,
-    pub done: Done,
+    pub(super) operation: Operation,
+    pub(super) done: Done,
 }
 
 /// The limits of what may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    pub operations: usize,
-    pub bytes: usize,
+    pub(super) operations: usize,
+    pub(super) bytes: usize,
 }
 
 /// The queue in front of the writer.
@@ -37,12 +38,12 @@ struct Waiting {
 }
 
 impl Inbox {
-    pub fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Inbox { waiting: Mutex::default(), filled: Condvar::new(), bounds }
     }
 
     /// Adds an entry. New work is refused when too much waits or the store closes; the rest only once it is closed.
-    pub fn push(&self, entry: Entry) -> Result<(), (Entry, StoreError)> {
+    pub(super) fn push(&self, entry: Entry) -> Result<(), (Entry, StoreError)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.closed {
             return Err((entry, StoreError::Unavailable("it is closing".to_owned())));
@@ -63,8 +64,26 @@ impl Inbox {
         Ok(())
     }
 
+    /// Puts back entries that could not be written and must be, before all others, and waits a moment or until the
+    /// inbox closes. Once it is closed they are given up, and their senders told.
+    pub(super) fn put_back(&self, entries: Vec<Entry>, pause: Duration) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            drop(waiting);
+            for entry in entries {
+                (entry.done)(Err(StoreError::Unavailable("it is closing".to_owned())));
+            }
+            return;
+        }
+        for entry in entries.into_iter().rev() {
+            waiting.entries.push_front(entry);
+        }
+        let until_closed = |waiting: &mut Waiting| !waiting.closed;
+        drop(self.filled.wait_timeout_while(waiting, pause, until_closed));
+    }
+
     /// Waits for entries and takes up to `limit` of them; `None` once closed and empty.
-    pub fn take(&self, limit: usize, into: &mut Vec<Entry>) -> Option<()> {
+    pub(super) fn take(&self, limit: usize, into: &mut Vec<Entry>) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.entries.is_empty() {
             if waiting.closed {
@@ -80,12 +99,12 @@ impl Inbox {
     }
 
     /// How many entries wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
     }
 
     /// Refuses everything from now on; what waits is still written.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.filled.notify_all();
     }

@@ -23,7 +23,7 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Starts `count` threads; they end when the last handle is dropped.
-    pub fn start(path: &Path, count: usize) -> StoreResult<(Self, Vec<JoinHandle<()>>)> {
+    pub(super) fn start(path: &Path, count: usize) -> StoreResult<(Self, Vec<JoinHandle<()>>)> {
         let (questions, waiting) = sync_channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         let threads = (0..count)
@@ -40,7 +40,7 @@ impl Readers {
     }
 
     /// Hands a question to whichever reader is free first.
-    pub fn ask(&self, question: Question) -> StoreResult<()> {
+    pub(super) fn ask(&self, question: Question) -> StoreResult<()> {
         self.questions.try_send(question).map_err(|error| {
             StoreError::Unavailable(match error {
                 TrySendError::Full(_) => "more questions wait than it can hold".to_owned(),

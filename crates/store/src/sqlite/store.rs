@@ -102,7 +102,7 @@ impl Store {
 
     /// Changes the catalogue; answers its new version.
     pub async fn change(&self, change: Change, touches: Option<Touches>) -> StoreResult<i64> {
-        match self.apply(Operation::Change { change, touches }).await? {
+        match self.apply(Operation::Change { change, touches, report: None }).await? {
             Answer::Changed { catalogue_version } => Ok(catalogue_version),
             other => Err(StoreError::Damaged(format!("a change was answered with {other:?}"))),
         }

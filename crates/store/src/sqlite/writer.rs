@@ -18,6 +18,9 @@ const FOLD_PAGES: u64 = 4_096;
 /// Past this many pages the writer folds it all itself, so that the log stays bounded (512 MiB).
 const FOLD_AT_ONCE_PAGES: u64 = 65_536;
 
+/// How long the writer rests after outcomes could not be written.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Figures about commits, for the metrics.
 #[derive(Debug, Default)]
 pub struct CommitFigures {
@@ -69,10 +72,16 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
         let answers = answers.unwrap_or_else(|_| {
             operations.iter().map(|_| Err(StoreError::Unavailable("the writer failed".to_owned()))).collect()
         });
-        for (done, answer) in listeners.drain(..).zip(answers) {
-            done(answer);
+        let mut unwritten = Vec::new();
+        for ((operation, done), answer) in operations.drain(..).zip(listeners.drain(..)).zip(answers) {
+            match answer {
+                Err(StoreError::Unavailable(_)) if operation.must_be_kept() => unwritten.push(Entry { operation, done }),
+                answer => done(answer),
+            }
         }
-        operations.clear();
+        if !unwritten.is_empty() {
+            inbox.put_back(unwritten, AGAIN);
+        }
         // The fold's bulk is done beside the writer; the writer folds only the rest, and then the log starts anew.
         let pages = core.log_pages();
         if pages > FOLD_AT_ONCE_PAGES || folder.take_folded() {

@@ -1,0 +1,94 @@
+//! A project's catalogue of event types, their schemas compiled.
+
+use std::collections::HashMap;
+
+use jsonschema::Validator;
+
+use super::StoredType;
+
+/// What is wrong with an event's data: where, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataError {
+    /// A JSON pointer into the data; empty for the whole.
+    pub pointer: String,
+    pub message: String,
+}
+
+/// Most errors that are told of one event.
+const MAX_ERRORS: usize = 20;
+/// Longest message of one error, in bytes; a schema's error may quote the data.
+const MAX_MESSAGE: usize = 300;
+
+/// The event types of a project.
+#[derive(Debug, Default)]
+pub struct EventTypes {
+    by_name: HashMap<String, CompiledType>,
+}
+
+/// One event type.
+#[derive(Debug)]
+pub struct CompiledType {
+    validator: Option<Validator>,
+    /// An example of its data as JSON text.
+    pub example: Option<String>,
+}
+
+impl EventTypes {
+    /// Compiles the schemas. One that does not compile was refused when it was saved, and is passed over here.
+    pub fn compile(types: Vec<StoredType>) -> Self {
+        let compile = |stored: StoredType| {
+            let schema = stored.schema.and_then(|text| serde_json::from_str(&text).ok());
+            let validator = schema.and_then(|schema| jsonschema::validator_for(&schema).ok());
+            (stored.name, CompiledType { validator, example: stored.example })
+        };
+        EventTypes { by_name: types.into_iter().map(compile).collect() }
+    }
+
+    /// An event type by name.
+    pub fn get(&self, name: &str) -> Option<&CompiledType> {
+        self.by_name.get(name)
+    }
+}
+
+impl CompiledType {
+    /// Checks data, given as JSON text, against the schema if there is one.
+    pub fn check(&self, data: &str) -> Result<(), Vec<DataError>> {
+        let Some(validator) = &self.validator else { return Ok(()) };
+        let data = serde_json::from_str(data)
+            .map_err(|error| vec![DataError { pointer: String::new(), message: error.to_string() }])?;
+        let errors: Vec<DataError> = validator
+            .iter_errors(&data)
+            .take(MAX_ERRORS)
+            .map(|error| DataError { pointer: error.instance_path().to_string(), message: shorten(error.to_string()) })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+fn shorten(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        let cut = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_checked_where_there_is_a_schema() {
+        let schema = r#"{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}}"#;
+        let types = EventTypes::compile(vec![
+            StoredType { name: "a".to_owned(), schema: Some(schema.to_owned()), example: None },
+            StoredType { name: "b".to_owned(), schema: None, example: None },
+        ]);
+        assert_eq!(types.get("a").unwrap().check(r#"{"id":1}"#), Ok(()));
+        let errors = types.get("a").unwrap().check(r#"{"id":"x"}"#).unwrap_err();
+        assert_eq!(errors[0].pointer, "/id");
+        assert_eq!(types.get("b").unwrap().check("[]"), Ok(()));
+        assert!(types.get("c").is_none());
+    }
+}

@@ -1,0 +1,201 @@
+//! What is kept in memory of the catalogue, compiled for use: webhooks by organization, event types by project, and
+//! what is held.
+//!
+//! Loaded when first needed, dropped when it changes, bounded by weight. A change is announced after its commit and
+//! before its answer, so that whoever saw the answer sees the change in effect.
+
+mod event_types;
+mod holds;
+mod organization;
+mod webhook;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::profile::Profiles;
+use fanfare_engine::webhook::Webhook;
+use fanfare_store::StoreResult;
+use futures_util::future::BoxFuture;
+use moka::sync::Cache;
+use parking_lot::RwLock;
+
+pub use self::event_types::{CompiledType, DataError, EventTypes};
+pub use self::holds::{Hold, Holds};
+pub use self::organization::CompiledOrganization;
+pub use self::webhook::{CompiledWebhook, Unsendable};
+
+/// Most bytes of compiled organizations, about.
+const ORGANIZATIONS_WEIGHT: u64 = 128 << 20;
+/// Most projects whose event types are compiled.
+const PROJECTS: u64 = 1_000;
+/// Most webhooks whose organization is remembered.
+const OWNERS: u64 = 100_000;
+
+/// An organization as it is stored.
+#[derive(Debug)]
+pub struct StoredOrganization {
+    pub id: OrganizationId,
+    pub project: ProjectId,
+    /// Whether it is the operator's own.
+    pub is_operator: bool,
+    pub webhooks: Vec<Webhook>,
+}
+
+/// An event type as it is stored.
+#[derive(Debug)]
+pub struct StoredType {
+    pub name: String,
+    /// JSON Schema as JSON text.
+    pub schema: Option<String>,
+    /// An example of its data as JSON text.
+    pub example: Option<String>,
+}
+
+/// Where the catalogue comes from.
+pub trait Source: Send + Sync {
+    /// An organization with all its webhooks; `None` where there is none.
+    fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
+    /// The organization that a webhook belongs to; `None` where there is no such webhook.
+    fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
+    /// The operator's own organization of a project, where it has one.
+    fn operator(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
+    /// The catalogue of event types of a project.
+    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Vec<StoredType>>>;
+    /// Everything that is held.
+    fn holds(&self) -> BoxFuture<'_, StoreResult<Vec<Hold>>>;
+}
+
+/// The compiled catalogue.
+pub struct Compiled {
+    source: Arc<dyn Source>,
+    profiles: Arc<Profiles>,
+    /// Requests under way for one webhook, at most.
+    concurrency: u32,
+    organizations: Cache<OrganizationId, Arc<CompiledOrganization>>,
+    owners: Cache<WebhookId, OrganizationId>,
+    operators: Cache<ProjectId, Option<OrganizationId>>,
+    event_types: Cache<ProjectId, Arc<EventTypes>>,
+    holds: RwLock<Arc<Holds>>,
+    /// Counts changes, so that what was read before one is not kept after it.
+    generation: AtomicU64,
+}
+
+impl Compiled {
+    /// Nothing loaded yet but what is held.
+    pub async fn load(source: Arc<dyn Source>, profiles: Arc<Profiles>, concurrency: u32) -> StoreResult<Self> {
+        let holds = Holds::new(source.holds().await?);
+        let weigh = |_: &OrganizationId, organization: &Arc<CompiledOrganization>| organization.weight();
+        Ok(Compiled {
+            source,
+            profiles,
+            concurrency,
+            organizations: Cache::builder().max_capacity(ORGANIZATIONS_WEIGHT).weigher(weigh).build(),
+            owners: Cache::new(OWNERS),
+            operators: Cache::new(PROJECTS),
+            event_types: Cache::new(PROJECTS),
+            holds: RwLock::new(Arc::new(holds)),
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    /// An organization's webhooks; `None` where there is no such organization.
+    pub async fn organization(&self, id: OrganizationId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
+        if let Some(known) = self.organizations.get(&id) {
+            return Ok(Some(known));
+        }
+        loop {
+            let generation = self.generation.load(Ordering::SeqCst);
+            let Some(stored) = self.source.organization(id).await? else { return Ok(None) };
+            let holds = self.holds();
+            let compiled = Arc::new(CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency));
+            self.organizations.insert(id, Arc::clone(&compiled));
+            if self.generation.load(Ordering::SeqCst) == generation {
+                return Ok(Some(compiled));
+            }
+            self.organizations.invalidate(&id);
+        }
+    }
+
+    /// The organization, if it is in memory.
+    pub fn organization_in_memory(&self, id: OrganizationId) -> Option<Arc<CompiledOrganization>> {
+        self.organizations.get(&id)
+    }
+
+    /// A webhook by its id alone.
+    pub async fn webhook(&self, id: WebhookId) -> StoreResult<Option<Arc<CompiledWebhook>>> {
+        let owner = match self.owners.get(&id) {
+            Some(owner) => owner,
+            None => match self.source.owner(id).await? {
+                Some(owner) => owner,
+                None => return Ok(None),
+            },
+        };
+        self.owners.insert(id, owner);
+        Ok(self.organization(owner).await?.and_then(|organization| organization.webhook(id).cloned()))
+    }
+
+    /// The operator's own organization of a project, where it has webhooks.
+    pub async fn operator(&self, project: ProjectId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
+        let operator = match self.operators.get(&project) {
+            Some(known) => known,
+            None => {
+                let generation = self.generation.load(Ordering::SeqCst);
+                let found = self.source.operator(project).await?;
+                self.operators.insert(project, found);
+                if self.generation.load(Ordering::SeqCst) != generation {
+                    self.operators.invalidate(&project);
+                }
+                found
+            }
+        };
+        match operator {
+            Some(id) => self.organization(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A project's event types.
+    pub async fn event_types(&self, project: ProjectId) -> StoreResult<Arc<EventTypes>> {
+        if let Some(known) = self.event_types.get(&project) {
+            return Ok(known);
+        }
+        loop {
+            let generation = self.generation.load(Ordering::SeqCst);
+            let compiled = Arc::new(EventTypes::compile(self.source.event_types(project).await?));
+            self.event_types.insert(project, Arc::clone(&compiled));
+            if self.generation.load(Ordering::SeqCst) == generation {
+                return Ok(compiled);
+            }
+            self.event_types.invalidate(&project);
+        }
+    }
+
+    /// What is held.
+    pub fn holds(&self) -> Arc<Holds> {
+        Arc::clone(&self.holds.read())
+    }
+
+    /// Forgets an organization that changed, its webhooks with it.
+    pub fn organization_changed(&self, project: ProjectId, id: OrganizationId) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.organizations.invalidate(&id);
+        self.operators.invalidate(&project);
+    }
+
+    /// Forgets what depends on a project that changed.
+    pub fn project_changed(&self, project: ProjectId) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.event_types.invalidate(&project);
+        self.operators.invalidate(&project);
+    }
+
+    /// Reads anew what is held, and forgets what was compiled under other holds.
+    pub async fn holds_changed(&self) -> StoreResult<()> {
+        let holds = Holds::new(self.source.holds().await?);
+        *self.holds.write() = Arc::new(holds);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.organizations.invalidate_all();
+        Ok(())
+    }
+}

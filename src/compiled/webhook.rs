@@ -1,0 +1,118 @@
+//! A webhook ready for use: what it wants, what it is sent, how it is retried.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use fanfare_engine::egress::{Endpoint, parse_endpoint};
+use fanfare_engine::health::HealthPolicy;
+use fanfare_engine::matching::Interest;
+use fanfare_engine::profile::{FilterMatches, Profile, Profiles};
+use fanfare_engine::render::Plan;
+use fanfare_engine::retry::RetryPolicy;
+use fanfare_engine::scheduler::LaneConfig;
+use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::{Status, Webhook};
+
+use super::Holds;
+
+/// In `failing_since`: the last attempt succeeded, or none was made.
+const NOT_FAILING: i64 = i64::MIN;
+
+/// Why nothing can be sent to a webhook as it is set up; for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsendable(pub String);
+
+/// See the module.
+pub struct CompiledWebhook {
+    pub webhook: Webhook,
+    pub interest: Interest,
+    pub lane: LaneConfig,
+    /// How to send; else why that cannot be done.
+    pub sender: Result<Sender, Unsendable>,
+    failing_since: AtomicI64,
+}
+
+/// What is needed to send.
+pub struct Sender {
+    pub profile: Arc<Profile>,
+    pub plan: Plan,
+    pub endpoint: Endpoint,
+    pub url: Arc<str>,
+    pub retry: RetryPolicy,
+    pub health: HealthPolicy,
+    pub connect_timeout: Duration,
+    pub timeout: Duration,
+    pub capture_limit: usize,
+}
+
+impl CompiledWebhook {
+    /// Works out everything that does not change from one delivery to the next.
+    pub fn compile(webhook: Webhook, profiles: &Profiles, holds: &Holds, concurrency: u32) -> Self {
+        let profile = profiles.get(&webhook.profile);
+        let sender = match profile {
+            Some(profile) => Sender::compile(profile, &webhook),
+            None => Err(Unsendable(format!("the profile {} is not there any more", webhook.profile))),
+        };
+        let host = sender.as_ref().map_or(String::new(), |sender| sender.endpoint.host().to_string());
+        let held = webhook.status == Status::Paused || holds.covers(webhook.project, webhook.organization, &host);
+        let reaches = profile.is_some_and(|profile| profile.filter.matches == FilterMatches::Scope);
+        CompiledWebhook {
+            interest: Interest {
+                events: webhook.settings.events.clone(),
+                filter: webhook.settings.filter.clone(),
+                filter_reaches_scope: reaches,
+            },
+            lane: LaneConfig {
+                organization: webhook.organization,
+                concurrency,
+                per_second: webhook.settings.rate_limit.map(|limit| limit.per_second),
+                held,
+            },
+            failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
+            webhook,
+            sender,
+        }
+    }
+
+    /// Since when every attempt has failed.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        let since = self.failing_since.load(Ordering::Relaxed);
+        (since != NOT_FAILING).then_some(Timestamp(since))
+    }
+
+    /// Notes an attempt's end. Answers the new value where that changes anything that is to be kept.
+    pub fn note_attempt(&self, success: bool, now: Timestamp) -> Option<Option<Timestamp>> {
+        let (from, to) = if success {
+            let since = self.failing_since.load(Ordering::Relaxed);
+            if since == NOT_FAILING {
+                return None;
+            }
+            (since, NOT_FAILING)
+        } else {
+            (NOT_FAILING, now.millis())
+        };
+        let changed = self.failing_since.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        changed.then(|| (!success).then_some(now))
+    }
+}
+
+impl Sender {
+    fn compile(profile: &Arc<Profile>, webhook: &Webhook) -> Result<Self, Unsendable> {
+        let unsendable = |error: String| Unsendable(error);
+        let plan = Plan::compile(profile, webhook).map_err(|error| unsendable(error.to_string()))?;
+        let endpoint =
+            parse_endpoint(&webhook.settings.url, &profile.schemes).map_err(|error| unsendable(error.to_string()))?;
+        Ok(Sender {
+            plan,
+            url: Arc::from(endpoint.url()),
+            endpoint,
+            retry: profile.retry_policy(&webhook.settings),
+            health: profile.health_policy(),
+            connect_timeout: profile.timeouts.connect,
+            timeout: profile.exchange_timeout(&webhook.settings),
+            capture_limit: profile.log.captured_bytes,
+            profile: Arc::clone(profile),
+        })
+    }
+}

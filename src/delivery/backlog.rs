@@ -1,0 +1,124 @@
+//! What waits in the store: claims it for the scheduler, gives it back, skips it where nothing may be sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_engine::delivery::SkipReason;
+use fanfare_engine::id::{DeliveryId, WebhookId};
+use fanfare_engine::scheduler::{Input, Job, LaneConfig};
+use fanfare_engine::webhook::Status;
+use fanfare_store::queue::{Answer, Claim, Claimed, ClaimedDelivery, Lease, Operation};
+use fanfare_store::{StoreError, StoreResult};
+
+use super::dispatcher::Dispatcher;
+
+/// Deliveries skipped in one commit.
+const SKIP_PIECE: u32 = 500;
+/// How long to wait before the store is asked to take something back again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Leases due deliveries of a webhook and hands them to the scheduler.
+pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize) {
+    match try_claim(&dispatcher, webhook, limit, max_bytes).await {
+        Ok(input) => dispatcher.tell(input),
+        Err(error) => {
+            tracing::warn!(%webhook, %error, "deliveries that wait could not be claimed");
+            dispatcher.tell(Input::ClaimFailed { webhook });
+        }
+    }
+}
+
+async fn try_claim(
+    dispatcher: &Arc<Dispatcher>,
+    webhook: WebhookId,
+    limit: u32,
+    max_bytes: usize,
+) -> StoreResult<Input> {
+    let tools = &dispatcher.tools;
+    let compiled = tools.compiled.webhook(webhook).await?;
+    let reason = match compiled.as_deref().map(|compiled| compiled.webhook.status) {
+        None => Some(SkipReason::WebhookDeleted),
+        Some(Status::Deactivated) => Some(SkipReason::WebhookDeactivated),
+        Some(Status::AutoDisabled) => Some(SkipReason::WebhookAutoDisabled),
+        Some(Status::Active | Status::Paused) => None,
+    };
+    if let Some(reason) = reason {
+        return skip(dispatcher, webhook, reason).await;
+    }
+    let config = compiled.map_or(idle_lane(), |compiled| compiled.lane);
+    if config.held {
+        let due = tools.clock.now();
+        return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
+    }
+    let claim = Claim { webhook, node: tools.node, limit, max_bytes };
+    match tools.store.apply(Operation::Claim(claim)).await? {
+        Answer::Claimed(Claimed { deliveries, next_due, .. }) => {
+            let jobs = deliveries.into_iter().map(|delivery| job(webhook, delivery)).collect();
+            Ok(Input::Claimed { webhook, config, jobs, next_due })
+        }
+        other => Err(StoreError::Damaged(format!("a claim was answered with {other:?}"))),
+    }
+}
+
+fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
+    Job {
+        delivery: claimed.lease.delivery,
+        webhook,
+        claim: claimed.lease.claim,
+        weight: claimed.event.weight(),
+        event: claimed.event,
+        attempts: claimed.attempts,
+        failures: claimed.failures,
+        trigger: claimed.trigger,
+        single: claimed.single,
+    }
+}
+
+fn idle_lane() -> LaneConfig {
+    LaneConfig {
+        organization: fanfare_engine::id::OrganizationId(0),
+        concurrency: 1,
+        per_second: None,
+        held: false,
+    }
+}
+
+/// Skips a piece of what waits for a webhook that gets nothing any more.
+async fn skip(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, reason: SkipReason) -> StoreResult<Input> {
+    let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
+    let Answer::Count(skipped) = dispatcher.tools.store.apply(operation).await? else {
+        return Err(StoreError::Damaged("a skip was answered with something else".to_owned()));
+    };
+    dispatcher.tools.metrics.skipped(reason, skipped);
+    let more = skipped >= u64::from(SKIP_PIECE);
+    let next_due = more.then(|| dispatcher.tools.clock.now());
+    Ok(Input::Claimed { webhook, config: idle_lane(), jobs: Vec::new(), next_due })
+}
+
+/// Gives leases back; once that is on disk, the scheduler knows that they wait there.
+pub(super) fn release(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, leases: &[(DeliveryId, u32)]) {
+    let node = dispatcher.tools.node;
+    let leases: Vec<Lease> = leases.iter().map(|&(delivery, claim)| Lease { delivery, node, claim }).collect();
+    let again = leases.clone();
+    let teller = Arc::clone(dispatcher);
+    dispatcher.tools.store.submit(Operation::Release(leases), move |answer| match answer {
+        Ok(_) => {
+            let due = teller.tools.clock.now();
+            teller.tell(Input::Stored { webhook, config: None, due });
+        }
+        Err(error) => {
+            tracing::warn!(%webhook, %error, "leases could not be given back; trying again");
+            release_later(teller, webhook, again);
+        }
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "ends by itself: either the store takes the leases back or it is closed")]
+fn release_later(dispatcher: Arc<Dispatcher>, webhook: WebhookId, leases: Vec<Lease>) {
+    let runtime = dispatcher.tools.runtime.clone();
+    runtime.spawn(async move {
+        tokio::time::sleep(AGAIN).await;
+        let leases: Vec<_> = leases.iter().map(|lease| (lease.delivery, lease.claim)).collect();
+        release(&dispatcher, webhook, &leases);
+    });
+}

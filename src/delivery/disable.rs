@@ -1,0 +1,56 @@
+//! Switches off a webhook whose receiver is gone or does nothing but fail, and keeps since when it fails.
+
+use std::sync::Arc;
+
+use fanfare_engine::scheduler::Input;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::queue::{Operation, Touches};
+use fanfare_store::{StoreError, health};
+
+use super::dispatcher::Dispatcher;
+use super::report;
+use crate::compiled::{CompiledOrganization, CompiledWebhook};
+
+/// Keeps since when every attempt of a webhook has failed, or that it no longer does.
+pub(super) fn keep_failing_since(dispatcher: &Dispatcher, webhook: &CompiledWebhook, since: Option<Timestamp>) {
+    let id = webhook.webhook.id;
+    // No cache is touched by it: the compiled webhook has noted it already.
+    let operation = Operation::Change { change: health::set_failing_since(id, since), touches: None, report: None };
+    dispatcher.tools.store.submit(operation, move |answer| {
+        if let Err(error) = answer {
+            tracing::warn!(webhook = %id, %error, "since when a webhook fails could not be kept");
+        }
+    });
+}
+
+/// Switches a webhook off and tells the operator; once, however many attempts find that it should be.
+pub(super) async fn disable(
+    dispatcher: &Arc<Dispatcher>,
+    organization: &CompiledOrganization,
+    webhook: &CompiledWebhook,
+    reason: String,
+) {
+    let tools = &dispatcher.tools;
+    let id = webhook.webhook.id;
+    let report = match organization.is_operator {
+        true => None,
+        false => report::auto_disabled(dispatcher, organization, webhook, &reason).await,
+    };
+    let (accept, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
+    let change = health::auto_disable(id, &reason, tools.clock.now());
+    let touches = Some(Touches { project: organization.project, organization: Some(organization.id) });
+    match tools.store.apply(Operation::Change { change, touches, report: accept }).await {
+        Ok(_) => tracing::info!(webhook = %id, reason, "a webhook was switched off"),
+        // Another attempt was first.
+        Err(StoreError::Stale(_)) => return,
+        Err(error) => {
+            tracing::warn!(webhook = %id, %error, "a webhook could not be switched off");
+            return;
+        }
+    }
+    tools.compiled.organization_changed(organization.project, organization.id);
+    tools.metrics.auto_disabled();
+    dispatcher.webhook_changed(id).await;
+    let now = tools.clock.now();
+    dispatcher.tell_all(reported.into_iter().map(|webhook| Input::Stored { webhook, config: None, due: now }));
+}

@@ -1,0 +1,211 @@
+//! Puts the scheduler to work: tells it facts, carries out its commands, wakes it when time has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_engine::id::{NodeId, WebhookId};
+use fanfare_engine::scheduler::{Command, Figures, Input, Job, LaneConfig, Limits, Scheduler};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::Store;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, broadcast};
+
+use super::http::HttpClient;
+use super::updates::DeliveryUpdate;
+use super::{backlog, runner};
+use crate::clock::Clock;
+use crate::compiled::Compiled;
+use crate::ids::Ids;
+use crate::metrics::Metrics;
+
+/// Longest sleep between two looks at the clock, so that a clock that is set forward is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Updates that a listener may fall behind before it loses some.
+const UPDATES: usize = 4_096;
+
+/// What the dispatcher works with.
+pub struct Tools {
+    pub store: Store,
+    pub node: NodeId,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<Ids>,
+    pub compiled: Arc<Compiled>,
+    pub http: HttpClient,
+    pub metrics: Arc<Metrics>,
+    pub runtime: Handle,
+}
+
+/// The scheduler with hands and feet.
+pub struct Dispatcher {
+    pub(super) tools: Tools,
+    scheduler: Mutex<Scheduler>,
+    /// The time to wake up may have moved forward.
+    rescheduled: Notify,
+    /// A step was taken while draining.
+    stepped: Notify,
+    updates: broadcast::Sender<Arc<DeliveryUpdate>>,
+}
+
+impl Dispatcher {
+    /// A dispatcher with nothing to do. [`Dispatcher::resume`] finds what waits in the store.
+    pub fn new(tools: Tools, limits: Limits) -> Arc<Self> {
+        let (updates, _) = broadcast::channel(UPDATES);
+        Arc::new(Dispatcher {
+            tools,
+            scheduler: Mutex::new(Scheduler::new(limits)),
+            rescheduled: Notify::new(),
+            stepped: Notify::new(),
+            updates,
+        })
+    }
+
+    /// Tells the scheduler what waits in the store, from before this start.
+    pub async fn resume(self: &Arc<Self>) -> fanfare_store::StoreResult<usize> {
+        let waiting = self.tools.store.read(fanfare_store::log::waiting_webhooks()).await?;
+        let count = waiting.len();
+        for (webhook, due) in waiting {
+            self.tell(Input::Stored { webhook, config: None, due });
+        }
+        Ok(count)
+    }
+
+    /// Asks for room for a new delivery; see [`Scheduler::admit`].
+    pub fn admit(&self, webhook: WebhookId, config: LaneConfig, weight: usize) -> bool {
+        self.scheduler.lock().admit(self.tools.clock.now(), webhook, config, weight)
+    }
+
+    /// Tells a fact, and does what follows from it.
+    pub fn tell(self: &Arc<Self>, input: Input) {
+        self.tell_all(std::iter::once(input));
+    }
+
+    /// Tells facts, and does what follows from them.
+    pub fn tell_all(self: &Arc<Self>, inputs: impl IntoIterator<Item = Input>) {
+        for command in self.step(inputs) {
+            self.carry_out(command);
+        }
+    }
+
+    /// Tells that a request is over. Answers a further one for the same task to make, so that a busy receiver costs no
+    /// new task for each request.
+    pub(super) fn tell_sent(self: &Arc<Self>, input: Input) -> Option<Job> {
+        let mut next = None;
+        for command in self.step(std::iter::once(input)) {
+            match command {
+                Command::Send(job) if next.is_none() => next = Some(job),
+                other => self.carry_out(other),
+            }
+        }
+        next
+    }
+
+    fn step(&self, inputs: impl IntoIterator<Item = Input>) -> Vec<Command> {
+        let now = self.tools.clock.now();
+        let mut commands = Vec::new();
+        let (before, after, drained) = {
+            let mut scheduler = self.scheduler.lock();
+            let before = scheduler.next_wakeup();
+            for input in inputs {
+                scheduler.step(now, input, &mut commands);
+            }
+            (before, scheduler.next_wakeup(), scheduler.is_drained())
+        };
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.rescheduled.notify_one();
+        }
+        if drained {
+            self.stepped.notify_waiters();
+        }
+        commands
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the scheduler counts what it has sent, and the drain waits until all of it is recorded"
+    )]
+    pub(super) fn carry_out(self: &Arc<Self>, command: Command) {
+        match command {
+            Command::Send(job) => {
+                self.tools.runtime.spawn(runner::run(Arc::clone(self), job));
+            }
+            Command::Claim { webhook, limit, max_bytes } => {
+                self.tools.runtime.spawn(backlog::claim(Arc::clone(self), webhook, limit, max_bytes));
+            }
+            Command::Release { webhook, leases } => backlog::release(self, webhook, &leases),
+        }
+    }
+
+    /// Wakes the scheduler whenever its time has come. Runs until the task is dropped.
+    pub async fn keep_time(self: Arc<Self>) {
+        loop {
+            let next = self.scheduler.lock().next_wakeup();
+            let wait = next.map_or(LONGEST_SLEEP, |at| at.since(self.tools.clock.now()).min(LONGEST_SLEEP));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.rescheduled.notified() => {}
+            }
+            self.tick();
+        }
+    }
+
+    /// Looks at the clock now.
+    pub fn tick(self: &Arc<Self>) {
+        let now = self.tools.clock.now();
+        if self.scheduler.lock().next_wakeup().is_some_and(|at| at <= now) {
+            self.tell(Input::Tick);
+        }
+    }
+
+    /// Starts nothing new, gives leases back, and waits until what is under way is recorded or `limit` has passed.
+    /// Answers whether all of it was.
+    pub async fn drain(self: &Arc<Self>, limit: Duration) -> bool {
+        self.tell(Input::Drain);
+        tokio::time::timeout(limit, async {
+            loop {
+                let stepped = self.stepped.notified();
+                if self.scheduler.lock().is_drained() {
+                    return;
+                }
+                stepped.await;
+            }
+        })
+        .await
+        .is_ok()
+    }
+
+    /// Figures for the metrics.
+    pub fn figures(&self) -> Figures {
+        self.scheduler.lock().figures()
+    }
+
+    /// When the oldest delivery that should have been sent was due; `None` where nothing is late.
+    pub fn oldest_due(&self) -> Option<Timestamp> {
+        self.scheduler.lock().oldest_due(self.tools.clock.now())
+    }
+
+    /// Deliveries as they change, from now on.
+    pub fn updates(&self) -> broadcast::Receiver<Arc<DeliveryUpdate>> {
+        self.updates.subscribe()
+    }
+
+    /// Tells whoever listens of a delivery's change.
+    pub(super) fn announce(&self, update: impl FnOnce() -> DeliveryUpdate) {
+        if self.updates.receiver_count() > 0 {
+            // Nobody may listen any more; then there is nobody to tell.
+            let _ = self.updates.send(Arc::new(update()));
+        }
+    }
+
+    /// A webhook changed: what waits for it is dealt with under its new settings.
+    pub async fn webhook_changed(self: &Arc<Self>, webhook: WebhookId) {
+        match self.tools.compiled.webhook(webhook).await {
+            Ok(Some(compiled)) if compiled.webhook.status.takes_events() => {
+                self.tell(Input::Configured { webhook, config: compiled.lane });
+            }
+            // What waits is skipped when it is claimed.
+            Ok(_) => self.tell(Input::Stored { webhook, config: None, due: self.tools.clock.now() }),
+            Err(error) => tracing::warn!(%webhook, %error, "a changed webhook could not be read"),
+        }
+    }
+}

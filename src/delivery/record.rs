@@ -1,0 +1,86 @@
+//! Has outcomes written, and tells the scheduler and the listeners once they are.
+
+use std::sync::Arc;
+
+use fanfare_engine::delivery::{SkipReason, State};
+use fanfare_engine::scheduler::{Input, Job};
+use fanfare_store::queue::{Answer, Finish, Finished, Lease, LoggedAttempt, Next, Operation};
+
+use super::dispatcher::Dispatcher;
+use super::report;
+use super::updates::DeliveryUpdate;
+use crate::compiled::CompiledOrganization;
+
+/// Records an attempt. The store keeps it until it is on disk, however long the disk is full.
+pub(super) async fn attempted(
+    dispatcher: &Arc<Dispatcher>,
+    job: &Job,
+    organization: &CompiledOrganization,
+    attempt: LoggedAttempt,
+    next: Next,
+) {
+    let report = match next {
+        Next::Exhausted if !organization.is_operator => report::exhausted(dispatcher, job, &attempt).await,
+        _ => None,
+    };
+    finish(dispatcher, job, Some(attempt), next, report);
+}
+
+/// Records that a delivery is not sent.
+pub(super) fn skipped(dispatcher: &Arc<Dispatcher>, job: &Job, reason: SkipReason) {
+    dispatcher.tools.metrics.skipped(reason, 1);
+    finish(dispatcher, job, None, Next::Skipped(reason), None);
+}
+
+fn finish(
+    dispatcher: &Arc<Dispatcher>,
+    job: &Job,
+    attempt: Option<LoggedAttempt>,
+    next: Next,
+    report: Option<report::Report>,
+) {
+    let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
+    dispatcher.announce(|| update(dispatcher, job, attempt.as_ref(), next));
+    let (report, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
+    let operation = Operation::Finish(Box::new(Finish { lease, webhook: job.webhook, attempt, next, report }));
+    let webhook = job.webhook;
+    let teller = Arc::clone(dispatcher);
+    dispatcher.tools.store.submit(operation, move |answer| {
+        let due = match (&answer, next) {
+            (Ok(Answer::Finished(Finished::Recorded { .. })), Next::RetryAt(at)) => Some(at),
+            (Ok(Answer::Finished(Finished::Recorded { unblocked: true })), _) => Some(teller.tools.clock.now()),
+            _ => None,
+        };
+        match answer {
+            Ok(Answer::Finished(Finished::Recorded { .. })) => teller.tools.metrics.finished(next),
+            Ok(_) => teller.tools.metrics.fenced(),
+            Err(error) => tracing::error!(%webhook, %error, "an outcome could not be recorded"),
+        }
+        let stored = due.map(|due| Input::Stored { webhook, config: None, due });
+        let reports =
+            reported.into_iter().map(|webhook| Input::Stored { webhook, config: None, due: teller.tools.clock.now() });
+        teller.tell_all(std::iter::once(Input::Recorded).chain(stored).chain(reports));
+    });
+}
+
+fn update(dispatcher: &Dispatcher, job: &Job, attempt: Option<&LoggedAttempt>, next: Next) -> DeliveryUpdate {
+    let (state, next_attempt_at) = match next {
+        Next::Delivered => (State::Delivered, None),
+        Next::RetryAt(at) => (State::Pending, Some(at)),
+        Next::Exhausted => (State::Exhausted, None),
+        Next::Skipped(_) => (State::Skipped, None),
+    };
+    DeliveryUpdate {
+        at: dispatcher.tools.clock.now(),
+        organization: job.event.organization,
+        delivery: job.delivery,
+        event: job.event.id,
+        event_type: Arc::clone(&job.event.kind),
+        webhook: job.webhook,
+        state,
+        attempts: job.attempts + u32::from(attempt.is_some()),
+        outcome: attempt.map(|attempt| attempt.outcome),
+        response_code: attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status),
+        next_attempt_at,
+    }
+}

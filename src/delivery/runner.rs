@@ -1,0 +1,214 @@
+//! Makes one attempt: checks that it may still be made, renders, signs, sends, and has the outcome recorded.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::delivery::SkipReason;
+use fanfare_engine::render::{Rendered, logged_headers};
+use fanfare_engine::retry::parse_retry_after;
+use fanfare_engine::scheduler::{Command, Input, Job};
+use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::Status;
+use fanfare_store::queue::{LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse};
+use futures_util::FutureExt;
+
+use super::dispatcher::Dispatcher;
+use super::exchange::Exchange;
+use super::http::OutgoingRequest;
+use super::verdict::{self, Ending};
+use super::{disable, record};
+use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
+use crate::random;
+
+/// What is to be done with a delivery whose turn it is.
+enum Decision {
+    Send(Arc<CompiledOrganization>, Arc<CompiledWebhook>),
+    /// Nothing may be sent to its webhook any more.
+    Skip(SkipReason),
+    /// Not now: the webhook is held, or the catalogue cannot be read.
+    GiveBack,
+}
+
+/// Makes an attempt, and after it those that the scheduler hands on.
+pub(super) async fn run(dispatcher: Arc<Dispatcher>, job: Job) {
+    let mut next = Some(job);
+    while let Some(job) = next {
+        next = one(&dispatcher, job).await;
+    }
+}
+
+async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
+    match decide(dispatcher, &job).await {
+        Decision::Send(organization, webhook) => attempt(dispatcher, job, &organization, &webhook).await,
+        Decision::Skip(reason) => {
+            let next = dispatcher.tell_sent(sent(&job, false));
+            record::skipped(dispatcher, &job, reason);
+            next
+        }
+        Decision::GiveBack => {
+            let next = dispatcher.tell_sent(sent(&job, false));
+            dispatcher.tell(Input::Recorded);
+            let leases = vec![(job.delivery, job.claim)];
+            dispatcher.carry_out(Command::Release { webhook: job.webhook, leases });
+            next
+        }
+    }
+}
+
+fn sent(job: &Job, trouble: bool) -> Input {
+    Input::Sent { webhook: job.webhook, weight: job.weight, trouble }
+}
+
+/// Looks at the webhook as it is now: it may have been edited, switched off or deleted since the event came.
+async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
+    let organization = match dispatcher.tools.compiled.organization(job.event.organization).await {
+        Ok(Some(organization)) => organization,
+        Ok(None) => return Decision::Skip(SkipReason::OrganizationDeleted),
+        Err(error) => {
+            tracing::warn!(delivery = %job.delivery, %error, "a delivery waits, since its webhook cannot be read");
+            return Decision::GiveBack;
+        }
+    };
+    let Some(webhook) = organization.webhook(job.webhook).cloned() else {
+        return Decision::Skip(SkipReason::WebhookDeleted);
+    };
+    match webhook.webhook.status {
+        Status::Deactivated => Decision::Skip(SkipReason::WebhookDeactivated),
+        Status::AutoDisabled => Decision::Skip(SkipReason::WebhookAutoDisabled),
+        Status::Active | Status::Paused if webhook.lane.held => Decision::GiveBack,
+        Status::Active | Status::Paused => Decision::Send(organization, webhook),
+    }
+}
+
+async fn attempt(
+    dispatcher: &Arc<Dispatcher>,
+    job: Job,
+    organization: &CompiledOrganization,
+    webhook: &CompiledWebhook,
+) -> Option<Job> {
+    let tools = &dispatcher.tools;
+    let at = tools.clock.now();
+    // A delivery on which our own code panics counts as failed and harms no other.
+    let trial = AssertUnwindSafe(try_once(dispatcher, &job, webhook, at)).catch_unwind().await;
+    let trial = trial.unwrap_or_else(|_| Trial::unsent("Fanfare itself failed on this delivery.".to_owned()));
+    let now = tools.clock.now();
+    let retry_after = trial.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
+    let status = trial.response.as_ref().map(|response| response.status);
+    let ending = Ending { outcome: trial.outcome, status, retry_after };
+    let conclusion = verdict::conclude(&job, webhook, &ending, now, random::jitter());
+
+    let next = dispatcher.tell_sent(sent(&job, conclusion.trouble));
+    tools.metrics.attempt(trial.outcome, trial.duration_ms);
+    let success = trial.outcome == Outcome::Success;
+    if let Some(failing_since) = webhook.note_attempt(success, now) {
+        disable::keep_failing_since(dispatcher, webhook, failing_since);
+    }
+    let logged = LoggedAttempt {
+        id: tools.ids.next(),
+        at,
+        duration_ms: trial.duration_ms,
+        outcome: trial.outcome,
+        error: trial.error,
+        trigger: job.trigger,
+        request: trial.request,
+        response: trial.response,
+    };
+    if let Some(reason) = conclusion.disable {
+        disable::disable(dispatcher, organization, webhook, reason).await;
+    }
+    record::attempted(dispatcher, &job, organization, logged, conclusion.next).await;
+    next
+}
+
+/// What an attempt gave.
+struct Trial {
+    outcome: Outcome,
+    error: Option<String>,
+    duration_ms: u32,
+    request: Option<LoggedRequest>,
+    response: Option<LoggedResponse>,
+    retry_after: Option<String>,
+}
+
+impl Trial {
+    fn unsent(error: String) -> Self {
+        Trial {
+            outcome: Outcome::Render,
+            error: Some(error),
+            duration_ms: 0,
+            request: None,
+            response: None,
+            retry_after: None,
+        }
+    }
+}
+
+async fn try_once(dispatcher: &Dispatcher, job: &Job, webhook: &CompiledWebhook, at: Timestamp) -> Trial {
+    let sender = match &webhook.sender {
+        Ok(sender) => sender,
+        Err(reason) => return Trial::unsent(reason.0.clone()),
+    };
+    let rendered = match sender.plan.render(&job.event, job.delivery, at) {
+        Ok(rendered) => rendered,
+        Err(error) => return Trial::unsent(error.to_string()),
+    };
+    let request = logged_request(sender, job, &rendered);
+    let outgoing = OutgoingRequest {
+        endpoint: &sender.endpoint,
+        method: rendered.method,
+        headers: rendered.headers,
+        body: rendered.body,
+        connect_timeout: sender.connect_timeout,
+        timeout: sender.timeout,
+        capture_limit: sender.capture_limit,
+    };
+    let exchange = dispatcher.tools.http.send(outgoing).await;
+    if let Some(detail) = &exchange.detail {
+        tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");
+    }
+    conclude_exchange(sender, request, exchange)
+}
+
+fn logged_request(sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequest {
+    let body = match &rendered.verbatim {
+        Some(range) if range.len() == job.event.data.len() => LoggedBody::AroundData {
+            head: rendered.body.slice(..range.start),
+            tail: rendered.body.slice(range.end..),
+        },
+        _ => LoggedBody::Whole(rendered.body.clone()),
+    };
+    LoggedRequest {
+        method: rendered.method.clone(),
+        url: Arc::clone(&sender.url),
+        headers: logged_headers(&rendered.headers),
+        body,
+    }
+}
+
+fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange) -> Trial {
+    let (mut outcome, mut error) = (exchange.outcome, exchange.error);
+    if let (Outcome::Success | Outcome::Status, Some(response)) = (outcome, &exchange.response) {
+        if sender.profile.accepts_status(response.status) {
+            (outcome, error) = (Outcome::Success, None);
+        } else {
+            outcome = Outcome::Status;
+            error.get_or_insert_with(|| format!("the receiver answered {}", response.status));
+        }
+    }
+    let response = exchange.response.map(|response| LoggedResponse {
+        status: response.status,
+        headers: response.headers,
+        body: response.body,
+        truncated: response.truncated,
+    });
+    Trial {
+        outcome,
+        error,
+        duration_ms: u32::try_from(exchange.duration.as_millis()).unwrap_or(u32::MAX),
+        // Where nothing left the machine, there is still the request that would have been sent.
+        request: Some(request),
+        response,
+        retry_after: exchange.retry_after,
+    }
+}

@@ -1,0 +1,222 @@
+//! Takes events in: finds the webhooks they are for, writes everything, and answers once it is on disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_engine::delivery::{Single, Trigger};
+use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
+use fanfare_engine::scheduler::{Input, Job};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, NewDelivery, Operation};
+use fanfare_store::{StoreError, StoreResult};
+use tokio::sync::oneshot;
+
+use crate::compiled::{CompiledOrganization, CompiledWebhook};
+use crate::delivery::dispatcher::Dispatcher;
+
+/// What a delivery weighs beside its share of the event, in bytes.
+const DELIVERY_WEIGHT: usize = 512;
+
+/// An event as the host posted it, checked.
+#[derive(Debug)]
+pub struct NewEvent {
+    pub kind: Arc<str>,
+    pub external_id: Option<String>,
+    /// JSON text.
+    pub data: Bytes,
+    pub entity: Option<Entity>,
+    pub scope: Vec<EntityRef>,
+    pub occurred_at: Option<Timestamp>,
+    pub ordering_key: Option<String>,
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// An event that is on its way to the disk.
+pub struct Pending {
+    event: EventId,
+    deliveries: usize,
+    answer: oneshot::Receiver<StoreResult<Accepted>>,
+}
+
+/// What the host is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// On disk: now, or from before.
+    Kept { event: EventId, deliveries: usize },
+    /// Its id belongs to an event with other content.
+    OtherContent { event: EventId },
+    /// Its idempotency key was used for another request.
+    OtherRequest,
+}
+
+impl Pending {
+    /// Waits until the event is on disk.
+    pub async fn wait(self) -> StoreResult<Receipt> {
+        let closed = || StoreError::Unavailable("it is closing".to_owned());
+        Ok(match self.answer.await.map_err(|_| closed())?? {
+            Accepted::New { .. } => Receipt::Kept { event: self.event, deliveries: self.deliveries },
+            Accepted::Repeated { event, deliveries } => Receipt::Kept { event, deliveries: deliveries as usize },
+            Accepted::OtherContent { event } => Receipt::OtherContent { event },
+            Accepted::OtherRequest => Receipt::OtherRequest,
+        })
+    }
+}
+
+/// Hands an event and its deliveries to the store. What happens after the commit happens whether or not the caller
+/// waits for it.
+pub fn accept(dispatcher: &Arc<Dispatcher>, organization: &CompiledOrganization, new: NewEvent) -> Pending {
+    let now = dispatcher.tools.clock.now();
+    let fingerprint = if new.external_id.is_some() { fingerprint(&new) } else { [0; 16] };
+    let idempotency = new.idempotency;
+    let mut event = Event {
+        id: EventId(0),
+        project: organization.project,
+        organization: organization.id,
+        kind: new.kind,
+        external_id: new.external_id,
+        data: new.data,
+        entity: new.entity,
+        scope: new.scope,
+        occurred_at: new.occurred_at.unwrap_or(now),
+        ordering_key: new.ordering_key,
+    };
+    let webhooks: Vec<&Arc<CompiledWebhook>> = organization.matches(&event).collect();
+    let ids = dispatcher.tools.ids.run(1 + webhooks.len());
+    event.id = EventId(ids[0]);
+    write(dispatcher, Arc::new(event), fingerprint, idempotency, &webhooks, &ids[1..], Trigger::Schedule)
+}
+
+/// Makes a single delivery of a test event to one webhook.
+pub fn accept_test(
+    dispatcher: &Arc<Dispatcher>,
+    webhook: &Arc<CompiledWebhook>,
+    kind: Arc<str>,
+    data: Bytes,
+) -> (DeliveryId, Pending) {
+    let now = dispatcher.tools.clock.now();
+    let ids = dispatcher.tools.ids.run(2);
+    let event = Event {
+        id: EventId(ids[0]),
+        project: webhook.webhook.project,
+        organization: webhook.webhook.organization,
+        kind,
+        external_id: None,
+        data,
+        entity: None,
+        scope: Vec::new(),
+        occurred_at: now,
+        ordering_key: None,
+    };
+    let delivery = DeliveryId(ids[1]);
+    let pending = write(dispatcher, Arc::new(event), [0; 16], None, &[webhook], &ids[1..], Trigger::Test);
+    (delivery, pending)
+}
+
+fn write(
+    dispatcher: &Arc<Dispatcher>,
+    event: Arc<Event>,
+    fingerprint: [u8; 16],
+    idempotency: Option<IdempotencyKey>,
+    webhooks: &[&Arc<CompiledWebhook>],
+    ids: &[i64],
+    trigger: Trigger,
+) -> Pending {
+    let now = dispatcher.tools.clock.now();
+    let weight = event.weight() / webhooks.len().max(1) + DELIVERY_WEIGHT;
+    let deliveries: Vec<NewDelivery> = webhooks
+        .iter()
+        .zip(ids)
+        .map(|(webhook, id)| {
+            // One that may have to wait for an earlier one of its ordering key is the store's to hold back.
+            let ordered = event.ordering_key.is_some();
+            let in_memory = !ordered && dispatcher.admit(webhook.webhook.id, webhook.lane, weight);
+            let lease = in_memory.then_some(dispatcher.tools.node);
+            NewDelivery { id: DeliveryId(*id), webhook: webhook.webhook.id, lease, due: now, trigger }
+        })
+        .collect();
+    let (sender, answer) = oneshot::channel();
+    let follow_up = FollowUp { event: Arc::clone(&event), deliveries: deliveries.clone(), weight };
+    let pending = Pending { event: event.id, deliveries: deliveries.len(), answer };
+    let teller = Arc::clone(dispatcher);
+    let accept = Accept { event, fingerprint, idempotency, deliveries };
+    dispatcher.tools.store.submit(Operation::Accept(accept), move |result| {
+        let result = result.and_then(|answer| match answer {
+            Answer::Accepted(accepted) => Ok(accepted),
+            other => Err(StoreError::Damaged(format!("an event was answered with {other:?}"))),
+        });
+        follow_up.tell(&teller, &result);
+        // The host may have gone; what is on disk is on disk.
+        let _ = sender.send(result);
+    });
+    pending
+}
+
+/// What the scheduler is told once the store has answered.
+struct FollowUp {
+    event: Arc<Event>,
+    deliveries: Vec<NewDelivery>,
+    weight: usize,
+}
+
+impl FollowUp {
+    fn tell(self, dispatcher: &Arc<Dispatcher>, result: &StoreResult<Accepted>) {
+        let metrics = &dispatcher.tools.metrics;
+        let kept = matches!(result, Ok(Accepted::New { .. }));
+        match result {
+            Ok(Accepted::New { .. }) => metrics.accepted(self.deliveries.len()),
+            Ok(_) => metrics.repeated(),
+            Err(_) => metrics.refused(),
+        }
+        let FollowUp { event, deliveries, weight } = self;
+        dispatcher.tell_all(deliveries.into_iter().filter_map(|delivery| {
+            let webhook: WebhookId = delivery.webhook;
+            match (kept, delivery.lease) {
+                (true, Some(_)) => Some(Input::Accepted(job(&event, &delivery, weight))),
+                (false, Some(_)) => Some(Input::Refused { webhook, weight }),
+                (true, None) => Some(Input::Stored { webhook, config: None, due: delivery.due }),
+                (false, None) => None,
+            }
+        }));
+    }
+}
+
+fn job(event: &Arc<Event>, delivery: &NewDelivery, weight: usize) -> Job {
+    Job {
+        delivery: delivery.id,
+        webhook: delivery.webhook,
+        claim: 1,
+        event: Arc::clone(event),
+        attempts: 0,
+        failures: 0,
+        trigger: delivery.trigger,
+        single: if delivery.trigger == Trigger::Test { Single::Attempt } else { Single::No },
+        weight,
+    }
+}
+
+/// Of everything the host said of an event. Each part is preceded by its length, so that no two events share one.
+fn fingerprint(event: &NewEvent) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |part: Option<&[u8]>| {
+        let length = part.map_or(u64::MAX, |part| part.len() as u64);
+        hasher.update(&length.to_le_bytes());
+        hasher.update(part.unwrap_or_default());
+    };
+    add(Some(event.kind.as_bytes()));
+    add(Some(&event.data));
+    let entity = event.entity.as_ref();
+    add(entity.map(|entity| entity.kind.as_bytes()));
+    add(entity.map(|entity| entity.id.as_bytes()));
+    add(entity.and_then(|entity| entity.url.as_deref()).map(str::as_bytes));
+    add(entity.and_then(|entity| entity.data.as_deref()));
+    for EntityRef { kind, id } in &event.scope {
+        add(Some(kind.as_bytes()));
+        add(Some(id.as_bytes()));
+    }
+    add(event.occurred_at.map(|at| at.millis().to_le_bytes()).as_ref().map(<[u8; 8]>::as_slice));
+    add(event.ordering_key.as_deref().map(str::as_bytes));
+    let mut short = [0; 16];
+    short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    short
+}
