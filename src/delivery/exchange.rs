@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use fanfare_engine::attempt::{Headers, Outcome, ReceivedResponse};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -91,9 +92,7 @@ pub(super) async fn receive(
     exchange.retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     exchange.body_incomplete = captured.end == BodyEnd::Broken;
     let afterwards = match captured.end {
-        BodyEnd::Whole if head.status != StatusCode::SWITCHING_PROTOCOLS && !is_ambiguous(&head.headers) => {
-            Afterwards::Reusable
-        }
+        BodyEnd::Whole if may_go_on(&head) => Afterwards::Reusable,
         _ => Afterwards::Spent,
     };
     exchange.response = Some(ReceivedResponse {
@@ -141,9 +140,12 @@ async fn read_up_to(body: &mut Incoming, bytes: &mut BytesMut, limit: usize) -> 
     BodyEnd::Whole
 }
 
-/// Whether two programs could disagree on where the body ended.
-fn is_ambiguous(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING)
+/// Whether the connection may take another request, as far as the answer's head says.
+fn may_go_on(head: &Parts) -> bool {
+    let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    // With both headers, two programs could disagree on where the body ended.
+    let ambiguous = head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING);
+    head.status != StatusCode::SWITCHING_PROTOCOLS && !ambiguous && !head.headers.get_all(CONNECTION).iter().any(closes)
 }
 
 /// Copied, since the originals would keep the connection's whole read buffer alive.

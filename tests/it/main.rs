@@ -1,1 +1,3 @@
 //! The integration tests: the real server, through its sockets.
+
+mod delivery_http;
