@@ -1,4 +1,9 @@
-//! Fanfare.
+//! The Fanfare server and its command line; `main.rs` is a thin shell around it.
 
 pub mod clock;
+pub mod compiled;
+pub mod delivery;
+pub mod ids;
+pub mod intake;
+pub mod metrics;
 pub mod random;

@@ -1,0 +1,13 @@
+//! Getting requests to receivers.
+//!
+//! [`http::HttpClient`] sends one request and reports how it went. Below it [`connector`] decides where a connection
+//! may go and makes it, with the names looked up by [`dns`] and secured by [`tls`]; `connection` speaks HTTP/1.1 or
+//! HTTP/2 over it, `pool` keeps it for the next request, and [`exchange`] is what came back.
+
+mod connection;
+pub mod connector;
+pub mod dns;
+pub mod exchange;
+pub mod http;
+mod pool;
+pub mod tls;

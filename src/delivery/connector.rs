@@ -1,0 +1,200 @@
+//! From an endpoint to a connection, past the guard: name, addresses, judgement, TCP, TLS.
+//!
+//! Nothing else in the program dials on a customer's behalf. Literals and names take the same way, the address that
+//! was judged is the one that is dialled, and proxy settings of the environment are never read.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::egress::{Denied, EgressPolicy, Endpoint, Host, Scheme};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::dns::{LookupError, Resolver};
+use super::tls;
+
+/// Of a name's addresses, at most so many are tried; all are judged.
+const MAX_TRIED_ADDRESSES: usize = 8;
+
+/// A connection that no HTTP has gone over.
+pub enum Wire {
+    Plain(TcpStream),
+    /// `http2` says what both sides agreed to speak.
+    Secure {
+        stream: Box<TlsStream<TcpStream>>,
+        http2: bool,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectFailure {
+    pub outcome: Outcome,
+    /// For the customer.
+    pub message: String,
+    /// For the operator's log only: may name addresses.
+    pub detail: Option<String>,
+}
+
+impl ConnectFailure {
+    fn new(outcome: Outcome, message: String) -> ConnectFailure {
+        ConnectFailure { outcome, message, detail: None }
+    }
+}
+
+impl From<Denied> for ConnectFailure {
+    fn from(denied: Denied) -> ConnectFailure {
+        ConnectFailure {
+            outcome: Outcome::Blocked,
+            message: denied.to_string(),
+            detail: Some(denied.detail().to_owned()),
+        }
+    }
+}
+
+/// Makes connections.
+pub struct Connector {
+    policy: EgressPolicy,
+    resolver: Arc<dyn Resolver>,
+    tls: TlsConnector,
+}
+
+impl Connector {
+    pub fn new(policy: EgressPolicy, resolver: Arc<dyn Resolver>, tls: Arc<rustls::ClientConfig>) -> Connector {
+        Connector { policy, resolver, tls: TlsConnector::from(tls) }
+    }
+
+    /// Connects to the endpoint, with lookup and TLS handshake, by the deadline.
+    pub async fn connect(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Wire, ConnectFailure> {
+        let addresses = self.judged_addresses(endpoint, deadline).await?;
+        let stream = self.dial(endpoint, &addresses, deadline).await?;
+        match endpoint.scheme() {
+            Scheme::Http => Ok(Wire::Plain(stream)),
+            Scheme::Https => self.secure(endpoint, stream, deadline).await,
+        }
+    }
+
+    /// Judges an endpoint as far as is possible without calling it: what a webhook's URL must pass when it is saved.
+    /// A name that cannot be looked up by now passes, since it may be made later; it is judged again at every connect.
+    pub async fn vet(&self, endpoint: &Endpoint, deadline: Instant) -> Result<(), Denied> {
+        self.policy.judge_endpoint(endpoint)?;
+        let Host::Name(name) = endpoint.host() else { return Ok(()) };
+        match timeout_at(deadline, self.resolver.lookup(name)).await {
+            Ok(Ok(addresses)) => self.judge_all(name, &addresses, endpoint.port()),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The addresses that may be dialled for the endpoint. One denied address denies them all: the next lookup might
+    /// answer with it alone.
+    async fn judged_addresses(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Vec<IpAddr>, ConnectFailure> {
+        self.policy.judge_endpoint(endpoint)?;
+        let name = match endpoint.host() {
+            Host::Address(address) => return Ok(vec![*address]),
+            Host::Name(name) => name,
+        };
+        let looked_up = timeout_at(deadline, self.resolver.lookup(name)).await;
+        let addresses = match looked_up.unwrap_or(Err(LookupError::TimedOut)) {
+            Ok(addresses) if addresses.is_empty() => Err(LookupError::NotFound),
+            other => other,
+        };
+        let addresses =
+            addresses.map_err(|error| ConnectFailure::new(Outcome::Dns, format!("Could not find {name}: {error}")))?;
+        self.judge_all(name, &addresses, endpoint.port())?;
+        Ok(addresses)
+    }
+
+    fn judge_all(&self, name: &str, addresses: &[IpAddr], port: u16) -> Result<(), Denied> {
+        addresses.iter().try_for_each(|address| self.policy.judge_resolved(name, *address, port))
+    }
+
+    /// Tries the addresses in their order; each gets its share of the time that is left.
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        addresses: &[IpAddr],
+        deadline: Instant,
+    ) -> Result<TcpStream, ConnectFailure> {
+        let tried = &addresses[..addresses.len().min(MAX_TRIED_ADDRESSES)];
+        let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for (index, address) in tried.iter().enumerate() {
+            let until = share_of(deadline, tried.len() - index);
+            match timeout_at(until, TcpStream::connect(SocketAddr::new(*address, endpoint.port()))).await {
+                Ok(Ok(stream)) => return self.check_dialled(stream, endpoint),
+                Ok(Err(error)) => last_error = error,
+                Err(_) => last_error = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(connect_failure(endpoint, &last_error))
+    }
+
+    /// A connection from an address to itself, on the port of an own listener, is one to this server, by whatever
+    /// address of the machine: the policy cannot know them all.
+    fn check_dialled(&self, stream: TcpStream, endpoint: &Endpoint) -> Result<TcpStream, ConnectFailure> {
+        if self.policy.is_own_port(endpoint.port())
+            && let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
+            && local.ip() == peer.ip()
+        {
+            return Err(ConnectFailure {
+                outcome: Outcome::Blocked,
+                message: fanfare_engine::egress::BLOCKED.to_owned(),
+                detail: Some(format!("{peer} is this server's own listener")),
+            });
+        }
+        // Without it the second half of a request may wait for the acknowledgement of the first. A socket that has
+        // just been closed refuses the option, and says so at the first write too.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    /// The TLS handshake, with the name that the URL has.
+    async fn secure(&self, endpoint: &Endpoint, stream: TcpStream, deadline: Instant) -> Result<Wire, ConnectFailure> {
+        let failure = |reason: &str| {
+            ConnectFailure::new(Outcome::Tls, format!("No secure connection with {}: {reason}", endpoint.authority()))
+        };
+        let name = match endpoint.host() {
+            Host::Address(address) => ServerName::from(*address),
+            Host::Name(name) => ServerName::try_from(name.clone())
+                .map_err(|_| failure("its name cannot be verified by a certificate"))?,
+        };
+        match timeout_at(deadline, self.tls.connect(name, stream)).await {
+            Ok(Ok(stream)) => {
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(tls::ALPN_HTTP2);
+                Ok(Wire::Secure { stream: Box::new(stream), http2 })
+            }
+            Ok(Err(error)) => Err(match tls::find_tls_error(&error) {
+                Some(error) => failure(&tls::describe(error)),
+                None => failure("the receiver closed the connection during the TLS handshake"),
+            }),
+            Err(_) => Err(failure("the TLS handshake took too long")),
+        }
+    }
+}
+
+/// The moment by which one of `remaining` addresses must have answered.
+fn share_of(deadline: Instant, remaining: usize) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    now + left / u32::try_from(remaining.max(1)).unwrap_or(u32::MAX).max(1)
+}
+
+fn connect_failure(endpoint: &Endpoint, error: &io::Error) -> ConnectFailure {
+    let reason = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::TimedOut => "no answer in time",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network or host cannot be reached",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => "the connection was reset",
+        _ => "no connection could be made",
+    };
+    let message = format!("Could not connect to {}: {reason}", endpoint.authority());
+    ConnectFailure { outcome: Outcome::Connect, message, detail: Some(error.to_string()) }
+}
+
+/// How long a name may be looked up when a webhook is saved.
+pub const VET_TIMEOUT: Duration = Duration::from_secs(3);

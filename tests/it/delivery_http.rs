@@ -1,0 +1,12 @@
+//! The HTTP client against receivers that misbehave, over real sockets. Tests carry the number of their case.
+
+mod body;
+mod certificates;
+mod guard;
+mod head;
+mod http2;
+mod receiver;
+mod reuse;
+mod secure;
+mod setup;
+mod upload;

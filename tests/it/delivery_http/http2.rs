@@ -1,0 +1,205 @@
+//! HTTP/2: several requests over one connection, and receivers that abuse it.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use fanfare::delivery::exchange::Exchange;
+use fanfare::delivery::http::{HttpClient, OutgoingRequest};
+use fanfare_engine::attempt::Outcome;
+use futures_util::future::join_all;
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::certificates::Authority;
+use super::receiver::Receiver;
+use super::setup::{BRIEF, NAME, Setup, answer, assert_outcome, endpoint, post, request};
+
+const HTTP2: &[&str] = &["h2", "http/1.1"];
+
+/// A receiver with which the client agrees on HTTP/2, and a client that trusts it.
+async fn start<F, Served>(serve: F) -> (Receiver, HttpClient)
+where
+    F: Fn(TlsStream<TcpStream>) -> Served + Clone + Send + Sync + 'static,
+    Served: Future<Output = ()> + Send + 'static,
+{
+    let authority = Authority::new("trusted");
+    let acceptor = authority.acceptor(NAME, HTTP2, |_| {});
+    let receiver = Receiver::start(move |visit| {
+        let (acceptor, serve) = (acceptor.clone(), serve.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(visit.stream).await {
+                serve(stream).await;
+            }
+        }
+    })
+    .await;
+    (receiver, Setup { extra_roots: Some(authority.pem()), ..Setup::default() }.client())
+}
+
+/// Serves HTTP/2 as it should be.
+async fn serve_well(stream: TlsStream<TcpStream>) {
+    let echo = service_fn(|request: Request<Incoming>| async move {
+        let head = format!("{} {} {:?} ", request.method(), request.uri(), request.headers().get("host"));
+        let body = request.into_body().collect().await?.to_bytes();
+        let answer = [head.as_bytes(), &body].concat();
+        Ok::<_, hyper::Error>(Response::builder().status(202).body(Full::new(Bytes::from(answer))).unwrap())
+    });
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), echo).await;
+}
+
+fn url(receiver: &Receiver) -> String {
+    format!("https://{NAME}:{}/hook?a=b", receiver.port())
+}
+
+#[tokio::test]
+async fn requests_share_one_connection() {
+    let (receiver, client) = start(serve_well).await;
+    let first = post(&client, &url(&receiver)).await;
+    assert_outcome(&first, Outcome::Success);
+    let expected = format!("POST {} None {{\"n\":1}}", url(&receiver));
+    assert_eq!(answer(&first), (202, expected.as_bytes()));
+    let url = url(&receiver);
+    for exchange in join_all((0..50).map(|_| post(&client, &url))).await {
+        assert_outcome(&exchange, Outcome::Success);
+        assert!(exchange.reused_connection);
+    }
+    assert_eq!(receiver.connections(), 1);
+    assert_eq!(client.kept_connections(), 1);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_ends_its_stream_only() {
+    let (receiver, client) = start(serve_well).await;
+    let endpoint = endpoint(&url(&receiver));
+    let long = OutgoingRequest { body: vec![b'x'; 100_000].into(), capture_limit: 1_000, ..request(&endpoint) };
+    let exchange = client.send(long).await;
+    assert_outcome(&exchange, Outcome::Success);
+    assert_eq!(answer(&exchange).1.len(), 1_000);
+    assert!(exchange.response.unwrap().truncated);
+    assert!(post(&client, &url(&receiver)).await.reused_connection);
+    assert_eq!(receiver.connections(), 1);
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Waits for the client's first HEADERS frame, having sent the settings given.
+async fn greet(stream: &mut TlsStream<TcpStream>, settings: &[u8]) {
+    stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        if head[3] == HEADERS {
+            return;
+        }
+    }
+}
+
+/// What comes of a request when the receiver answers it with these bytes and says no more.
+async fn answered_with(bytes: Vec<u8>) -> Exchange {
+    let (receiver, client) = start(move |mut stream| {
+        let bytes = bytes.clone();
+        async move {
+            greet(&mut stream, &[]).await;
+            let _ = stream.write_all(&bytes).await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        }
+    })
+    .await;
+    let exchange = post(&client, &url(&receiver)).await;
+    assert_eq!(receiver.connections(), 1, "{exchange:?}");
+    exchange
+}
+
+#[tokio::test]
+async fn case_043_goaway_and_reset_streams_fail() {
+    let goaway = frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11]);
+    let refused = frame(RST_STREAM, 0, 1, &[0, 0, 0, 7]);
+    let internal = frame(RST_STREAM, 0, 1, &[0, 0, 0, 2]);
+    for bytes in [goaway, refused, internal] {
+        let exchange = answered_with(bytes).await;
+        assert_outcome(&exchange, Outcome::Protocol);
+        assert!(exchange.error.as_ref().unwrap().contains("broke off the exchange"), "{exchange:?}");
+    }
+}
+
+#[tokio::test]
+async fn case_043_frames_that_break_the_rules_fail() {
+    let data_first = frame(DATA, 0, 1, b"hello");
+    let oversized = vec![0xff, 0xff, 0xff, HEADERS, 4, 0, 0, 0, 1];
+    let bad_compression = frame(HEADERS, 4, 1, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    for bytes in [data_first, oversized, bad_compression] {
+        assert_outcome(&answered_with(bytes).await, Outcome::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn case_043_a_flood_of_continuation_frames_ends() {
+    let (receiver, client) = start(|mut stream| async move {
+        greet(&mut stream, &[]).await;
+        let _ = stream.write_all(&frame(HEADERS, 0, 1, &[0x88])).await;
+        // A literal header without indexing, one byte of name and one of value.
+        let filler: Vec<u8> = [0, 1, b'x', 1, b'y'].repeat(3_000);
+        while stream.write_all(&frame(CONTINUATION, 0, 1, &filler)).await.is_ok() {}
+    })
+    .await;
+    assert_outcome(&post(&client, &url(&receiver)).await, Outcome::Protocol);
+}
+
+#[tokio::test]
+async fn case_043_a_window_that_never_opens_ends_at_the_deadline() {
+    let (receiver, client) = start(|mut stream| async move {
+        // SETTINGS_INITIAL_WINDOW_SIZE is 0.
+        greet(&mut stream, &[0, 4, 0, 0, 0, 0]).await;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    })
+    .await;
+    let endpoint = endpoint(&url(&receiver));
+    // The first request may leave before the settings have come; the second may not.
+    let exchange = client.send(OutgoingRequest { timeout: BRIEF, ..request(&endpoint) }).await;
+    assert_outcome(&exchange, Outcome::Timeout);
+    assert_eq!(client.kept_connections(), 0, "a connection over which nothing came is not used again");
+}
+
+#[tokio::test]
+async fn case_043_a_connection_that_was_given_up_is_replaced() {
+    let (receiver, client) = start(|mut stream| async move {
+        greet(&mut stream, &[]).await;
+        // :status 200 from the static table, with the stream's end; then no further streams are accepted.
+        let _ = stream.write_all(&frame(HEADERS, 5, 1, &[0x88])).await;
+        let _ = stream.write_all(&frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0])).await;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    })
+    .await;
+    for n in 1..=3 {
+        let exchange = post(&client, &url(&receiver)).await;
+        assert_outcome(&exchange, Outcome::Success);
+        assert_eq!(receiver.connections(), n);
+    }
+}
