@@ -93,24 +93,28 @@ fn setting(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// The server cannot be started, reached or set up, or acknowledges nothing; deliveries were lost.
 pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
-    tokio::select! {
-        result = measure(args) => result,
-        Ok(()) = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    }
+    let interrupt = async {
+        // Without a handler there is no tidying up, but Ctrl-C still ends the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    measure(args, interrupt).await
 }
 
-async fn measure(args: BenchArgs) -> anyhow::Result<()> {
+async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::pin!(interrupt);
     let bench = Bench::start(args.receive_on, getrandom::u64().context("no randomness from the system")?)?;
     // Declared before whatever runs in it, so that it is removed after that has ended.
     let scratch = Scratch::new(&args.data_dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let sync = disk::sync_time(scratch.path())?;
-    let fanfare = Fanfare::start(&args, &bench, &scratch).await?;
+    let fanfare = unless(interrupt.as_mut(), Fanfare::start(&args, &bench, &scratch)).await?;
     let mut targets = vec![fanfare.target(&args)];
     let _forwarder = if args.no_limits { None } else { Some(add_limits(&args, &bench, &scratch, &mut targets)?) };
 
-    let result = rounds(&args, &bench, &targets).await;
+    let result = unless(interrupt, rounds(&args, &bench, &targets)).await;
     if let Err(error) = fanfare.clear(&args).await {
-        eprintln!("could not remove the organization of the measurement: {error:#}");
+        eprintln!("could not remove what the measurement made: {error:#}");
     }
     let series = result?;
     let output = match args.json {
@@ -121,6 +125,17 @@ async fn measure(args: BenchArgs) -> anyhow::Result<()> {
     let lost: u64 = series[0].rounds.iter().map(|round| round.lost).sum();
     anyhow::ensure!(lost == 0, "{lost} deliveries of acknowledged events never arrived");
     Ok(())
+}
+
+/// What `work` comes to, unless it is interrupted.
+async fn unless<T>(
+    interrupt: impl Future<Output = ()>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        () = interrupt => Err(anyhow::anyhow!("interrupted")),
+    }
 }
 
 /// Every target in every round: what disturbs the machine then disturbs all of them.

@@ -34,7 +34,10 @@ impl Journal {
         std::thread::Builder::new().name("journal".into()).spawn(move || write_all(file, &entries, &synced))?;
         tokio::task::spawn_local(async move {
             while let Some(batch) = batches.recv().await {
-                batch.into_iter().for_each(|done| drop(done.send(())));
+                for done in batch {
+                    // A connection that broke while it waited does not want to know.
+                    let _ = done.send(());
+                }
             }
         });
         Ok(Journal(sender))
