@@ -170,3 +170,90 @@ fn refusal(method: &str, path: &str, status: StatusCode, answer: &Value) -> anyh
     let said = answer["detail"].as_str().or(answer["title"].as_str()).unwrap_or("no reason given");
     anyhow!("{method} {path} was refused with {status}: {said}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::extract::Request as Incoming;
+    use axum::response::{IntoResponse, Response};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    type Calls = Arc<Mutex<Vec<String>>>;
+
+    /// A server that knows the event type already and accepts the key `right` only.
+    async fn respond(request: Incoming, calls: Calls) -> Response {
+        let (head, body) = request.into_parts();
+        let body = to_bytes(body, MAX_ANSWER).await.unwrap();
+        calls.lock().push(format!("{} {} {}", head.method, head.uri, String::from_utf8_lossy(&body)).trim().to_owned());
+        let answer = match head.uri.path() {
+            _ if head.headers[header::AUTHORIZATION] != "Bearer right" => {
+                (StatusCode::UNAUTHORIZED, json!({"title": "Unauthorized", "detail": "the key is not known"}))
+            }
+            "/v1/event-types" => (StatusCode::CONFLICT, json!({"detail": "it exists"})),
+            "/v1/organizations" => (StatusCode::CREATED, json!({"id": "org_1"})),
+            "/v1/organizations/org_1/webhooks" => (StatusCode::CREATED, json!({"id": "wh_1", "secret": "whsec_AAAA"})),
+            _ => (StatusCode::OK, Value::Null),
+        };
+        (answer.0, answer.1.to_string()).into_response()
+    }
+
+    async fn start() -> (SocketAddr, Calls, JoinSet<()>) {
+        let calls = Calls::default();
+        let seen = calls.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(move |request: Incoming| respond(request, seen.clone()));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (address, calls, server)
+    }
+
+    #[tokio::test]
+    async fn sets_up_and_takes_away_only_what_it_made() {
+        let (address, calls, _server) = start().await;
+        let api = Api::new(&format!("http://{address}/"), "right").await.unwrap();
+        assert!(api.is_ready().await);
+        let setup = api.set_up("127.0.0.1:9".parse().unwrap(), 2, 255).await.unwrap();
+        assert_eq!(setup.secrets, ["whsec_AAAA", "whsec_AAAA"]);
+        assert_eq!(api.events_path(&setup.organization), "/v1/organizations/org_1/events");
+        api.clear(&setup).await.unwrap();
+        let name = "bench-00000000000000ff";
+        let expected = [
+            "GET /readyz".to_owned(),
+            format!("POST /v1/organizations {{\"name\":\"{name}\",\"external_id\":\"{name}\"}}"),
+            "POST /v1/event-types {\"name\":\"bench.sent\"}".to_owned(),
+            webhook_call(0),
+            webhook_call(1),
+            "DELETE /v1/organizations/org_1".to_owned(),
+        ];
+        assert_eq!(*calls.lock(), expected);
+    }
+
+    fn webhook_call(number: usize) -> String {
+        let body = json!({"name": format!("bench {number}"), "url": format!("http://127.0.0.1:9/w/{number}"), "events": ["bench.sent"]});
+        format!("POST /v1/organizations/org_1/webhooks {body}")
+    }
+
+    #[tokio::test]
+    async fn says_what_the_server_said() {
+        let (address, _calls, _server) = start().await;
+        let api = Api::new(&format!("http://{address}"), "wrong").await.unwrap();
+        let error = api.set_up(address, 1, 0).await.err().unwrap().to_string();
+        assert_eq!(error, "POST /v1/organizations was refused with 401 Unauthorized: the key is not known");
+    }
+
+    #[tokio::test]
+    async fn refuses_urls_that_are_no_server() {
+        for (url, reason) in
+            [("https://localhost", "must be http://"), ("localhost:1", "must be http://"), ("", "is not a URL")]
+        {
+            let error = Api::new(url, "k").await.err().unwrap().to_string();
+            assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+}

@@ -89,10 +89,7 @@ pub async fn start_server(wanted: &ServerCommand<'_>) -> anyhow::Result<(Child, 
     let output = wanted.directory.join("server.log");
     let log = File::create(&output)?;
     let mut command = Command::new(wanted.program);
-    // Settings of a real installation must not leak into what is measured.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FANFARE_")) {
-        command.env_remove(name);
-    }
+    forget_settings(&mut command);
     command
         .arg("serve")
         .env("FANFARE_DATA", wanted.directory.join("data"))
@@ -120,6 +117,14 @@ pub async fn start_server(wanted: &ServerCommand<'_>) -> anyhow::Result<(Child, 
         Ok(Ok(())) => Ok((server, api)),
         Ok(Err(status)) => bail!("the server ended before it was ready ({status}); it said:\n{}", tail(&output)),
         Err(_) => bail!("the server was not ready after {} s; it said:\n{}", START_TIMEOUT.as_secs(), tail(&output)),
+    }
+}
+
+/// Settings of a real installation must not leak into what is measured.
+#[expect(clippy::disallowed_methods, reason = "nothing is read from them: the process is started without them")]
+fn forget_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FANFARE_")) {
+        command.env_remove(name);
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Result, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 const WRITES: usize = 31;
 

@@ -1,10 +1,10 @@
 //! What happened in one run: which events were acknowledged, which deliveries arrived, how late.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::histogram::Histogram;
 use super::mark::Mark;
@@ -25,11 +25,6 @@ impl Clock {
     /// Microseconds since the start.
     pub fn micros(&self) -> u64 {
         self.0.elapsed().as_micros() as u64
-    }
-
-    /// The moment `micros` after the start.
-    pub fn at(&self, micros: u64) -> Instant {
-        self.0 + std::time::Duration::from_micros(micros)
     }
 }
 

@@ -99,16 +99,18 @@ mod tests {
         let (mut link, mut other) = pair().await;
         let big = format!("POST /b HTTP/1.1\r\ncontent-length: 20000\r\n\r\n{}", "y".repeat(20_000));
         let sent = format!("POST /a HTTP/1.1\r\ncontent-length: 2\r\n\r\nhi{big}");
-        let writer = tokio::spawn(async move {
+        let write = async move {
             for piece in sent.as_bytes().chunks(7_001) {
                 other.write_all(piece).await.unwrap();
             }
-        });
-        let first = link.receive().await.unwrap().unwrap();
-        assert_eq!(&link.message()[first.head..], b"hi");
-        link.receive().await.unwrap().unwrap();
-        assert_eq!(link.message(), big.as_bytes());
-        writer.await.unwrap();
+        };
+        let read = async {
+            let first = link.receive().await.unwrap().unwrap();
+            assert_eq!(&link.message()[first.head..], b"hi");
+            link.receive().await.unwrap().unwrap();
+            assert_eq!(link.message(), big.as_bytes());
+        };
+        tokio::join!(write, read);
         assert_eq!(link.receive().await.unwrap(), None);
     }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -65,12 +65,17 @@ pub struct Sent {
 pub fn run(plan: Plan, ledger: Arc<Ledger>, clock: Clock) -> std::io::Result<Sent> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = clock.micros();
-    let ending = Arc::new(AtomicBool::new(false));
     let due = Arc::new(Semaphore::new(0));
-    let pacer = plan.rate.map(|rate| {
-        let (due, ending) = (due.clone(), ending.clone());
-        std::thread::spawn(move || pace(rate, plan.events, started, clock, &due, &ending))
-    });
+    // Dropping the sender, when the load is over, ends the pacer.
+    let (running, ended) = sync_channel::<()>(0);
+    let pacer = match plan.rate {
+        Some(rate) => {
+            let (due, events) = (due.clone(), plan.events);
+            let pace = move || pace(rate, events, started, clock, &due, &ended);
+            Some(std::thread::Builder::new().name("bench-pacer".into()).spawn(pace)?)
+        }
+        None => None,
+    };
     let connections = plan.connections;
     let load = Rc::new(Load {
         plan,
@@ -86,7 +91,7 @@ pub fn run(plan: Plan, ledger: Arc<Ledger>, clock: Clock) -> std::io::Result<Sen
         tasks.spawn_local(load.clone().connection());
     }
     runtime.block_on(tasks);
-    ending.store(true, Relaxed);
+    drop(running);
     if let Some(pacer) = pacer {
         let _ = pacer.join();
     }
@@ -94,9 +99,9 @@ pub fn run(plan: Plan, ledger: Arc<Ledger>, clock: Clock) -> std::io::Result<Sen
 }
 
 /// Lets events go as they come due. A thread, because the runtime's timer knows milliseconds only.
-fn pace(rate: f64, events: u32, started: u64, clock: Clock, due: &Semaphore, ending: &AtomicBool) {
+fn pace(rate: f64, events: u32, started: u64, clock: Clock, due: &Semaphore, ended: &Receiver<()>) {
     let mut released = 0u64;
-    while released < u64::from(events) && !ending.load(Relaxed) {
+    while released < u64::from(events) {
         let elapsed = clock.micros().saturating_sub(started) as f64 / 1e6;
         let ripe = ((elapsed * rate) as u64 + 1).min(u64::from(events));
         if ripe > released {
@@ -105,7 +110,9 @@ fn pace(rate: f64, events: u32, started: u64, clock: Clock, due: &Semaphore, end
         }
         let next = Duration::from_secs_f64(released as f64 / rate).as_micros() as u64 + started;
         let wait = Duration::from_micros(next.saturating_sub(clock.micros()));
-        std::thread::sleep(wait.clamp(PACE, Duration::from_millis(100)));
+        if ended.recv_timeout(wait.max(PACE)) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
     }
 }
 
@@ -200,7 +207,14 @@ mod tests {
     use crate::bench::receiver::{Receiver, Run, webhook_path};
     use crate::bench::sample::Sample;
     use crate::bench::template::Address;
-    use std::io::{Read, Write};
+    use crate::clock::SystemClock;
+    use crate::receiver::behaviour::Behaviour;
+    use crate::receiver::serve::{Settings, serve};
+    use crate::receiver::verify::Keyring;
+    use http::StatusCode;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+    use tokio::task::JoinSet;
 
     fn plan(target: SocketAddr, events: u32) -> Plan {
         let address = Address { host: "h", path: &webhook_path(0), key: "k" };
@@ -236,23 +250,19 @@ mod tests {
         assert!(totals.last_ack - sent.started >= 99_500, "{}", totals.last_ack - sent.started);
     }
 
-    #[test]
-    fn gives_up_on_a_server_that_refuses_everything() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                std::thread::spawn(move || {
-                    let mut buffer = [0; 4096];
-                    while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
-                        let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 6\r\n\r\nno key");
-                    }
-                });
-            }
-        });
+    #[tokio::test]
+    async fn gives_up_on_a_server_that_refuses_everything() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let plan = plan(listener.local_addr().unwrap(), 100_000);
+        let behaviour = Behaviour { status: StatusCode::UNAUTHORIZED, ..Behaviour::default() };
+        let settings = Settings { keys: Keyring::default(), behaviour, clock: Arc::new(SystemClock) };
+        // Nobody reads the requests; all that can come before the load gives up have a place.
+        let (sink, _unread) = mpsc::channel(2 * HOPELESS as usize);
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, settings, sink));
         let ledger = Arc::new(Ledger::new(9, 100_000, 1));
-        let sent = run(plan(address, 100_000), ledger, Clock::start()).unwrap();
+        let sent = tokio::task::spawn_blocking(|| run(plan, ledger, Clock::start())).await.unwrap().unwrap();
         assert!(sent.hopeless && sent.refused < 2 * HOPELESS, "{sent:?}");
-        assert_eq!(sent.first_failure.unwrap(), "HTTP/1.1 401 Unauthorized no key");
+        assert_eq!(sent.first_failure.unwrap().trim(), "HTTP/1.1 401 Unauthorized");
     }
 }

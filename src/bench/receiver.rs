@@ -4,18 +4,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 use super::ledger::{Clock, Ledger};
 use super::link::Link;
 use super::mark::Mark;
 use super::sample::Sample;
 use super::wire::{self, Frame};
+use crate::clock::{Clock as _, SystemClock};
 
 /// The most connections it serves at once; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 8192;
@@ -86,6 +87,7 @@ impl Drop for Receiver {
 async fn accept(listener: std::net::TcpListener, clock: Clock, current: Current) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
         // A connection that could not be accepted is the sender's to open again.
@@ -95,11 +97,12 @@ async fn accept(listener: std::net::TcpListener, clock: Clock, current: Current)
         };
         let Ok(link) = Link::over(stream) else { continue };
         let current = current.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // How a connection ends is seen in the ledger, as what did not arrive.
             let _ = serve(link, clock, &current).await;
             drop(place);
         });
+        while connections.try_join_next().is_some() {}
     }
 }
 
@@ -125,7 +128,7 @@ fn record(run: &Run, frame: Frame, message: &[u8], now: u64) {
     };
     run.ledger.arrive(mark, webhook, now);
     if mark.run == run.ledger.run && run.sample.wants(mark.event) {
-        run.sample.check(webhook, head, body, unix_seconds());
+        run.sample.check(webhook, head, body, SystemClock.now().seconds());
     }
 }
 
@@ -136,10 +139,6 @@ pub fn webhook_path(number: usize) -> String {
 
 fn webhook(path: &[u8]) -> Option<usize> {
     std::str::from_utf8(path.strip_prefix(b"/w/")?).ok()?.parse().ok()
-}
-
-fn unix_seconds() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 #[cfg(test)]

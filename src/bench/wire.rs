@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_bound() {
-        assert_eq!(frame(&[b'x'; MAX_HEAD + 1]), Err(WireError::HeadTooLong));
+        assert_eq!(frame(&vec![b'x'; MAX_HEAD + 1]), Err(WireError::HeadTooLong));
         let head = |line: &str| frame(format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n").as_bytes());
         assert_eq!(head("content-length: 99999999"), Err(WireError::BodyTooLong));
         assert_eq!(head("content-length: many"), Err(WireError::BadLength));

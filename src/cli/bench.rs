@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::json;
 
 use crate::bench::api::{Api, Setup};
@@ -15,6 +14,7 @@ use crate::bench::receiver::webhook_path;
 use crate::bench::report::{self, Series};
 use crate::bench::round::{Bench, Shape, Target};
 use crate::bench::template::MAX_PAYLOAD;
+use crate::random;
 
 /// The most events sent before a target's first round, so that its caches and connections are warm.
 const MAX_WARM_UP: u32 = 1000;
@@ -104,7 +104,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
 
 async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(interrupt);
-    let bench = Bench::start(args.receive_on, getrandom::u64().context("no randomness from the system")?)?;
+    let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
     // Declared before whatever runs in it, so that it is removed after that has ended.
     let scratch = Scratch::new(&args.data_dir.clone().unwrap_or_else(std::env::temp_dir))?;
     let sync = disk::sync_time(scratch.path())?;
@@ -210,9 +210,7 @@ impl Fanfare {
 
 async fn start_own(args: &BenchArgs, scratch: &Scratch) -> anyhow::Result<(Child, Api)> {
     let program = args.server_program.clone().map_or_else(std::env::current_exe, Ok)?;
-    let mut key = [0; 24];
-    getrandom::fill(&mut key).context("no randomness from the system")?;
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = random::bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
     let concurrency = args.webhook_concurrency.map(|most| ("FANFARE_WEBHOOK_CONCURRENCY".to_owned(), most.to_string()));
     let settings: Vec<_> = concurrency.into_iter().chain(args.server_env.iter().cloned()).collect();
     let wanted = ServerCommand { program: &program, directory: scratch.path(), key: &key, settings: &settings };

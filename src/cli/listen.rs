@@ -2,15 +2,16 @@
 
 use std::io::Write;
 use std::num::NonZeroU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use fanfare_engine::time::Timestamp;
 use http::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::clock::{Clock, SystemClock};
 use crate::receiver::behaviour::Behaviour;
 use crate::receiver::print;
 use crate::receiver::serve::{MAX_UNREAD, Received, Settings, serve};
@@ -68,17 +69,12 @@ pub async fn run(args: ListenArgs) -> anyhow::Result<()> {
             std::future::pending::<()>().await;
         }
     };
-    listen(args, wall_clock, &mut std::io::stdout(), stop).await
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    listen(args, Arc::new(SystemClock), &mut std::io::stdout(), stop).await
 }
 
 async fn listen(
     args: ListenArgs,
-    now: fn() -> Timestamp,
+    clock: Arc<dyn Clock>,
     out: &mut impl Write,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -103,7 +99,7 @@ async fn listen(
         stall: args.stall,
     };
     let (sink, mut requests) = mpsc::channel(MAX_UNREAD);
-    let receiver = serve(listener, Settings { keys, behaviour, now }, sink);
+    let receiver = serve(listener, Settings { keys, behaviour, clock }, sink);
     tokio::pin!(receiver, stop);
     let mut tally = Tally::default();
     loop {
@@ -163,11 +159,19 @@ impl std::fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use clap::Parser as _;
+    use fanfare_engine::time::Timestamp;
+    use serde_json::Value;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::Notify;
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const REQUEST: &str = "POST /in HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+        webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek\r\nwebhook-timestamp: 1614265330\r\n\
+        webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\r\n\
+        content-length: 20\r\n\r\n{\"test\": 2432232314}";
 
     #[derive(clap::Parser)]
     struct Program {
@@ -180,14 +184,14 @@ mod tests {
     }
 
     /// Standard output for a test: each line goes to whoever waits for it.
-    struct Lines(mpsc::UnboundedSender<String>, Vec<u8>);
+    struct Lines(mpsc::Sender<String>, Vec<u8>);
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.1.extend_from_slice(bytes);
             while let Some(end) = self.1.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.1.drain(..=end).collect();
-                let _ = self.0.send(String::from_utf8(line).unwrap().trim_end().to_owned());
+                let _ = self.0.try_send(String::from_utf8(line).unwrap().trim_end().to_owned());
             }
             Ok(bytes.len())
         }
@@ -197,43 +201,41 @@ mod tests {
         }
     }
 
-    fn then() -> Timestamp {
-        Timestamp(1_614_265_330_000)
+    fn then() -> Arc<dyn Clock> {
+        Arc::new(ManualClock::new(Timestamp(1_614_265_330_000)))
     }
 
     #[tokio::test]
     async fn listens_shows_answers_and_ends_when_told() {
-        let (sender, mut lines) = mpsc::unbounded_channel();
-        let stop = std::sync::Arc::new(Notify::new());
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            let args = parse(&["--port", "0", "--secret", SECRET, "--status", "202", "--json"]).unwrap();
-            let mut out = Lines(sender, Vec::new());
-            listen(args, then, &mut out, stopped.notified()).await
-        });
-        let greeting: serde_json::Value = serde_json::from_str(&lines.recv().await.unwrap()).unwrap();
-        let url = url::Url::parse(greeting["url"].as_str().unwrap()).unwrap();
-        let address = url.socket_addrs(|| None).unwrap()[0];
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = "POST /in HTTP/1.1\r\nhost: a\r\nconnection: close\r\nwebhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek\r\n\
-            webhook-timestamp: 1614265330\r\nwebhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\r\n\
-            content-length: 20\r\n\r\n{\"test\": 2432232314}";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
-        let line: serde_json::Value = serde_json::from_str(&lines.recv().await.unwrap()).unwrap();
-        assert_eq!(line["signature"], json!({"result": "valid", "version": "v1", "secret": 1}));
-        assert_eq!(line["path"], "/in");
-        stop.notify_one();
-        task.await.unwrap().unwrap();
-        assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the port is still open");
+        let (sender, mut lines) = mpsc::channel(8);
+        let stop = Notify::new();
+        let args = parse(&["--port", "0", "--secret", SECRET, "--status", "202", "--json"]).unwrap();
+        let mut out = Lines(sender, Vec::new());
+        let listening = listen(args, then(), &mut out, stop.notified());
+        let customer = async {
+            let greeting: Value = serde_json::from_str(&lines.recv().await.unwrap()).unwrap();
+            let url = url::Url::parse(greeting["url"].as_str().unwrap()).unwrap();
+            let address = url.socket_addrs(|| None).unwrap()[0];
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(REQUEST.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+            let line: Value = serde_json::from_str(&lines.recv().await.unwrap()).unwrap();
+            assert_eq!(line["signature"], json!({"result": "valid", "version": "v1", "secret": 1}));
+            assert_eq!(line["path"], "/in");
+            stop.notify_one();
+            address
+        };
+        let (result, address) = tokio::join!(listening, customer);
+        result.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "the port is still open");
     }
 
     #[tokio::test]
     async fn a_bad_secret_is_named() {
         let args = parse(&["--port", "0", "--secret", SECRET, "--secret", "hush"]).unwrap();
-        let error = listen(args, then, &mut Vec::new(), std::future::ready(())).await.unwrap_err();
+        let error = listen(args, then(), &mut Vec::new(), std::future::ready(())).await.unwrap_err();
         assert!(error.to_string().starts_with("--secret (number 2): a secret starts with whsec_"), "{error}");
     }
 

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::behaviour::{Behaviour, Reply};
 use super::verify::{Keyring, Verdict};
+use crate::clock::Clock;
 
 /// The largest body that is taken, in bytes; a larger one is answered with 413.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -61,8 +62,8 @@ pub struct Settings {
     pub keys: Keyring,
     /// How requests are answered.
     pub behaviour: Behaviour,
-    /// The time now; passed in so that tests hold it still.
-    pub now: fn() -> Timestamp,
+    /// What timestamps are judged by.
+    pub clock: Arc<dyn Clock>,
 }
 
 struct Shared {
@@ -126,7 +127,7 @@ async fn answer(
         Ok(Err(_)) => return Ok(plain(StatusCode::BAD_REQUEST, "the body broke off\n".into())),
         Err(_) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n".into())),
     };
-    let at = (shared.settings.now)();
+    let at = shared.settings.clock.now();
     let number = shared.count.fetch_add(1, Ordering::Relaxed) + 1;
     let reply = shared.settings.behaviour.reply(number);
     let verdict = shared.settings.keys.verify(&head.headers, &body, at.seconds());
@@ -159,6 +160,7 @@ fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use std::num::NonZeroU64;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -178,7 +180,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sink, requests) = mpsc::channel(MAX_UNREAD);
-        let settings = Settings { keys: Keyring::parse(&[SECRET]).unwrap(), behaviour, now: noon };
+        let settings =
+            Settings { keys: Keyring::parse(&[SECRET]).unwrap(), behaviour, clock: Arc::new(ManualClock::new(noon())) };
         let mut task = JoinSet::new();
         task.spawn(serve(listener, settings, sink));
         Running { address, requests, _task: task }

@@ -22,12 +22,12 @@ struct Entry {
 
 /// The handle that entries are given to.
 #[derive(Clone)]
-pub struct Journal(SyncSender<Entry>);
+pub(super) struct Journal(SyncSender<Entry>);
 
 impl Journal {
     /// Makes the log anew and starts its thread, and on this thread's [`tokio::task::LocalSet`] the task that tells
     /// the senders: one wake-up between the threads for a batch, not for each entry.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::create(path)?;
         let (sender, entries) = sync_channel(MAX_WAITING);
         let (synced, mut batches) = mpsc::channel::<Vec<oneshot::Sender<()>>>(MAX_SYNCED);
@@ -44,7 +44,7 @@ impl Journal {
     }
 
     /// Returns when `body` is on the disk.
-    pub async fn append(&self, body: Bytes) -> Result<()> {
+    pub(super) async fn append(&self, body: Bytes) -> Result<()> {
         let (done, synced) = oneshot::channel();
         self.0.send(Entry { body, done }).map_err(|_| Error::other("the log has failed"))?;
         synced.await.map_err(|_| Error::other("the log has failed"))

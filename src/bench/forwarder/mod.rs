@@ -53,10 +53,11 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         writeln!(stdout, "{}", listener.local_addr()?)?;
         stdout.flush()?;
         let (ended, end) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
+        // Nobody joins it: it reads until the input ends, and with the input ends the process.
+        std::thread::Builder::new().name("input".into()).spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
             let _ = ended.send(());
-        });
+        })?;
         tokio::select! {
             result = forward(listener, settings) => result,
             _ = end => Ok(()),

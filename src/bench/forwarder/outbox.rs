@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::io::{Error, Result, Write as _};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::super::link::Link;
 use super::SECRET;
+use crate::clock::{Clock as _, SystemClock};
 
 /// The most deliveries that wait; beyond that, whoever takes events waits.
 const MAX_QUEUED: usize = 64 * 1024;
@@ -27,7 +27,7 @@ struct Delivery {
 }
 
 /// Deliveries on their way.
-pub struct Outbox {
+pub(super) struct Outbox {
     target: SocketAddr,
     fan_out: usize,
     next_id: Cell<u64>,
@@ -39,7 +39,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// An empty outbox that makes `fan_out` deliveries of each event, all to `target`.
-    pub fn new(target: SocketAddr, fan_out: usize) -> Self {
+    pub(super) fn new(target: SocketAddr, fan_out: usize) -> Self {
         let secret = SECRET.strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
         let key = Hmac::new_from_slice(&secret.unwrap_or_default()).expect("HMAC takes a key of any length");
         Outbox {
@@ -54,7 +54,7 @@ impl Outbox {
     }
 
     /// Queues an event's deliveries; waits while there is no room.
-    pub async fn put(&self, body: Bytes) {
+    pub(super) async fn put(&self, body: Bytes) {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         for webhook in 0..self.fan_out {
@@ -67,7 +67,7 @@ impl Outbox {
     }
 
     /// Sends deliveries over one connection, for ever. A delivery that fails is tried once more, over a new one.
-    pub async fn send_all(self: Rc<Self>) {
+    pub(super) async fn send_all(self: Rc<Self>) {
         let mut link = None;
         let mut request = Vec::new();
         while let Some(delivery) = self.next().await {
@@ -102,7 +102,7 @@ impl Outbox {
 
     fn write(&self, delivery: &Delivery, request: &mut Vec<u8>) {
         let Delivery { id, webhook, body } = delivery;
-        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let timestamp = SystemClock.now().seconds();
         let id = format!("msg_{id:016x}");
         let mut mac = self.key.clone();
         mac.update(id.as_bytes());
