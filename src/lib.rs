@@ -1,5 +1,7 @@
 //! The Fanfare server and its command line; `main.rs` is a thin shell around it.
 
+pub mod bench;
+pub mod cli;
 pub mod clock;
 pub mod compiled;
 pub mod delivery;
@@ -7,3 +9,4 @@ pub mod ids;
 pub mod intake;
 pub mod metrics;
 pub mod random;
+pub mod receiver;
