@@ -23,7 +23,7 @@ use parking_lot::RwLock;
 pub use self::event_types::{CompiledType, DataError, EventTypes};
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
-pub use self::webhook::{CompiledWebhook, Unsendable};
+pub use self::webhook::{CompiledWebhook, Sender, Unsendable};
 
 /// Most bytes of compiled organizations, about.
 const ORGANIZATIONS_WEIGHT: u64 = 128 << 20;

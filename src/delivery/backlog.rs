@@ -75,12 +75,7 @@ fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
 }
 
 fn idle_lane() -> LaneConfig {
-    LaneConfig {
-        organization: fanfare_engine::id::OrganizationId(0),
-        concurrency: 1,
-        per_second: None,
-        held: false,
-    }
+    LaneConfig { organization: fanfare_engine::id::OrganizationId(0), concurrency: 1, per_second: None, held: false }
 }
 
 /// Skips a piece of what waits for a webhook that gets nothing any more.

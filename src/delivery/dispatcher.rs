@@ -38,7 +38,7 @@ pub struct Tools {
 
 /// The scheduler with hands and feet.
 pub struct Dispatcher {
-    pub(super) tools: Tools,
+    pub tools: Tools,
     scheduler: Mutex<Scheduler>,
     /// The time to wake up may have moved forward.
     rescheduled: Notify,

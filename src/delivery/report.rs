@@ -20,7 +20,10 @@ pub const WEBHOOK_AUTO_DISABLED: &str = "webhook.auto_disabled";
 /// Every operational event that the operator can subscribe to, with what it says.
 pub const OPERATIONAL_EVENTS: [(&str, &str); 2] = [
     (DELIVERY_EXHAUSTED, "A delivery failed and its schedule has no attempt left."),
-    (WEBHOOK_AUTO_DISABLED, "A webhook was switched off because its receiver failed for too long or answered 410 Gone."),
+    (
+        WEBHOOK_AUTO_DISABLED,
+        "A webhook was switched off because its receiver failed for too long or answered 410 Gone.",
+    ),
 ];
 
 /// An operational event to keep, and the webhooks that get it.

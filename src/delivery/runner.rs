@@ -172,10 +172,9 @@ async fn try_once(dispatcher: &Dispatcher, job: &Job, webhook: &CompiledWebhook,
 
 fn logged_request(sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequest {
     let body = match &rendered.verbatim {
-        Some(range) if range.len() == job.event.data.len() => LoggedBody::AroundData {
-            head: rendered.body.slice(..range.start),
-            tail: rendered.body.slice(range.end..),
-        },
+        Some(range) if range.len() == job.event.data.len() => {
+            LoggedBody::AroundData { head: rendered.body.slice(..range.start), tail: rendered.body.slice(range.end..) }
+        }
         _ => LoggedBody::Whole(rendered.body.clone()),
     };
     LoggedRequest {

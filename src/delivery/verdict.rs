@@ -30,7 +30,13 @@ pub(super) struct Conclusion {
 }
 
 /// `chance` is random, from 0 to 1.
-pub(super) fn conclude(job: &Job, webhook: &CompiledWebhook, ending: &Ending, now: Timestamp, chance: f64) -> Conclusion {
+pub(super) fn conclude(
+    job: &Job,
+    webhook: &CompiledWebhook,
+    ending: &Ending,
+    now: Timestamp,
+    chance: f64,
+) -> Conclusion {
     let trouble = is_trouble(ending);
     let Ok(sender) = &webhook.sender else {
         return Conclusion { next: single(job, Next::Exhausted), disable: None, trouble };

@@ -44,6 +44,15 @@ pub enum Host {
     Address(IpAddr),
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::Address(address) => address.fmt(f),
+        }
+    }
+}
+
 /// Where requests go. It has been read from a URL in canonical form; whether it may be dialled is
 /// [`EgressPolicy`](super::EgressPolicy)'s to say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,22 +50,6 @@ pub enum MessageIdForm {
     Uuid,
 }
 
-/// The scheme of a URL that may be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    Https,
-    Http,
-}
-
-impl Scheme {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Https => "https",
-            Scheme::Http => "http",
-        }
-    }
-}
-
 /// Which values a webhook may choose from, and what it has where it does not choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice<T> {

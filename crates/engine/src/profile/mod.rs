@@ -27,6 +27,8 @@ pub use settings::*;
 pub use source::{Source, TimeForm};
 pub use template::{Part, Template};
 
+pub use crate::egress::Scheme;
+
 use crate::health::HealthPolicy;
 use crate::retry::RetryPolicy;
 use crate::webhook::{ContentType, Method, Settings};

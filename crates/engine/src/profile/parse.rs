@@ -9,12 +9,13 @@ use toml::de::DeTable;
 use super::error::ProfileError;
 use super::knobs::{
     Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, FilterMatches, FilterPolicy, FilterRule,
-    Handshake, Ids, LogKnobs, MessageIdForm, MessageIdOf, RetryKnobs, RetrySends, Scheme, SecretPolicy, SecretRule,
-    SecretText, TestOn, Timeouts, WebhookIdForm,
+    Handshake, Ids, LogKnobs, MessageIdForm, MessageIdOf, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText,
+    TestOn, Timeouts, WebhookIdForm,
 };
 use super::reader::{Entry, Mistakes, Section, Word};
 use super::wire;
 use super::{MAX_EVENT_NAMES, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile};
+use crate::egress::Scheme;
 use crate::webhook::{ContentType, Method};
 
 /// The most bytes of a response's body that a profile may have kept.

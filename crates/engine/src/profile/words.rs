@@ -2,9 +2,10 @@
 
 use super::knobs::{
     AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, MessageIdForm, MessageIdOf, Missing,
-    RetrySends, Scheme, SecretRule, SecretText, TestOn, WebhookIdForm,
+    RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
 };
 use super::reader::Word;
+use crate::egress::Scheme;
 use crate::signing::{Algorithm, Encoding, KeyForm};
 use crate::webhook::{ContentType, Method};
 
