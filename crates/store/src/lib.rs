@@ -5,6 +5,7 @@
 //! organizations, webhooks, keys …), whose queries are data that every database runs. `conformance` is the contract:
 //! whatever passes it is a store.
 
+pub mod catalogue;
 pub mod error;
 pub mod health;
 pub mod log;

@@ -58,6 +58,7 @@ CREATE UNIQUE INDEX organizations_external_id ON organizations (project_id, exte
 CREATE UNIQUE INDEX organizations_operator ON organizations (project_id) WHERE is_operator = 1;
 CREATE INDEX organizations_by_project ON organizations (project_id, id);
 
+-- search: name and URL in lower case, for finding by a part of them.
 CREATE TABLE webhooks (
     id              INTEGER PRIMARY KEY,
     project_id      INTEGER NOT NULL,
@@ -65,6 +66,7 @@ CREATE TABLE webhooks (
     number          INTEGER NOT NULL,
     uuid            BLOB NOT NULL UNIQUE,
     profile         TEXT NOT NULL,
+    search          TEXT NOT NULL,
     status          INTEGER NOT NULL,
     status_reason   TEXT,
     failing_since   INTEGER,
@@ -86,11 +88,12 @@ CREATE TABLE api_keys (
     hash            BLOB NOT NULL UNIQUE,
     scopes          TEXT NOT NULL,
     organization_id INTEGER,
-    user            TEXT,
+    user_id         TEXT,
     created_at      INTEGER NOT NULL,
     expires_at      INTEGER
 );
 CREATE INDEX api_keys_by_project ON api_keys (project_id, id);
+CREATE INDEX api_keys_by_organization ON api_keys (organization_id) WHERE organization_id IS NOT NULL;
 
 CREATE TABLE pauses (
     id              INTEGER PRIMARY KEY,
@@ -99,6 +102,7 @@ CREATE TABLE pauses (
     host            TEXT,
     created_at      INTEGER NOT NULL
 );
+CREATE INDEX pauses_by_project ON pauses (project_id, id);
 
 CREATE TABLE jobs (
     id              INTEGER PRIMARY KEY,

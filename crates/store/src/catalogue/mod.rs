@@ -1,0 +1,151 @@
+//! What is set up: projects, their event types, organizations, webhooks and API keys, and holds on sending.
+//!
+//! Each function gives a [`Query`](crate::query::Query) or a [`Change`](crate::query::Change) as data, in SQL that every
+//! database runs. Rows that people edit carry a `version`; an update names the version that it read and fails with
+//! [`StoreError::Stale`](crate::error::StoreError::Stale) where another one was written meanwhile.
+
+pub mod api_keys;
+pub mod event_types;
+pub mod idempotency;
+pub mod meta;
+pub mod organizations;
+pub mod pauses;
+pub mod projects;
+pub mod webhooks;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{StoreError, StoreResult};
+use crate::query::{Expect, Query, Row, Step, Value};
+
+/// A piece of a list, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Only rows with ids below this one: where the last page ended.
+    pub before: Option<i64>,
+    /// At most so many rows.
+    pub limit: u32,
+}
+
+impl Page {
+    fn below(self) -> Value {
+        Value::Int(self.before.unwrap_or(i64::MAX))
+    }
+
+    fn limit(self) -> Value {
+        Value::Int(i64::from(self.limit))
+    }
+}
+
+/// Conditions that are put together one by one, with their arguments.
+struct Conditions {
+    clauses: Vec<String>,
+    arguments: Vec<Value>,
+}
+
+impl Conditions {
+    fn new() -> Self {
+        Conditions { clauses: Vec::new(), arguments: Vec::new() }
+    }
+
+    /// Adds a condition whose one `?` stands for `value`.
+    fn add(&mut self, clause: &str, value: impl Into<Value>) {
+        self.arguments.push(value.into());
+        self.clauses.push(clause.replace('?', &format!("?{}", self.arguments.len())));
+    }
+
+    /// The page of rows of `table` for which all conditions hold.
+    fn page<T>(
+        mut self,
+        columns: &str,
+        table: &str,
+        page: Page,
+        decode: fn(&dyn Row) -> StoreResult<T>,
+    ) -> Query<T> {
+        self.add("id < ?", page.below());
+        self.arguments.push(page.limit());
+        let sql = format!(
+            "SELECT {columns} FROM {table} WHERE {} ORDER BY id DESC LIMIT ?{}",
+            self.clauses.join(" AND "),
+            self.arguments.len()
+        );
+        Query { sql: Cow::Owned(sql), arguments: self.arguments, decode }
+    }
+}
+
+/// A query with fixed text.
+fn query<T>(
+    sql: impl Into<Cow<'static, str>>,
+    arguments: Vec<Value>,
+    decode: fn(&dyn Row) -> StoreResult<T>,
+) -> Query<T> {
+    Query { sql: sql.into(), arguments, decode }
+}
+
+/// A statement that may touch any number of rows.
+fn step(sql: &'static str, arguments: Vec<Value>) -> Step {
+    Step { sql: Cow::Borrowed(sql), arguments, expect: Expect::Any, unique: "" }
+}
+
+/// A statement that must touch a row, or the change fails as stale in `what`.
+fn must(what: &'static str, sql: &'static str, arguments: Vec<Value>) -> Step {
+    Step { sql: Cow::Borrowed(sql), arguments, expect: Expect::Some(what), unique: "" }
+}
+
+/// The step with a name for what may be taken.
+fn unique(step: Step, what: &'static str) -> Step {
+    Step { unique: what, ..step }
+}
+
+/// The pattern that finds `text` anywhere, for `LIKE … ESCAPE '\'`.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// A document as the text that is kept.
+fn document<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("documents of the catalogue have text keys and finite numbers")
+}
+
+fn parse_document<T: DeserializeOwned>(text: &str) -> StoreResult<T> {
+    serde_json::from_str(text).map_err(|error| StoreError::Damaged(format!("a document cannot be read: {error}")))
+}
+
+fn decode_int(row: &dyn Row) -> StoreResult<i64> {
+    row.int(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_take_text_literally() {
+        assert_eq!(pattern("50%_Off\\"), "%50\\%\\_off\\\\%");
+    }
+
+    #[test]
+    fn conditions_number_their_arguments() {
+        let mut conditions = Conditions::new();
+        conditions.add("project_id = ?", 7);
+        conditions.add("name = ?", "a");
+        let query = conditions.page("id", "things", Page { before: None, limit: 3 }, decode_int);
+        assert_eq!(
+            query.sql,
+            "SELECT id FROM things WHERE project_id = ?1 AND name = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4"
+        );
+        assert_eq!(query.arguments.len(), 4);
+    }
+}
