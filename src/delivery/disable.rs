@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::{Operation, Touches};
-use fanfare_store::{StoreError, health};
+use fanfare_store::StoreError;
+use fanfare_store::catalogue::webhooks;
 
 use super::dispatcher::Dispatcher;
 use super::report;
@@ -15,7 +16,7 @@ use crate::compiled::{CompiledOrganization, CompiledWebhook};
 pub(super) fn keep_failing_since(dispatcher: &Dispatcher, webhook: &CompiledWebhook, since: Option<Timestamp>) {
     let id = webhook.webhook.id;
     // No cache is touched by it: the compiled webhook has noted it already.
-    let operation = Operation::Change { change: health::set_failing_since(id, since), touches: None, report: None };
+    let operation = Operation::Change { change: webhooks::set_failing_since(id, since), touches: None, report: None };
     dispatcher.tools.store.submit(operation, move |answer| {
         if let Err(error) = answer {
             tracing::warn!(webhook = %id, %error, "since when a webhook fails could not be kept");
@@ -37,7 +38,7 @@ pub(super) async fn disable(
         false => report::auto_disabled(dispatcher, organization, webhook, &reason).await,
     };
     let (accept, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
-    let change = health::auto_disable(id, &reason, tools.clock.now());
+    let change = webhooks::disable_automatically(id, &reason, tools.clock.now());
     let touches = Some(Touches { project: organization.project, organization: Some(organization.id) });
     match tools.store.apply(Operation::Change { change, touches, report: accept }).await {
         Ok(_) => tracing::info!(webhook = %id, reason, "a webhook was switched off"),

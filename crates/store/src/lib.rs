@@ -7,7 +7,6 @@
 
 pub mod catalogue;
 pub mod error;
-pub mod health;
 pub mod log;
 pub mod query;
 pub mod queue;
