@@ -5,6 +5,7 @@
 //! before its answer, so that whoever saw the answer sees the change in effect.
 
 mod event_types;
+mod from_store;
 mod holds;
 mod organization;
 mod webhook;
@@ -21,6 +22,7 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 
 pub use self::event_types::{CompiledType, DataError, EventTypes};
+pub use self::from_store::FromStore;
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
 pub use self::webhook::{CompiledWebhook, Sender, Unsendable};

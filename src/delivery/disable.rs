@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::time::Timestamp;
-use fanfare_store::queue::{Operation, Touches};
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::webhooks;
+use fanfare_store::queue::{Operation, Touches};
 
 use super::dispatcher::Dispatcher;
 use super::report;

@@ -9,6 +9,7 @@ pub mod event_types;
 pub mod idempotency;
 pub mod meta;
 pub mod organizations;
+pub mod ownership;
 pub mod pauses;
 pub mod projects;
 pub mod webhooks;
@@ -58,13 +59,7 @@ impl Conditions {
     }
 
     /// The page of rows of `table` for which all conditions hold.
-    fn page<T>(
-        mut self,
-        columns: &str,
-        table: &str,
-        page: Page,
-        decode: fn(&dyn Row) -> StoreResult<T>,
-    ) -> Query<T> {
+    fn page<T>(mut self, columns: &str, table: &str, page: Page, decode: fn(&dyn Row) -> StoreResult<T>) -> Query<T> {
         self.add("id < ?", page.below());
         self.arguments.push(page.limit());
         let sql = format!(

@@ -1,0 +1,90 @@
+//! Reads what is compiled from the store, and opens what is sealed.
+
+use std::sync::Arc;
+
+use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::webhook::Webhook;
+use fanfare_store::catalogue::webhooks::WebhookRow;
+use fanfare_store::catalogue::{event_types, organizations, ownership, pauses, webhooks};
+use fanfare_store::{Store, StoreError, StoreResult};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::{Hold, Source, StoredOrganization, StoredType};
+use crate::vault::Vault;
+
+/// See the module.
+pub struct FromStore {
+    pub store: Store,
+    pub vault: Vault,
+}
+
+impl FromStore {
+    fn open(&self, row: WebhookRow) -> StoreResult<Webhook> {
+        let damaged = |error| StoreError::Damaged(format!("the credentials of webhook {}: {error}", row.id));
+        let credentials = self.vault.open_credentials(row.id, &row.sealed).map_err(damaged)?;
+        Ok(Webhook {
+            id: row.id,
+            project: row.project,
+            organization: row.organization,
+            number: row.number,
+            uuid: row.uuid,
+            profile: Arc::from(row.profile),
+            status: row.status,
+            status_reason: row.status_reason,
+            failing_since: row.failing_since,
+            settings: row.settings,
+            credentials,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            created_by: row.created_by,
+        })
+    }
+}
+
+impl Source for FromStore {
+    fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>> {
+        async move {
+            let Some(place) = self.store.read_one(ownership::organization(id)).await? else { return Ok(None) };
+            let rows = self.store.read(webhooks::all(id)).await?;
+            let webhooks = rows.into_iter().map(|row| self.open(row)).collect::<StoreResult<Vec<_>>>()?;
+            let ownership::Place { project, is_operator } = place;
+            Ok(Some(StoredOrganization { id, project, is_operator, webhooks }))
+        }
+        .boxed()
+    }
+
+    fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>> {
+        async move { self.store.read_one(ownership::webhook(webhook)).await }.boxed()
+    }
+
+    fn operator(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>> {
+        async move { Ok(self.store.read_one(organizations::operator(project)).await?.map(|operator| operator.id)) }
+            .boxed()
+    }
+
+    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Vec<StoredType>>> {
+        async move {
+            let rows = self.store.read(event_types::all(project)).await?;
+            let stored =
+                |row: event_types::EventType| StoredType { name: row.name, schema: row.schema, example: row.example };
+            Ok(rows.into_iter().map(stored).collect())
+        }
+        .boxed()
+    }
+
+    fn holds(&self) -> BoxFuture<'_, StoreResult<Vec<Hold>>> {
+        async move {
+            let rows = self.store.read(pauses::all()).await?;
+            Ok(rows
+                .into_iter()
+                .map(|pause| match pause.hold {
+                    pauses::Hold::Organization(organization) => Hold::Organization(organization),
+                    pauses::Hold::Host(host) => Hold::Host(pause.project, host),
+                    pauses::Hold::Everything => Hold::Everything(pause.project),
+                })
+                .collect())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,182 @@
+//! The server's settings: from flags, then `FANFARE_*` variables, then a file, then defaults.
+
+mod keys;
+mod profiles;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fanfare_engine::egress::EgressPolicy;
+
+pub use self::keys::{KeyOrigin, Keys};
+pub use self::profiles::load_profiles;
+pub use self::sources::{LogFormat, Sources};
+
+/// The file that is read where none is named, if it is there.
+pub const DEFAULT_FILE: &str = "fanfare.toml";
+
+/// Checked settings of a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API is served.
+    pub listen: SocketAddr,
+    /// The embedded store and the keys that were made.
+    pub data: PathBuf,
+    /// The profile of the project `default` when it is made.
+    pub profile: String,
+    /// Further profiles, a file each.
+    pub profiles_dir: Option<PathBuf>,
+    pub egress: EgressPolicy,
+    /// Further trust roots for receivers, as PEM.
+    pub extra_roots: Option<Vec<u8>>,
+    /// How the server is reached from outside.
+    pub base_url: String,
+    /// Events, deliveries and attempts are kept so long.
+    pub retention: Duration,
+    pub https_only: bool,
+    /// Requests under way for one webhook, at most.
+    pub webhook_concurrency: u32,
+    /// Requests under way in all, at most.
+    pub concurrency: usize,
+    /// Largest data of one event, in bytes.
+    pub max_event_bytes: usize,
+    /// Bytes of deliveries in memory, at most.
+    pub memory_bytes: usize,
+    /// How long a stop waits for requests under way.
+    pub drain: Duration,
+}
+
+/// A setting that cannot be used, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A value that is not what it should be.
+    #[error("{setting}: {reason}")]
+    Value { setting: &'static str, reason: String },
+    /// The settings file cannot be read or understood.
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
+    /// Mistakes in profiles, a line each.
+    #[error("{0}")]
+    Profiles(String),
+}
+
+impl SettingsError {
+    fn value(setting: &'static str, reason: impl Into<String>) -> Self {
+        SettingsError::Value { setting, reason: reason.into() }
+    }
+}
+
+impl Settings {
+    /// Checks what the sources say.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn new(sources: &Sources) -> Result<Self, SettingsError> {
+        refuse_unsupported(sources)?;
+        let listen = sources.listen.as_deref().unwrap_or("127.0.0.1:8686");
+        let listen: SocketAddr = listen.parse().map_err(|_| {
+            SettingsError::value("listen", format!("{listen:?} is no address with port, such as 127.0.0.1:8686"))
+        })?;
+        let egress = sources.egress_allow.as_deref().unwrap_or_default();
+        let egress: EgressPolicy =
+            egress.parse().map_err(|error| SettingsError::value("egress_allow", format!("{error}")))?;
+        let days = within("retention_days", sources.retention_days, 30, 1..=3_650)?;
+        Ok(Settings {
+            listen,
+            data: sources.data.clone().unwrap_or_else(|| PathBuf::from("./fanfare-data")),
+            profile: sources.profile.clone().unwrap_or_else(|| "standard".to_owned()),
+            profiles_dir: sources.profiles_dir.clone(),
+            egress: egress.with_own_listeners([listen]),
+            extra_roots: sources.tls_ca_file.as_deref().map(read_roots).transpose()?,
+            base_url: base_url(sources.base_url.as_deref(), listen)?,
+            retention: Duration::from_secs(u64::from(days) * 86_400),
+            https_only: sources.https_only.unwrap_or(false),
+            webhook_concurrency: within("webhook_concurrency", sources.webhook_concurrency, 64, 1..=1_024)?,
+            concurrency: within("concurrency", sources.concurrency, 4_096, 1..=65_536)? as usize,
+            max_event_bytes: within("max_event_bytes", sources.max_event_bytes, 256 << 10, 1..=(16 << 20))? as usize,
+            memory_bytes: within("memory_mib", sources.memory_mib, 64, 4..=65_536)? as usize * (1 << 20),
+            drain: Duration::from_secs(within("drain_seconds", sources.drain_seconds, 30, 0..=3_600)?.into()),
+        })
+    }
+}
+
+/// What is settled for later must not be passed over in silence.
+fn refuse_unsupported(sources: &Sources) -> Result<(), SettingsError> {
+    if sources.database_url.is_some() {
+        let reason = "this version keeps its data in the embedded store only; remove the setting";
+        return Err(SettingsError::value("database_url", reason));
+    }
+    if sources.egress_proxy.is_some() {
+        let reason = "this version sends without a proxy; remove the setting";
+        return Err(SettingsError::value("egress_proxy", reason));
+    }
+    Ok(())
+}
+
+fn within(
+    setting: &'static str,
+    value: Option<u32>,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32, SettingsError> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(SettingsError::value(setting, format!("{value} is not from {} to {}", range.start(), range.end())))
+}
+
+fn read_roots(path: &Path) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(path).map_err(|error| SettingsError::value("tls_ca_file", format!("{}: {error}", path.display())))
+}
+
+fn base_url(given: Option<&str>, listen: SocketAddr) -> Result<String, SettingsError> {
+    let Some(given) = given else { return Ok(format!("http://{listen}")) };
+    let url = url::Url::parse(given)
+        .map_err(|error| SettingsError::value("base_url", format!("{given:?} is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(SettingsError::value("base_url", format!("{given:?} must start with https:// or http://")));
+    }
+    Ok(given.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Result<Settings, SettingsError> {
+        Settings::new(&Sources::parse("fanfare.toml", text)?)
+    }
+
+    #[test]
+    fn defaults_stand_where_nothing_is_said() {
+        let settings = settings("").unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8686");
+        assert_eq!(settings.base_url, "http://127.0.0.1:8686");
+        assert_eq!(settings.max_event_bytes, 262_144);
+    }
+
+    #[test]
+    fn a_bad_value_is_named() {
+        let error = settings("listen = \"8686\"").unwrap_err().to_string();
+        assert_eq!(error, "listen: \"8686\" is no address with port, such as 127.0.0.1:8686");
+        let error = settings("retention_days = 0").unwrap_err().to_string();
+        assert_eq!(error, "retention_days: 0 is not from 1 to 3650");
+        assert!(settings("base_url = \"ftp://x\"").is_err());
+        assert!(settings("egress_allow = \"10.0.0.0/33\"").is_err());
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_with_its_line() {
+        let error = settings("listen = \"127.0.0.1:1\"\nlisten_to = 3").unwrap_err().to_string();
+        assert!(error.starts_with("fanfare.toml: line 2"), "{error}");
+        assert!(error.contains("listen_to"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_not_passed_over() {
+        assert!(settings("database_url = \"postgres://x\"").is_err());
+    }
+}

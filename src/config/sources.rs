@@ -1,0 +1,118 @@
+//! Where settings come from: one list of names for flags, environment and file.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::{DEFAULT_FILE, SettingsError};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Declares each setting once: its flag, its variable and its key in the file share one name.
+macro_rules! sources {
+    ($($(#[doc = $doc:literal])+ $(#[clap($($clap:tt)*)])? $name:ident: $type:ty = $variable:literal,)*) => {
+        /// What one or several sources say. `None`: nothing.
+        #[derive(Clone, Default, Args, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Sources {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, env = $variable, $($($clap)*)?)]
+                pub $name: Option<$type>,
+            )*
+        }
+
+        impl Sources {
+            /// What these say, and where they say nothing what `other` says.
+            #[must_use]
+            pub fn or(self, other: Sources) -> Sources {
+                Sources { $($name: self.$name.or(other.$name),)* }
+            }
+        }
+    };
+}
+
+sources! {
+    /// Address and port of the API [default: 127.0.0.1:8686]
+    listen: String = "FANFARE_LISTEN",
+    /// Directory of the embedded store and the keys [default: ./fanfare-data]
+    data: PathBuf = "FANFARE_DATA",
+    /// PostgreSQL instead of the embedded store
+    #[clap(hide = true, hide_env_values = true)]
+    database_url: String = "FANFARE_DATABASE_URL",
+    /// The key that may do everything [default: made at the first start, in the file admin-key of the data directory]
+    #[clap(hide_env_values = true)]
+    admin_key: String = "FANFARE_ADMIN_KEY",
+    /// Encrypts secrets in the store: 64 hexadecimal digits or base64 of 32 bytes [default: made, in the file master-key]
+    #[clap(hide_env_values = true)]
+    master_key: String = "FANFARE_MASTER_KEY",
+    /// Profile of the first project, at its first start [default: standard]
+    profile: String = "FANFARE_PROFILE",
+    /// Directory of further profiles, *.toml
+    profiles_dir: PathBuf = "FANFARE_PROFILES_DIR",
+    /// Networks and host names that may be called though private, such as 127.0.0.0/8,localhost
+    egress_allow: String = "FANFARE_EGRESS_ALLOW",
+    /// Proxy for calls to receivers
+    #[clap(hide = true)]
+    egress_proxy: String = "FANFARE_EGRESS_PROXY",
+    /// PEM file of further trust roots for receivers
+    tls_ca_file: PathBuf = "FANFARE_TLS_CA_FILE",
+    /// How the server is reached from outside [default: http:// and the listening address]
+    base_url: String = "FANFARE_BASE_URL",
+    /// How long events, deliveries and attempts are kept [default: 30]
+    retention_days: u32 = "FANFARE_RETENTION_DAYS",
+    /// Forbids http in every profile
+    #[clap(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    https_only: bool = "FANFARE_HTTPS_ONLY",
+    /// What is logged, such as info or fanfare=debug [default: info]
+    log: String = "FANFARE_LOG",
+    /// How it is logged [default: text]
+    log_format: LogFormat = "FANFARE_LOG_FORMAT",
+    /// Requests under way for one webhook at once [default: 64]
+    webhook_concurrency: u32 = "FANFARE_WEBHOOK_CONCURRENCY",
+    /// Requests under way in all [default: 4096]
+    concurrency: u32 = "FANFARE_CONCURRENCY",
+    /// Largest data of one event in bytes [default: 262144]
+    max_event_bytes: u32 = "FANFARE_MAX_EVENT_BYTES",
+    /// Memory for deliveries that wait for their turn, in MiB; the rest waits in the store [default: 64]
+    memory_mib: u32 = "FANFARE_MEMORY_MIB",
+    /// How long a stop waits for requests under way [default: 30]
+    drain_seconds: u32 = "FANFARE_DRAIN_SECONDS",
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys are among them.
+        f.write_str("Sources { **** }")
+    }
+}
+
+impl Sources {
+    /// Reads the text of a settings file. `file` names it in errors.
+    pub fn parse(file: &str, text: &str) -> Result<Self, SettingsError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let reason = format!("line {line}: {}", error.message());
+            SettingsError::File { file: file.to_owned(), reason }
+        })
+    }
+
+    /// Reads the named file; or, where none is named, `fanfare.toml` if it is there.
+    pub fn read(named: Option<&Path>) -> Result<Self, SettingsError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Sources::default()),
+            Err(error) => Err(SettingsError::File { file, reason: error.to_string() }),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What goes on beside the main path: taking over from dead nodes, and removing what is too old.
+//!
+//! Each part is a function that does one round, called with the time; [`run`] calls them at intervals.
+
+mod pruner;
+mod rescuer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_engine::id::NodeId;
+use fanfare_store::queue::Operation;
+
+use crate::delivery::dispatcher::Dispatcher;
+
+pub use self::pruner::{Retention, prune};
+pub use self::rescuer::rescue;
+
+/// Time between two signs of life of this node.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Time between two rounds of pruning.
+const PRUNE: Duration = Duration::from_secs(60);
+
+/// Takes over from `dead` nodes at once, then goes round until the task is dropped.
+pub async fn run(dispatcher: Arc<Dispatcher>, dead: Vec<NodeId>, retention: Retention) {
+    for node in dead {
+        rescue(&dispatcher, node).await;
+    }
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut pruning = tokio::time::interval(PRUNE);
+    loop {
+        tokio::select! {
+            _ = heartbeat.tick() => {
+                let operation = Operation::Heartbeat { node: dispatcher.tools.node };
+                if let Err(error) = dispatcher.tools.store.apply(operation).await {
+                    tracing::warn!(%error, "this node could not say that it lives");
+                }
+            }
+            _ = pruning.tick() => {
+                if let Err(error) = prune(&dispatcher, retention).await {
+                    tracing::warn!(%error, "what is too old could not be removed; trying again later");
+                }
+            }
+        }
+    }
+}
