@@ -1,0 +1,77 @@
+//! Accepts connections and serves requests on them, bounded in number and patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Connections at once; further ones wait to be accepted.
+const MAX_CONNECTIONS: usize = 8_192;
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest head of a request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// How long a stop waits for requests under way.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long to rest when no connection could be accepted (no more file descriptors, say).
+const REST: Duration = Duration::from_millis(100);
+
+/// Serves until `stopped` says so, then finishes the requests under way.
+pub async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = accept(&listener, &slots) => {
+                let (stream, slot) = accepted;
+                connections.spawn(connection(stream, slot, router.clone(), graceful.watcher()));
+            }
+            Some(_) = connections.join_next() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        }
+    }
+    drop(listener);
+    // Streams that never end by themselves are cut off.
+    let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    connections.shutdown().await;
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so that a slot is always to be had.
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, slot),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    slot: Option<OwnedSemaphorePermit>,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Answers are small and must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEAD as u32);
+    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(serving).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    drop(slot);
+}

@@ -1,0 +1,161 @@
+//! Puts a server together and runs it: the only place that wires.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fanfare_engine::scheduler::Limits;
+use fanfare_store::Store;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::app::{App, Parts};
+use crate::clock::Clock;
+use crate::compiled::{Compiled, FromStore};
+use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
+use crate::delivery::dispatcher::{Dispatcher, Tools};
+use crate::delivery::dns::DnsResolver;
+use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
+use crate::ids::Ids;
+use crate::listener;
+use crate::maintenance::{self, Retention};
+use crate::metrics::Metrics;
+use crate::vault::Vault;
+
+/// A running server.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The key that may do everything.
+    pub admin_key: String,
+    pub admin_key_origin: KeyOrigin,
+    pub master_key_origin: KeyOrigin,
+    pub app: Arc<App>,
+    store: Store,
+    dispatcher: Arc<Dispatcher>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    drain: Duration,
+}
+
+impl Server {
+    /// Starts a server; it answers requests when this returns.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, a store that cannot be opened, a wrong master key, an address in use.
+    pub async fn start(sources: &Sources, clock: Arc<dyn Clock>) -> anyhow::Result<Server> {
+        let settings = Settings::new(sources)?;
+        let mut profiles = load_profiles(settings.profiles_dir.as_deref())?;
+        if settings.https_only {
+            profiles = profiles.https_only();
+        }
+        let profiles = Arc::new(profiles);
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let address = listener.local_addr()?;
+        make_directory(&settings.data)?;
+        let (store, joined) = open_store(&settings, &clock).await?;
+        let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
+        let vault = Vault::new(&keys.master);
+        vault.bind(&store).await?;
+
+        let egress = settings.egress.clone().with_own_listeners([address]);
+        let http = HttpClient::new(ClientConfig {
+            egress: egress.clone(),
+            resolver: Arc::new(DnsResolver::from_system()?),
+            extra_roots: settings.extra_roots.clone(),
+            pool: PoolLimits::default(),
+        })?;
+        let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });
+        let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
+        let ids = Arc::new(Ids::new(joined.number, Arc::clone(&clock)));
+        let dispatcher = Dispatcher::new(
+            Tools {
+                store: store.clone(),
+                node: joined.node,
+                clock: Arc::clone(&clock),
+                ids: Arc::clone(&ids),
+                compiled: Arc::new(compiled),
+                http,
+                metrics: Arc::new(Metrics::default()),
+                runtime: Handle::current(),
+            },
+            limits(&settings),
+        );
+        let app = App::start(Parts {
+            vault,
+            profiles,
+            settings: settings.clone(),
+            dispatcher: Arc::clone(&dispatcher),
+            admin_key: keys.admin.clone(),
+        })
+        .await?;
+        let app = Arc::new(app);
+        dispatcher.resume().await?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&dispatcher).keep_time());
+        let retention = Retention { default: settings.retention };
+        tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
+        tasks.spawn(listener::serve(listener, api::router(Arc::clone(&app)), stopped));
+        Ok(Server {
+            address,
+            admin_key: keys.admin,
+            admin_key_origin: keys.admin_origin,
+            master_key_origin: keys.master_origin,
+            app,
+            store,
+            dispatcher,
+            stop,
+            tasks,
+            drain: settings.drain,
+        })
+    }
+
+    /// Stops: takes no new requests, finishes those under way, gives leases back, writes what waits. Answers whether
+    /// everything under way was finished in time; what was not is taken over at the next start.
+    pub async fn stop(mut self) -> bool {
+        // Nobody listens any more where the listener ended by itself.
+        let _ = self.stop.send(true);
+        let drained = self.dispatcher.drain(self.drain).await;
+        self.app.background.finish().await;
+        let store = self.store.clone();
+        // Closing waits for the writer's thread.
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        self.tasks.shutdown().await;
+        drained && closed.is_ok()
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        in_flight: settings.concurrency,
+        in_flight_per_organization: (settings.concurrency / 2).max(1),
+        bytes: settings.memory_bytes,
+        ..Limits::default()
+    }
+}
+
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).with_context(|| format!("cannot make the data directory {}", path.display()))
+}
+
+async fn open_store(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Store, fanfare_store::sqlite::Joined)> {
+    let (directory, clock) = (settings.data.clone(), Arc::clone(clock));
+    let open = move || Store::open(&directory, fanfare_store::sqlite::Limits::default(), Arc::new(move || clock.now()));
+    Ok(tokio::task::spawn_blocking(open).await??)
+}
