@@ -6,6 +6,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connector::Wire;
@@ -26,28 +27,36 @@ pub(super) type Body = Full<Bytes>;
 /// The answer's head with its body still to come, or what went wrong; the request with it if it was never sent.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
-/// Starts the task that drives a connection. It ends with the line.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
-    tokio::spawn(async move {
-        // Its errors reach the request that they concern.
-        let _ = connection.await;
-    });
+/// The task that drives a connection, and what ends it when the connection is dropped, whatever it waits for: HTTP/2
+/// has tasks of its own beside it, which end with the line.
+struct Driver {
+    _task: JoinSet<()>,
+    _cutter: Cutter,
+}
+
+impl Driver {
+    fn start(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, cutter: Cutter) -> Driver {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            // Its errors reach the request that they concern.
+            let _ = connection.await;
+        });
+        Driver { _task: task, _cutter: cutter }
+    }
 }
 
 /// One request at a time.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Body>,
     pub(super) opened: Instant,
-    /// Ends all tasks of the connection with it, whatever they wait for.
-    _cutter: Cutter,
+    _driver: Driver,
 }
 
 /// Many requests at a time, by all who hold it.
 pub(super) struct Http2 {
     pub(super) sender: http2::SendRequest<Body>,
     pub(super) opened: Instant,
-    /// Ends all tasks of the connection with it, whatever they wait for.
-    _cutter: Cutter,
+    _driver: Driver,
 }
 
 /// A connection after the HTTP handshake.
@@ -72,8 +81,7 @@ async fn open_http1(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(TokioIo::new(line))
         .await?;
-    drive(connection);
-    Ok(Http1 { sender, opened: Instant::now(), _cutter: cutter })
+    Ok(Http1 { sender, opened: Instant::now(), _driver: Driver::start(connection, cutter) })
 }
 
 async fn open_http2(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> hyper::Result<Http2> {
@@ -85,6 +93,5 @@ async fn open_http2(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static
         .max_send_buf_size(HTTP2_SEND_BUFFER)
         .handshake(TokioIo::new(line))
         .await?;
-    drive(connection);
-    Ok(Http2 { sender, opened: Instant::now(), _cutter: cutter })
+    Ok(Http2 { sender, opened: Instant::now(), _driver: Driver::start(connection, cutter) })
 }

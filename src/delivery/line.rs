@@ -76,7 +76,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
         self.check_cut()?;
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Pending => self.wait(cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }
@@ -179,14 +179,9 @@ mod tests {
     async fn a_cut_line_ends_whoever_waits() {
         let (stream, _other) = tokio::io::duplex(1);
         let (mut line, cutter) = Line::new(stream);
-        let waiting = tokio::spawn(async move {
-            let read = line.read_u8().await;
-            (read, line.write_all(b"y").await)
-        });
-        // The task waits before the line is cut: there is one thread, and it yields.
-        tokio::task::yield_now().await;
-        drop(cutter);
-        let (read, written) = waiting.await.unwrap();
+        // The first is polled first, so that it waits when the second cuts.
+        let (read, ()) = tokio::join!(line.read_u8(), async { drop(cutter) });
+        let written = line.write_all(b"y").await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
