@@ -6,10 +6,11 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connector::Wire;
+use super::line::{Cutter, Line};
 
 /// The largest head of a response, in bytes; also the read buffer's bound. The parser takes up to 100 headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -26,22 +27,21 @@ pub(super) type Body = Full<Bytes>;
 /// The answer's head with its body still to come, or what went wrong; the request with it if it was never sent.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
-/// Ends the task of a connection when the connection is dropped, whatever the task waits for.
-struct Driver(AbortHandle);
+/// The task that drives a connection, and what ends it when the connection is dropped, whatever it waits for: HTTP/2
+/// has tasks of its own beside it, which end with the line.
+struct Driver {
+    _task: JoinSet<()>,
+    _cutter: Cutter,
+}
 
 impl Driver {
-    fn start(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Driver {
-        let task = tokio::spawn(async move {
+    fn start(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, cutter: Cutter) -> Driver {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             // Its errors reach the request that they concern.
             let _ = connection.await;
         });
-        Driver(task.abort_handle())
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
+        Driver { _task: task, _cutter: cutter }
     }
 }
 
@@ -75,21 +75,23 @@ pub(super) async fn open(wire: Wire) -> hyper::Result<Opened> {
 }
 
 async fn open_http1(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> hyper::Result<Http1> {
+    let (line, cutter) = Line::new(stream);
     let (sender, connection) = http1::Builder::new()
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(line))
         .await?;
-    Ok(Http1 { sender, opened: Instant::now(), _driver: Driver::start(connection) })
+    Ok(Http1 { sender, opened: Instant::now(), _driver: Driver::start(connection, cutter) })
 }
 
 async fn open_http2(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> hyper::Result<Http2> {
+    let (line, cutter) = Line::new(stream);
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEAD_BYTES as u32)
         .max_send_buf_size(HTTP2_SEND_BUFFER)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(line))
         .await?;
-    Ok(Http2 { sender, opened: Instant::now(), _driver: Driver::start(connection) })
+    Ok(Http2 { sender, opened: Instant::now(), _driver: Driver::start(connection, cutter) })
 }

@@ -174,7 +174,7 @@ fn classify(error: &hyper::Error) -> (Outcome, String) {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || io_cause(error).is_some() {
         return (Outcome::Reset, "The receiver closed the connection before it had answered".to_owned());
     }
-    let cause = error.source().map(ToString::to_string).unwrap_or_else(|| error.to_string());
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     (Outcome::Protocol, format!("The receiver broke off the exchange: {cause}"))
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{Http1, Http2};
@@ -55,6 +56,8 @@ pub(super) struct Pool {
 struct Kept {
     origins: HashMap<Box<str>, Origin>,
     count: usize,
+    /// While anything is kept, one task sweeps; it ends with the pool.
+    sweeper: JoinSet<()>,
     sweeping: bool,
 }
 
@@ -163,7 +166,10 @@ impl Pool {
         kept.count += 1;
         if !kept.sweeping {
             kept.sweeping = true;
-            self.start_sweeping();
+            let sweeping = self.sweeping();
+            // A new set, or those that have ended would pile up in the old one.
+            kept.sweeper = JoinSet::new();
+            kept.sweeper.spawn(sweeping);
         }
         drop(kept);
         drop(evicted);
@@ -184,11 +190,11 @@ impl Pool {
         kept.sweeping
     }
 
-    /// One task sweeps while anything is kept; it does not keep the pool alive.
-    fn start_sweeping(self: &Arc<Pool>) {
+    /// Sweeps until nothing is kept, without keeping the pool alive.
+    fn sweeping(self: &Arc<Pool>) -> impl Future<Output = ()> + Send + use<> {
         let period = (self.limits.idle_timeout / 2).max(Duration::from_millis(1));
         let pool: Weak<Pool> = Arc::downgrade(self);
-        tokio::spawn(async move {
+        async move {
             loop {
                 tokio::time::sleep(period).await;
                 match pool.upgrade() {
@@ -196,7 +202,7 @@ impl Pool {
                     _ => return,
                 }
             }
-        });
+        }
     }
 }
 

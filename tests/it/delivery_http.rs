@@ -2,6 +2,7 @@
 
 mod body;
 mod certificates;
+mod dns;
 mod guard;
 mod head;
 mod http2;

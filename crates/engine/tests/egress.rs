@@ -1,5 +1,7 @@
 //! What may be dialled: the cases of attack by address and URL, and no spelling around them.
 
+#![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fanfare_engine::egress::{

@@ -8,13 +8,13 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 /// An authority that a client can be made to trust.
-pub struct Authority {
+pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    pub fn new(name: &str) -> Authority {
+    pub(super) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,12 +24,17 @@ impl Authority {
     }
 
     /// What a client needs to trust it.
-    pub fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.pem.clone()
     }
 
     /// A server with a certificate for the name, changed as the test wishes.
-    pub fn acceptor(&self, name: &str, alpn: &[&str], change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+    pub(super) fn acceptor(
+        &self,
+        name: &str,
+        alpn: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> TlsAcceptor {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -39,7 +44,7 @@ impl Authority {
 }
 
 /// A server with a certificate that nobody but itself has signed.
-pub fn self_signed_acceptor(name: &str) -> TlsAcceptor {
+pub(super) fn self_signed_acceptor(name: &str) -> TlsAcceptor {
     let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();

@@ -7,26 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
-pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-pub struct Receiver {
+pub(super) struct Receiver {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    accepting: JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    _accepting: JoinSet<()>,
 }
 
 impl Receiver {
     /// Runs `serve` for each connection; it ends with the receiver.
-    pub async fn start<F, Served>(serve: F) -> Receiver
+    pub(super) async fn start<F, Served>(serve: F) -> Receiver
     where
         F: Fn(Visit) -> Served + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
@@ -36,18 +30,19 @@ impl Receiver {
         let connections = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(AtomicUsize::new(0));
         let (opened, counted) = (connections.clone(), requests.clone());
-        let accepting = tokio::spawn(async move {
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let number = opened.fetch_add(1, Ordering::SeqCst);
                 serving.spawn(serve(Visit { stream, number, requests: counted.clone() }));
             }
         });
-        Receiver { address, connections, requests, accepting }
+        Receiver { address, connections, requests, _accepting: accepting }
     }
 
     /// Answers the first request of each connection with these bytes, and then holds the connection open.
-    pub async fn answering(bytes: impl Into<Vec<u8>>) -> Receiver {
+    pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> Receiver {
         let bytes: Vec<u8> = bytes.into();
         Receiver::start(move |mut visit| {
             let bytes = bytes.clone();
@@ -61,7 +56,7 @@ impl Receiver {
     }
 
     /// Answers the first request of each connection with these bytes, and then closes it.
-    pub async fn answering_and_closing(bytes: impl Into<Vec<u8>>) -> Receiver {
+    pub(super) async fn answering_and_closing(bytes: impl Into<Vec<u8>>) -> Receiver {
         let bytes: Vec<u8> = bytes.into();
         Receiver::start(move |mut visit| {
             let bytes = bytes.clone();
@@ -74,7 +69,7 @@ impl Receiver {
     }
 
     /// Answers every request with these bytes.
-    pub async fn answering_all(bytes: &'static str) -> Receiver {
+    pub(super) async fn answering_all(bytes: &'static str) -> Receiver {
         Receiver::start(move |mut visit| async move {
             while visit.read_request().await.is_some() {
                 visit.write(bytes.as_bytes()).await;
@@ -83,40 +78,40 @@ impl Receiver {
         .await
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}/hook?a=b", self.address)
     }
 
     /// How many connections were made.
-    pub fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
     /// How many requests were read.
-    pub fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
 /// One connection to a receiver.
-pub struct Visit {
-    pub stream: TcpStream,
+pub(super) struct Visit {
+    pub(super) stream: TcpStream,
     /// From 0.
-    pub number: usize,
+    pub(super) number: usize,
     requests: Arc<AtomicUsize>,
 }
 
 impl Visit {
     /// One request, whole; `None` where the connection ended.
-    pub async fn read_request(&mut self) -> Option<String> {
+    pub(super) async fn read_request(&mut self) -> Option<String> {
         let request = read_request(&mut self.stream).await;
         if request.is_some() {
             self.requests.fetch_add(1, Ordering::SeqCst);
@@ -125,28 +120,28 @@ impl Visit {
     }
 
     /// Writes what the other side still takes.
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
     /// Writes the same again and again until the other side is gone.
-    pub async fn write_endlessly(&mut self, bytes: &[u8]) {
+    pub(super) async fn write_endlessly(&mut self, bytes: &[u8]) {
         while self.stream.write_all(bytes).await.is_ok() {}
     }
 
     /// Ends the connection with a reset instead of an orderly close.
-    pub fn reset(self) {
+    pub(super) fn reset(self) {
         self.stream.set_zero_linger().unwrap();
     }
 
     /// Keeps the connection open until the receiver ends, saying nothing.
-    pub async fn hold(self) {
+    pub(super) async fn hold(self) {
         std::future::pending::<()>().await;
     }
 }
 
 /// Reads a request's head and as much body as its Content-Length says.
-pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -164,7 +159,7 @@ pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Strin
 }
 
 /// Answers every request on a stream, TLS or not.
-pub async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) {
+pub(super) async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) {
     while read_request(&mut stream).await.is_some() {
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;

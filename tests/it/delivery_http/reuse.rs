@@ -91,14 +91,14 @@ async fn connection_close_is_honoured() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_in_time() {
-    let (sender, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut closed) = tokio::sync::mpsc::channel(1);
     let receiver = Receiver::start(move |mut visit| {
         let sender = sender.clone();
         async move {
             visit.read_request().await;
             visit.write(OK.as_bytes()).await;
             assert_eq!(visit.read_request().await, None);
-            let _ = sender.send(());
+            let _ = sender.send(()).await;
         }
     })
     .await;

@@ -8,12 +8,12 @@ use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{Authority, self_signed_acceptor};
-use super::receiver::{OK, Receiver, answer_all};
+use super::receiver::{OK, Receiver, Visit, answer_all};
 use super::setup::{BRIEF, NAME, Setup, answer, assert_error_says, assert_outcome, endpoint, post, request};
 
 const HTTP11: &[&str] = &["http/1.1"];
 
-pub async fn tls_receiver(acceptor: TlsAcceptor) -> Receiver {
+pub(super) async fn tls_receiver(acceptor: TlsAcceptor) -> Receiver {
     Receiver::start(move |visit| {
         let acceptor = acceptor.clone();
         async move {
@@ -109,7 +109,7 @@ async fn case_044_tls_1_0_and_what_is_no_tls() {
 
 #[tokio::test]
 async fn case_045_a_handshake_that_stalls_ends_with_the_connect_budget() {
-    let receiver = Receiver::start(|visit| visit.hold()).await;
+    let receiver = Receiver::start(Visit::hold).await;
     let endpoint = endpoint(&url(&receiver));
     let exchange =
         Setup::default().client().send(OutgoingRequest { connect_timeout: BRIEF, ..request(&endpoint) }).await;

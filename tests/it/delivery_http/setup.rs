@@ -17,16 +17,16 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 
 /// Far longer than any exchange takes that is not meant to time out.
-pub const PATIENT: Duration = Duration::from_secs(20);
+pub(super) const PATIENT: Duration = Duration::from_secs(20);
 /// Short enough for a test to wait for.
-pub const BRIEF: Duration = Duration::from_millis(250);
-pub const CAPTURE_LIMIT: usize = 64 * 1024;
+pub(super) const BRIEF: Duration = Duration::from_millis(250);
+pub(super) const CAPTURE_LIMIT: usize = 64 * 1024;
 /// The name that the receivers' certificates are for.
-pub const NAME: &str = "receiver.test";
+pub(super) const NAME: &str = "receiver.test";
 
 /// What a name resolves to.
 #[derive(Clone)]
-pub enum Answer {
+pub(super) enum Answer {
     Addresses(Vec<IpAddr>),
     Fails(LookupError),
     Hangs,
@@ -34,17 +34,17 @@ pub enum Answer {
 
 /// Answers from a table that the test can change.
 #[derive(Default)]
-pub struct Table {
+pub(super) struct Table {
     answers: Mutex<HashMap<String, Answer>>,
     lookups: AtomicUsize,
 }
 
 impl Table {
-    pub fn set(&self, name: &str, answer: Answer) {
+    pub(super) fn set(&self, name: &str, answer: Answer) {
         self.answers.lock().insert(name.to_owned(), answer);
     }
 
-    pub fn lookups(&self) -> usize {
+    pub(super) fn lookups(&self) -> usize {
         self.lookups.load(Ordering::SeqCst)
     }
 }
@@ -63,12 +63,12 @@ impl Resolver for Table {
     }
 }
 
-pub struct Setup {
-    pub allow: &'static str,
-    pub own_listeners: Vec<SocketAddr>,
-    pub extra_roots: Option<String>,
-    pub pool: PoolLimits,
-    pub resolver: Arc<Table>,
+pub(super) struct Setup {
+    pub(super) allow: &'static str,
+    pub(super) own_listeners: Vec<SocketAddr>,
+    pub(super) extra_roots: Option<String>,
+    pub(super) pool: PoolLimits,
+    pub(super) resolver: Arc<Table>,
 }
 
 impl Default for Setup {
@@ -86,7 +86,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn client(self) -> HttpClient {
+    pub(super) fn client(self) -> HttpClient {
         HttpClient::new(ClientConfig {
             egress: self
                 .allow
@@ -101,16 +101,16 @@ impl Setup {
     }
 }
 
-pub fn client() -> HttpClient {
+pub(super) fn client() -> HttpClient {
     Setup::default().client()
 }
 
-pub fn endpoint(url: &str) -> Endpoint {
+pub(super) fn endpoint(url: &str) -> Endpoint {
     parse_endpoint(url, &[Scheme::Http, Scheme::Https]).unwrap()
 }
 
 /// A request as a delivery would have it, with all the time in the world.
-pub fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
+pub(super) fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     OutgoingRequest {
@@ -124,25 +124,25 @@ pub fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
     }
 }
 
-pub async fn post(client: &HttpClient, url: &str) -> Exchange {
+pub(super) async fn post(client: &HttpClient, url: &str) -> Exchange {
     client.send(request(&endpoint(url))).await
 }
 
 /// Sends with a whole-exchange timeout that is meant to end.
-pub async fn post_briefly(client: &HttpClient, url: &str) -> Exchange {
+pub(super) async fn post_briefly(client: &HttpClient, url: &str) -> Exchange {
     let exchange = client.send(OutgoingRequest { timeout: BRIEF, ..request(&endpoint(url)) }).await;
     assert!(exchange.duration < PATIENT / 2, "{exchange:?}");
     exchange
 }
 
 #[track_caller]
-pub fn assert_outcome(exchange: &Exchange, outcome: Outcome) {
+pub(super) fn assert_outcome(exchange: &Exchange, outcome: Outcome) {
     assert_eq!(exchange.outcome, outcome, "{exchange:?}");
     assert_eq!(exchange.error.is_none(), outcome == Outcome::Success, "{exchange:?}");
 }
 
 #[track_caller]
-pub fn assert_error_says(exchange: &Exchange, part: &str) {
+pub(super) fn assert_error_says(exchange: &Exchange, part: &str) {
     let error = exchange.error.as_deref().unwrap_or_default();
     assert!(error.contains(part), "{part:?} is not in {error:?}");
     assert!(!error.contains("127.0.0.1:") || part.contains("127.0.0.1"), "an address in {error:?}");
@@ -150,7 +150,7 @@ pub fn assert_error_says(exchange: &Exchange, part: &str) {
 
 /// The answer's status and body, which must be there.
 #[track_caller]
-pub fn answer(exchange: &Exchange) -> (u16, &[u8]) {
+pub(super) fn answer(exchange: &Exchange) -> (u16, &[u8]) {
     let response = exchange.response.as_ref().unwrap_or_else(|| panic!("no response: {exchange:?}"));
     (response.status, &response.body)
 }

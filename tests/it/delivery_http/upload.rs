@@ -6,7 +6,7 @@ use fanfare_engine::attempt::Outcome;
 use hyper::Method;
 use tokio::io::AsyncReadExt;
 
-use super::receiver::Receiver;
+use super::receiver::{Receiver, Visit};
 use super::setup::{BRIEF, answer, assert_outcome, client, endpoint, request};
 
 /// More than the sockets' buffers take.
@@ -37,7 +37,7 @@ async fn case_041_a_status_before_the_upload_ends_is_honoured() {
 
 #[tokio::test]
 async fn an_upload_that_nobody_reads_ends_at_the_deadline() {
-    let receiver = Receiver::start(|visit| visit.hold()).await;
+    let receiver = Receiver::start(Visit::hold).await;
     let endpoint = endpoint(&receiver.url());
     let body = Bytes::from(vec![b'x'; LARGE]);
     let exchange = client().send(OutgoingRequest { body, timeout: BRIEF, ..request(&endpoint) }).await;

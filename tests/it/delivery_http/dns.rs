@@ -1,0 +1,120 @@
+//! The resolver against a name server of its own.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use fanfare::delivery::dns::{DnsResolver, LookupError, Resolver};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::proto::rr::Name;
+use parking_lot::Mutex;
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
+
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
+
+/// Answers `public.test` and `mixed.test`, fails for `broken.test`, and knows nothing else.
+struct NameServer {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+    _serving: JoinSet<()>,
+}
+
+impl NameServer {
+    async fn start() -> NameServer {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = asked.clone();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut query = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                let (name, question_end) = read_name(&query[..length]);
+                let is_a = query[question_end + 1] == 1;
+                noted.lock().push(name.clone());
+                let reply = reply(&query[..question_end + 4], &name, is_a);
+                let _ = socket.send_to(&reply, from).await;
+            }
+        });
+        NameServer { port, asked, _serving: serving }
+    }
+
+    /// A resolver that asks it; the system's configuration has search domains.
+    fn resolver(&self) -> DnsResolver {
+        let mut connection = ConnectionConfig::udp();
+        connection.port = self.port;
+        let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![connection]);
+        let domain = Name::from_ascii("corp.test.").unwrap();
+        let search = vec![Name::from_ascii("search.test.").unwrap()];
+        DnsResolver::from_config(ResolverConfig::from_parts(Some(domain), search, vec![server])).unwrap()
+    }
+}
+
+/// The name in a query's question, and where it ends.
+fn read_name(query: &[u8]) -> (String, usize) {
+    let (mut labels, mut at) = (Vec::new(), 12);
+    while query[at] != 0 {
+        let end = at + 1 + usize::from(query[at]);
+        labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
+        at = end;
+    }
+    (labels.join("."), at + 1)
+}
+
+fn reply(query: &[u8], name: &str, is_a: bool) -> Vec<u8> {
+    let addresses: &[[u8; 4]] = match name {
+        "public.test" if is_a => &[[93, 184, 216, 34]],
+        "mixed.test" if is_a => &[[93, 184, 216, 34], [10, 0, 0, 1]],
+        _ => &[],
+    };
+    let code = match name {
+        "public.test" | "mixed.test" => 0,
+        "broken.test" => SERVFAIL,
+        _ => NXDOMAIN,
+    };
+    let mut bytes = query.to_vec();
+    bytes[2] = 0x81;
+    bytes[3] = 0x80 | code;
+    bytes[4..12].copy_from_slice(&[0, 1, 0, u8::try_from(addresses.len()).unwrap(), 0, 0, 0, 0]);
+    for address in addresses {
+        // The name by reference, type A, class IN, a minute, four bytes.
+        bytes.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        bytes.extend(address);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn all_addresses_of_a_name_are_given() {
+    let server = NameServer::start().await;
+    let mut addresses = server.resolver().lookup("mixed.test").await.unwrap();
+    addresses.sort();
+    let expected = [[10, 0, 0, 1], [93, 184, 216, 34]].map(|octets| IpAddr::V4(octets.into()));
+    assert_eq!(addresses, expected);
+}
+
+#[tokio::test]
+async fn case_018_no_search_domain_is_appended() {
+    let server = NameServer::start().await;
+    let resolver = server.resolver();
+    for name in ["absent", "absent.test", "public.test"] {
+        let _ = resolver.lookup(name).await;
+    }
+    let mut asked = server.asked.lock().clone();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked, ["absent", "absent.test", "public.test"]);
+}
+
+#[tokio::test]
+async fn case_020_failures_say_nothing_of_the_name_server() {
+    let server = NameServer::start().await;
+    let resolver = server.resolver();
+    assert_eq!(resolver.lookup("absent.test").await, Err(LookupError::NotFound));
+    assert_eq!(resolver.lookup("broken.test").await, Err(LookupError::Failed));
+    for error in [LookupError::NotFound, LookupError::Failed, LookupError::TimedOut] {
+        let text = error.to_string();
+        assert!(!text.contains("127.0.0.1") && !text.contains("SERVFAIL") && !text.contains("NXDOMAIN"), "{text}");
+    }
+}
