@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod bench_forwarder;
 pub mod listen;
+pub mod serve;

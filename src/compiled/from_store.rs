@@ -58,6 +58,15 @@ impl Source for FromStore {
         async move { self.store.read_one(ownership::webhook(webhook)).await }.boxed()
     }
 
+    fn by_external_id<'a>(
+        &'a self,
+        project: ProjectId,
+        name: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrganizationId>>> {
+        let query = organizations::by_external_id(project, name);
+        async move { Ok(self.store.read_one(query).await?.map(|organization| organization.id)) }.boxed()
+    }
+
     fn operator(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>> {
         async move { Ok(self.store.read_one(organizations::operator(project)).await?.map(|operator| operator.id)) }
             .boxed()

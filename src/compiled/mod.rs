@@ -31,6 +31,8 @@ pub use self::webhook::{CompiledWebhook, Sender, Unsendable};
 const ORGANIZATIONS_WEIGHT: u64 = 128 << 20;
 /// Most projects whose event types are compiled.
 const PROJECTS: u64 = 1_000;
+/// Most external ids of organizations that are remembered for one project.
+const EXTERNAL_IDS: u64 = 100_000;
 /// Most webhooks whose organization is remembered.
 const OWNERS: u64 = 100_000;
 
@@ -60,6 +62,12 @@ pub trait Source: Send + Sync {
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
     /// The organization that a webhook belongs to; `None` where there is no such webhook.
     fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
+    /// The organization of a project that the host calls so.
+    fn by_external_id<'a>(
+        &'a self,
+        project: ProjectId,
+        name: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrganizationId>>>;
     /// The operator's own organization of a project, where it has one.
     fn operator(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
     /// The catalogue of event types of a project.
@@ -76,6 +84,7 @@ pub struct Compiled {
     concurrency: u32,
     organizations: Cache<OrganizationId, Arc<CompiledOrganization>>,
     owners: Cache<WebhookId, OrganizationId>,
+    external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
     event_types: Cache<ProjectId, Arc<EventTypes>>,
     holds: RwLock<Arc<Holds>>,
@@ -94,6 +103,7 @@ impl Compiled {
             concurrency,
             organizations: Cache::builder().max_capacity(ORGANIZATIONS_WEIGHT).weigher(weigh).build(),
             owners: Cache::new(OWNERS),
+            external_ids: Cache::new(PROJECTS),
             operators: Cache::new(PROJECTS),
             event_types: Cache::new(PROJECTS),
             holds: RwLock::new(Arc::new(holds)),
@@ -119,9 +129,30 @@ impl Compiled {
         }
     }
 
-    /// The organization, if it is in memory.
-    pub fn organization_in_memory(&self, id: OrganizationId) -> Option<Arc<CompiledOrganization>> {
-        self.organizations.get(&id)
+    /// The customer's organization that `name` names in a project: its id or the host's own id for it.
+    pub async fn resolve(&self, project: ProjectId, name: &str) -> StoreResult<Option<Arc<CompiledOrganization>>> {
+        let id = match OrganizationId::parse(name) {
+            Some(id) => Some(id),
+            None => self.by_external_id(project, name).await?,
+        };
+        let Some(id) = id else { return Ok(None) };
+        let found = self.organization(id).await?;
+        Ok(found.filter(|found| found.project == project && !found.is_operator))
+    }
+
+    async fn by_external_id(&self, project: ProjectId, name: &str) -> StoreResult<Option<OrganizationId>> {
+        let by_name = self.external_ids.get(&project);
+        if let Some(known) = by_name.as_ref().and_then(|ids| ids.get(name)) {
+            return Ok(Some(known));
+        }
+        let generation = self.generation.load(Ordering::SeqCst);
+        let Some(id) = self.source.by_external_id(project, name).await? else { return Ok(None) };
+        let ids = self.external_ids.get_with(project, || Cache::new(EXTERNAL_IDS));
+        ids.insert(name.to_owned(), id);
+        if self.generation.load(Ordering::SeqCst) != generation {
+            ids.invalidate(name);
+        }
+        Ok(Some(id))
     }
 
     /// A webhook by its id alone.
@@ -183,6 +214,8 @@ impl Compiled {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.organizations.invalidate(&id);
         self.operators.invalidate(&project);
+        // Which name it had is not known here.
+        self.external_ids.invalidate(&project);
     }
 
     /// Forgets what depends on a project that changed.

@@ -1,0 +1,106 @@
+//! Taking many events in at once; each stands for itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::input::EventInput;
+use super::post::{EventReceipt, organization, receipt};
+use crate::api::auth::{Principal, Scope, authenticate};
+use crate::api::body;
+use crate::api::problem::{Answer, Code, Problem, ProblemBody};
+use crate::app::App;
+use crate::intake::{self, Pending};
+
+/// The most events in one batch.
+pub const MAX_EVENTS: usize = 1_000;
+/// The most bytes of one batch.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Events, each read for itself, so that one that is wrong does no harm to the others.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EventBatch)]
+pub struct EventBatch<'a> {
+    #[serde(borrow)]
+    #[schema(value_type = Vec<EventInput>)]
+    events: Vec<&'a RawValue>,
+}
+
+/// A result for each event, in their order.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct BatchAnswer {
+    pub results: Vec<EventResult>,
+}
+
+/// What became of one event.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum EventResult {
+    /// It is on disk.
+    Accepted(EventReceipt),
+    /// It was refused.
+    Refused { error: ProblemBody },
+}
+
+/// Post many events
+///
+/// Up to 1,000, each with its `organization`. The answer has one result for each, in order: `{"id","deliveries"}`, or
+/// `{"error"}` with the problem that it alone would have been answered with. `Idempotency-Key` is not used here; give
+/// each event an `id`.
+#[utoipa::path(
+    post, path = "/v1/events/batch", tag = "Events",
+    request_body = EventBatch,
+    responses((status = 202, description = "What became of each", body = BatchAnswer)),
+)]
+pub async fn batch(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Answer<(StatusCode, Json<BatchAnswer>)> {
+    let (parts, content) = request.into_parts();
+    let principal = authenticate(&app, &parts.headers).await?;
+    principal.require(Scope::EventsWrite)?;
+    let content = body::read(&parts.headers, content, MAX_BYTES).await?;
+    body::check_media_type(&parts.headers)?;
+    let batch: EventBatch<'_> =
+        serde_json::from_slice(&content).or_else(|_| body::parse_borrowed(&content))?;
+    if batch.events.len() > MAX_EVENTS {
+        let message = format!("may have at most {MAX_EVENTS} entries");
+        return Err(Problem::field(Code::ValidationFailed, "events", message));
+    }
+    // All are on their way before the first is waited for, so that they share commits.
+    let mut pending = Vec::with_capacity(batch.events.len());
+    for text in batch.events {
+        pending.push(begin(&app, &principal, &content, text).await);
+    }
+    let mut results = Vec::with_capacity(pending.len());
+    for event in pending {
+        results.push(match end(event).await {
+            Ok(receipt) => EventResult::Accepted(receipt),
+            Err(problem) => EventResult::Refused { error: problem.into_body() },
+        });
+    }
+    Ok((StatusCode::ACCEPTED, Json(BatchAnswer { results })))
+}
+
+async fn begin(app: &Arc<App>, principal: &Principal, content: &Bytes, text: &RawValue) -> Answer<Pending> {
+    let mut input = EventInput::parse(text.get().as_bytes())?;
+    let Some(org) = input.organization.take() else {
+        return Err(Problem::field(Code::ValidationFailed, "organization", "is required in a batch"));
+    };
+    let organization = organization(app, principal, &org).await?;
+    let types = app.compiled().event_types(organization.project).await?;
+    let event = input.check(content, &types, app.settings.max_event_bytes, None)?;
+    Ok(intake::accept(&app.dispatcher, &organization, event))
+}
+
+async fn end(event: Answer<Pending>) -> Answer<EventReceipt> {
+    let (id, deliveries) = receipt(event?.wait().await?)?;
+    Ok(EventReceipt { id, deliveries })
+}

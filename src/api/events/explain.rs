@@ -1,0 +1,133 @@
+//! Why each webhook of an organization did or did not get an event.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use bytes::Bytes;
+use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::id::ProjectId;
+use fanfare_engine::matching::Mismatch;
+use fanfare_store::log::{self, DeliveryFilter, EventRow};
+use serde::{Deserialize, Serialize};
+
+use super::post::organization;
+use super::read;
+use crate::api::auth::Reader;
+use crate::api::problem::{Answer, Problem};
+use crate::api::request::PathParts;
+use crate::app::App;
+use crate::compiled::CompiledWebhook;
+
+/// Webhooks that are explained at most, the newest first.
+const MAX_WEBHOOKS: usize = 1_000;
+
+/// How an event and the webhooks of its organization go together.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Explanation {
+    pub event_id: String,
+    pub webhooks: Vec<WebhookExplanation>,
+}
+
+/// How an event and one webhook go together.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct WebhookExplanation {
+    pub webhook_id: String,
+    pub name: String,
+    /// Whether the webhook, as it is now, matches the event.
+    pub matched: bool,
+    /// Why not: `event_type`, `filter`, `deactivated`, `auto_disabled`; or, where it matches and there is no delivery,
+    /// `created_later`.
+    pub reason: Option<&'static str>,
+    /// In words.
+    pub detail: Option<String>,
+    /// The delivery, where there is one.
+    pub delivery_id: Option<String>,
+}
+
+/// Explain an event
+///
+/// For each webhook of the organization: matched, or why not.
+#[utoipa::path(
+    get, path = "/v1/organizations/{org}/events/{event}/explain", tag = "Events",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+           ("event" = String, Path, description = "The event's id, or the host's own id for it")),
+    responses((status = 200, description = "A line for each webhook, newest first", body = Explanation)),
+)]
+pub async fn explain(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts((org, event)): PathParts<(String, String)>,
+) -> Answer<Json<Explanation>> {
+    let organization = organization(&app, &principal, &org).await?;
+    let row = read::find(&app, organization.id, &event).await?;
+    let filter = DeliveryFilter { event: Some(row.id), ..DeliveryFilter::default() };
+    let limit = MAX_WEBHOOKS as u32;
+    let deliveries = app.store.read(log::deliveries(&filter, limit, limit)).await?;
+    let event_id = row.id.to_string();
+    let event = to_event(row, organization.project)?;
+    let webhooks = organization
+        .webhooks()
+        .iter()
+        .rev()
+        .take(MAX_WEBHOOKS)
+        .map(|webhook| {
+            let delivery = deliveries.iter().find(|delivery| delivery.webhook == webhook.webhook.id);
+            explain_webhook(webhook, &event, delivery.map(|delivery| delivery.id.to_string()))
+        })
+        .collect();
+    Ok(Json(Explanation { event_id, webhooks }))
+}
+
+fn explain_webhook(webhook: &CompiledWebhook, event: &Event, delivery_id: Option<String>) -> WebhookExplanation {
+    let status = webhook.webhook.status;
+    let (reason, detail) = match webhook.interest.check(event) {
+        Err(Mismatch::EventType) => {
+            (Some("event_type"), Some(format!("it does not want events of type {}", event.kind)))
+        }
+        Err(Mismatch::Filter) => (Some("filter"), Some("its filter names another entity".to_owned())),
+        Ok(()) if !status.takes_events() => (Some(status.name()), webhook.webhook.status_reason.clone()),
+        Ok(()) if delivery_id.is_none() => {
+            let detail = "it matches now, but did not when the event was accepted; recover to send it";
+            (Some("created_later"), Some(detail.to_owned()))
+        }
+        Ok(()) => (None, None),
+    };
+    WebhookExplanation {
+        webhook_id: webhook.webhook.id.to_string(),
+        name: webhook.webhook.settings.name.clone(),
+        matched: webhook.interest.check(event).is_ok() && status.takes_events(),
+        reason,
+        detail,
+        delivery_id,
+    }
+}
+
+#[derive(Deserialize)]
+struct EntityDocument {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+    #[serde(default)]
+    url: Option<String>,
+}
+
+fn to_event(row: EventRow, project: ProjectId) -> Answer<Event> {
+    let damaged = |error: serde_json::Error| Problem::internal(&error);
+    let entity: Option<EntityDocument> =
+        row.entity.as_deref().map(serde_json::from_str).transpose().map_err(damaged)?;
+    let scope: Vec<EntityRef> =
+        row.scope.as_deref().map_or(Ok(Vec::new()), serde_json::from_str).map_err(damaged)?;
+    Ok(Event {
+        id: row.id,
+        project,
+        organization: row.organization,
+        kind: Arc::from(row.kind),
+        external_id: row.external_id,
+        data: Bytes::from(row.data),
+        entity: entity.map(|entity| Entity { kind: entity.kind, id: entity.id, url: entity.url, data: None }),
+        scope,
+        occurred_at: row.occurred_at,
+        ordering_key: row.ordering_key,
+    })
+}

@@ -1,0 +1,158 @@
+//! An event as the host posts it: read without copying, and checked.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_engine::event::{Entity, EntityRef, is_valid_type_name};
+use fanfare_engine::profile::FieldError;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::queue::IdempotencyKey;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::api::problem::{Answer, Code, Problem};
+use crate::compiled::EventTypes;
+use crate::intake::NewEvent;
+
+/// The longest id, type or key that the host may give, in bytes.
+pub const MAX_NAME: usize = 255;
+/// The longest URL of an entity, in bytes.
+const MAX_URL: usize = 2_048;
+/// The most ancestors that an entity may have.
+const MAX_SCOPE: usize = 100;
+
+/// The body of a post, or one event of a batch.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EventInput)]
+pub struct EventInput<'a> {
+    /// Whose event it is: an organization's id or external id. In batches only.
+    #[serde(borrow, default)]
+    pub organization: Option<Cow<'a, str>>,
+    /// The name of an event type of the catalogue.
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    /// What happened: any JSON value, passed on unchanged.
+    #[serde(borrow)]
+    #[schema(value_type = Object)]
+    pub data: &'a RawValue,
+    /// What it is about.
+    #[serde(borrow, default)]
+    pub entity: Option<EntityInput<'a>>,
+    /// The entity's ancestors, for filters and grants.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub scope: Vec<EntityRef>,
+    /// The host's own id for the event, unique in its organization: posting it again gives the same answer.
+    #[serde(borrow, default)]
+    pub id: Option<Cow<'a, str>>,
+    /// When it happened; now, where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub occurred_at: Option<Timestamp>,
+    /// Deliveries of events with the same key to one webhook are sent one after the other.
+    #[serde(borrow, default)]
+    pub ordering_key: Option<Cow<'a, str>>,
+}
+
+/// What an event is about.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EntityInput)]
+pub struct EntityInput<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// Where the host's API gives the entity.
+    #[serde(borrow, default)]
+    pub url: Option<Cow<'a, str>>,
+    /// The entity itself, for webhooks that want it included.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<&'a RawValue>,
+}
+
+impl<'a> EventInput<'a> {
+    /// Reads a body. Where it is wrong, reads it again slowly to say what is.
+    pub fn parse(body: &'a [u8]) -> Answer<EventInput<'a>> {
+        serde_json::from_slice(body).or_else(|_| crate::api::body::parse_borrowed(body))
+    }
+
+    /// Checks everything that can be checked without the organization. `body` is where the event was read from, so that its
+    /// data need not be copied.
+    pub fn check(
+        self,
+        body: &Bytes,
+        types: &EventTypes,
+        max_bytes: usize,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Answer<NewEvent> {
+        let entity_data = self.entity.as_ref().and_then(|entity| entity.data);
+        let length = self.data.get().len() + entity_data.map_or(0, |data| data.get().len());
+        if length > max_bytes {
+            let detail = format!("the data of an event may have at most {max_bytes} bytes; these have {length}");
+            return Err(Problem::new(Code::BodyTooLarge, detail));
+        }
+        let mut errors = Vec::new();
+        self.check_names(&mut errors);
+        match types.get(&self.kind) {
+            None if is_valid_type_name(&self.kind) => {
+                errors.push(FieldError::new("type", "is not an event type of the catalogue; add it first"));
+            }
+            None => errors.push(FieldError::new("type", "must be 1 to 128 visible ASCII characters")),
+            Some(kind) => {
+                for error in kind.check(self.data.get()).err().unwrap_or_default() {
+                    errors.push(FieldError::new(format!("data{}", error.pointer), error.message));
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Problem::invalid(errors));
+        }
+        let share = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+        Ok(NewEvent {
+            kind: Arc::from(&*self.kind),
+            external_id: self.id.map(Cow::into_owned),
+            data: share(self.data),
+            entity: self.entity.map(|entity| Entity {
+                kind: entity.kind.into_owned(),
+                id: entity.id.into_owned(),
+                url: entity.url.map(Cow::into_owned),
+                data: entity.data.map(share),
+            }),
+            scope: self.scope,
+            occurred_at: self.occurred_at,
+            ordering_key: self.ordering_key.map(Cow::into_owned),
+            idempotency,
+        })
+    }
+
+    fn check_names(&self, errors: &mut Vec<FieldError>) {
+        let mut name = |field: &str, value: Option<&str>, most: usize| {
+            let Some(value) = value else { return };
+            if value.is_empty() || value.len() > most || value.contains(char::is_control) {
+                let message = format!("must be 1 to {most} bytes without control characters");
+                errors.push(FieldError::new(field, message));
+            }
+        };
+        name("id", self.id.as_deref(), MAX_NAME);
+        name("ordering_key", self.ordering_key.as_deref(), MAX_NAME);
+        if let Some(entity) = &self.entity {
+            name("entity.type", Some(&entity.kind), MAX_NAME);
+            name("entity.id", Some(&entity.id), MAX_NAME);
+            name("entity.url", entity.url.as_deref(), MAX_URL);
+        }
+        for (number, ancestor) in self.scope.iter().enumerate().take(MAX_SCOPE) {
+            name(&format!("scope[{number}].type"), Some(&ancestor.kind), MAX_NAME);
+            name(&format!("scope[{number}].id"), Some(&ancestor.id), MAX_NAME);
+        }
+        if self.id.as_deref().is_some_and(|id| id.starts_with(fanfare_engine::id::EventId::PREFIX)) {
+            errors.push(FieldError::new("id", "must not look like one of Fanfare's own ids, evt_…"));
+        }
+        if self.scope.len() > MAX_SCOPE {
+            errors.push(FieldError::new("scope", format!("may have at most {MAX_SCOPE} entries")));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether the server lives and is ready, and its metrics, for those who watch over it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fanfare_store::log;
+use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::api::problem::{Answer, Code, Problem};
+use crate::app::App;
+
+const METRICS_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Whether the process lives
+#[utoipa::path(get, path = "/healthz", tag = "Operation", security(()),
+    responses((status = 200, description = "It does", body = String)))]
+pub async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Whether requests can be served
+#[utoipa::path(get, path = "/readyz", tag = "Operation", security(()),
+    responses((status = 200, description = "They can", body = String),
+              (status = 503, description = "The store does not answer, or the server is stopping")))]
+pub async fn readyz(State(app): State<Arc<App>>) -> Answer<&'static str> {
+    if *app.stopping.borrow() {
+        return Err(Problem::new(Code::Unavailable, "the server is stopping"));
+    }
+    app.store.read(fanfare_store::catalogue::projects::count()).await?;
+    Ok("ready")
+}
+
+/// Metrics
+///
+/// In the OpenMetrics format that Prometheus reads. Events in, deliveries and attempts by outcome, attempt latency,
+/// backlog, age of the oldest due delivery, commit latency of the store.
+#[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
+    responses((status = 200, description = "All figures", body = String)))]
+pub async fn metrics(State(app): State<Arc<App>>) -> Answer<Response> {
+    let backlog = app.store.read_one(log::backlog()).await?.unwrap_or(0);
+    let gauges = Gauges::read(&app, backlog);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Figures { app: Arc::clone(&app), gauges }));
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| Problem::internal(&error))?;
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response())
+}
+
+#[derive(Debug)]
+struct Gauges(Vec<(&'static str, &'static str, i64)>);
+
+impl Gauges {
+    fn read(app: &App, backlog: u64) -> Self {
+        let now = app.clock.now();
+        let figures = app.dispatcher.figures();
+        let age = app.dispatcher.oldest_due().map_or(0, |due| now.since(due).as_millis());
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        Gauges(vec![
+            ("fanfare_backlog", "Deliveries that are not final", i64::try_from(backlog).unwrap_or(i64::MAX)),
+            (
+                "fanfare_oldest_due_age_milliseconds",
+                "How long the oldest due delivery waits",
+                i64::try_from(age).unwrap_or(i64::MAX),
+            ),
+            ("fanfare_in_flight", "Requests to receivers under way", number(figures.in_flight)),
+            ("fanfare_unrecorded", "Requests that are over and not yet recorded", number(figures.recording)),
+            ("fanfare_queued", "Deliveries in memory that wait for their turn", number(figures.queued)),
+            ("fanfare_queued_bytes", "Bytes of deliveries in memory", number(figures.bytes)),
+            ("fanfare_lanes", "Webhooks that have anything to do", number(figures.lanes)),
+            ("fanfare_store_waiting", "Operations that wait for the store's writer", number(app.store.waiting())),
+            ("fanfare_connections_kept", "Idle connections to receivers", number(app.dispatcher.tools.http.kept_connections())),
+        ])
+    }
+}
+
+struct Figures {
+    app: Arc<App>,
+    gauges: Gauges,
+}
+
+impl std::fmt::Debug for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.gauges.fmt(f)
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, value) in &self.gauges.0 {
+            let gauge = ConstGauge::new(*value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        self.commits(&mut encoder)?;
+        self.app.dispatcher.tools.metrics.write(encoder)
+    }
+}
+
+impl Figures {
+    fn commits(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let figures = self.app.store.figures();
+        let bounds = COMMIT_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+        let counts = figures.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let sum = figures.micros.load(Ordering::Relaxed) as f64 / 1e6;
+        let name = "fanfare_store_commit_seconds";
+        let histogram = prometheus_client::metrics::MetricType::Histogram;
+        let mut metric = encoder.encode_descriptor(name, "Commits of the store", None, histogram)?;
+        metric.encode_histogram::<()>(sum, figures.commits.load(Ordering::Relaxed), &buckets, None)?;
+        let operations = prometheus_client::metrics::counter::ConstCounter::new(figures.operations.load(Ordering::Relaxed));
+        let help = "Operations in the store's commits";
+        operations.encode(encoder.encode_descriptor("fanfare_store_operations", help, None, operations.metric_type())?)
+    }
+}
