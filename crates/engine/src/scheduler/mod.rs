@@ -93,6 +93,8 @@ pub enum Input {
     Recorded,
     /// The webhook's settings changed.
     Configured { webhook: WebhookId, config: LaneConfig },
+    /// Give back what waits in memory for this webhook, so that it can be changed in the store.
+    Recall { webhook: WebhookId },
     /// Time has passed.
     Tick,
     /// Send nothing new; give everything back.
@@ -186,6 +188,7 @@ impl Scheduler {
             Input::Sent { webhook, weight, trouble } => self.sent(now, webhook, weight, trouble, commands),
             Input::Recorded => self.slots.recorded(),
             Input::Configured { webhook, config } => self.configured(now, webhook, config, commands),
+            Input::Recall { webhook } => self.empty(webhook, commands),
             Input::Tick => self.tick(now, commands),
             Input::Drain => self.drain(commands),
         }

@@ -1,0 +1,98 @@
+//! Sending a delivery again, and cancelling one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fanfare_engine::id::WebhookId;
+use fanfare_engine::scheduler::Input;
+use fanfare_engine::webhook::Status;
+use fanfare_store::queue::{Answer as StoreAnswer, Operation, Resend};
+use fanfare_store::{StoreError, log};
+
+use super::body::DeliveryBody;
+use super::list::{find, show};
+use crate::api::auth::Manager;
+use crate::api::problem::{Answer, Code, Problem};
+use crate::api::request::PathParts;
+use crate::app::App;
+
+/// How often a delivery is called back from memory before it counts as being sent.
+const RECALLS: usize = 3;
+
+/// Send a delivery again
+///
+/// One more attempt now, numbered and logged. A delivered one stays delivered. One that waits for a retry gets it now; one
+/// that is being sent is left alone.
+#[utoipa::path(
+    post, path = "/v1/organizations/{org}/deliveries/{delivery}/resend", tag = "Deliveries",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+           ("delivery" = String, Path, description = "The delivery's id")),
+    responses((status = 202, description = "The delivery as it is now", body = DeliveryBody),
+              (status = 409, description = "Its webhook is deleted or not active")),
+)]
+pub async fn resend(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts((org, delivery)): PathParts<(String, String)>,
+) -> Answer<(StatusCode, Json<DeliveryBody>)> {
+    let row = find(&app, &principal, &org, &delivery).await?;
+    let webhook = app.compiled().webhook(row.webhook).await?;
+    match webhook.map(|webhook| webhook.webhook.status) {
+        Some(Status::Active | Status::Paused) => {}
+        Some(status) => {
+            let detail = format!("its webhook is {}; enable it first", status.name());
+            return Err(Problem::new(Code::InvalidState, detail));
+        }
+        None => return Err(Problem::new(Code::InvalidState, "its webhook is deleted")),
+    }
+    let due = apply(&app, Operation::Resend(Resend { deliveries: vec![row.id] })).await?;
+    tell(&app, due);
+    let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
+    Ok((StatusCode::ACCEPTED, Json(show(&app, &row).await?)))
+}
+
+/// Cancel a delivery
+///
+/// It is not tried again. One that is being sent at this moment cannot be cancelled.
+#[utoipa::path(
+    post, path = "/v1/organizations/{org}/deliveries/{delivery}/cancel", tag = "Deliveries",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+           ("delivery" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "The delivery as it is now", body = DeliveryBody),
+              (status = 409, description = "It is final, or is being sent")),
+)]
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts((org, delivery)): PathParts<(String, String)>,
+) -> Answer<Json<DeliveryBody>> {
+    let row = find(&app, &principal, &org, &delivery).await?;
+    if row.state.is_final() && row.next_attempt_at.is_none() {
+        return Err(Problem::new(Code::InvalidState, format!("it is {} already", row.state.name())));
+    }
+    for _ in 0..RECALLS {
+        // What only waits in memory goes back to the store, where it can be cancelled.
+        app.dispatcher.tell(Input::Recall { webhook: row.webhook });
+        let cancelled = apply(&app, Operation::Cancel { deliveries: vec![row.id] }).await?;
+        if !cancelled.is_empty() {
+            tell(&app, cancelled);
+            let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
+            return Ok(Json(show(&app, &row).await?));
+        }
+    }
+    Err(Problem::new(Code::InvalidState, "it is being sent at this moment; look again when the attempt is over"))
+}
+
+async fn apply(app: &App, operation: Operation) -> Answer<Vec<(WebhookId, u32)>> {
+    match app.store.apply(operation).await? {
+        StoreAnswer::Released(webhooks) => Ok(webhooks),
+        other => Err(StoreError::Damaged(format!("answered with {other:?}")).into()),
+    }
+}
+
+fn tell(app: &App, webhooks: Vec<(WebhookId, u32)>) {
+    let due = app.clock.now();
+    app.dispatcher.tell_all(webhooks.into_iter().map(|(webhook, _)| Input::Stored { webhook, config: None, due }));
+}

@@ -1,0 +1,232 @@
+//! Reading deliveries and their attempts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use fanfare_engine::delivery::State as DeliveryState;
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::body::{AttemptBody, DeliveryBody};
+use crate::api::auth::{Principal, Reader};
+use crate::api::events::post::organization;
+use crate::api::page::{List, ListBody};
+use crate::api::problem::{Answer, Code, Problem};
+use crate::api::request::{PathParts, QueryParts};
+use crate::app::App;
+
+/// Rows looked at for one page. A filter that few rows match gives shorter pages, and a cursor to go on.
+const SCAN: u32 = 20_000;
+
+/// What a list of deliveries may be asked for.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveryQuery {
+    /// Only those for this webhook.
+    pub webhook: Option<String>,
+    /// Only those of this event: its id, or in an organization's list the host's own id.
+    pub event: Option<String>,
+    pub event_type: Option<String>,
+    /// `pending`, `delivering`, `delivered`, `exhausted`, `skipped` or `cancelled`.
+    pub state: Option<String>,
+    /// Only those whose last answer had this status.
+    pub response_code: Option<u16>,
+    /// Only those made at this time or later.
+    pub since: Option<String>,
+    /// Only those made before this time.
+    pub until: Option<String>,
+    /// At most so many, 1 to 250.
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+impl DeliveryQuery {
+    /// The filter that these parameters mean, in a project or one organization of it.
+    pub async fn filter(
+        &self,
+        app: &App,
+        project: ProjectId,
+        organization: Option<OrganizationId>,
+    ) -> Answer<DeliveryFilter> {
+        let invalid = |field: &str, message: &str| Problem::field(Code::InvalidParameter, field, message);
+        let time = |field: &'static str, text: &Option<String>| {
+            let parse = |text: &String| text.parse::<Timestamp>().map_err(|error| invalid(field, &error.to_string()));
+            text.as_ref().map(parse).transpose()
+        };
+        let state = match self.state.as_deref() {
+            None => None,
+            Some(name) => Some(
+                DeliveryState::ALL
+                    .into_iter()
+                    .find(|state| state.name() == name)
+                    .ok_or_else(|| invalid("state", "is no state of a delivery"))?,
+            ),
+        };
+        let webhook = match self.webhook.as_deref() {
+            None => None,
+            Some(text) => Some(WebhookId::parse(text).ok_or_else(|| invalid("webhook", "is no id of a webhook, whk_…"))?),
+        };
+        Ok(DeliveryFilter {
+            project: Some(project),
+            organization,
+            webhook,
+            event: self.event(app, organization).await?,
+            event_type: self.event_type.clone(),
+            state,
+            response_code: self.response_code,
+            since: time("since", &self.since)?,
+            until: time("until", &self.until)?,
+            before: None,
+        })
+    }
+
+    async fn event(&self, app: &App, organization: Option<OrganizationId>) -> Answer<Option<EventId>> {
+        let Some(text) = self.event.as_deref() else { return Ok(None) };
+        if let Some(id) = EventId::parse(text) {
+            return Ok(Some(id));
+        }
+        let Some(organization) = organization else {
+            return Err(Problem::field(Code::InvalidParameter, "event", "is no id of an event, evt_…"));
+        };
+        // One that there is not has no deliveries; no row has the id 0.
+        let found = app.store.read_one(log::event_by_external_id(organization, text)).await?;
+        Ok(Some(found.unwrap_or(EventId(0))))
+    }
+
+    /// What the list's cursors belong to.
+    fn name(&self, project: ProjectId, organization: Option<OrganizationId>) -> String {
+        let filters = DeliveryQuery { limit: None, cursor: None, ..self.clone() };
+        format!("deliveries {project} {organization:?} {filters:?}")
+    }
+}
+
+/// List deliveries
+#[utoipa::path(
+    get, path = "/v1/organizations/{org}/deliveries", tag = "Deliveries",
+    params(("org" = String, Path, description = "The organization's id or external id"), DeliveryQuery),
+    responses((status = 200, description = "Newest first, without payloads", body = ListBody<DeliveryBody>)),
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts(org): PathParts<String>,
+    QueryParts(query): QueryParts<DeliveryQuery>,
+) -> Answer<Json<ListBody<DeliveryBody>>> {
+    let organization = organization(&app, &principal, &org).await?;
+    page(&app, principal.project, Some(organization.id), &query).await
+}
+
+/// List deliveries of all organizations
+#[utoipa::path(
+    get, path = "/v1/deliveries", tag = "Deliveries", params(DeliveryQuery),
+    responses((status = 200, description = "Newest first, without payloads", body = ListBody<DeliveryBody>)),
+)]
+pub async fn list_all(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    QueryParts(query): QueryParts<DeliveryQuery>,
+) -> Answer<Json<ListBody<DeliveryBody>>> {
+    let project = principal.whole_project()?;
+    page(&app, project, None, &query).await
+}
+
+async fn page(
+    app: &App,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    query: &DeliveryQuery,
+) -> Answer<Json<ListBody<DeliveryBody>>> {
+    let name = query.name(project, organization);
+    let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
+    let asked = list.page();
+    let mut filter = query.filter(app, project, organization).await?;
+    filter.before = asked.before.map(DeliveryId);
+    let rows = app.store.read(log::deliveries(&filter, asked.limit, SCAN)).await?;
+    let cut = match rows.len() < asked.limit as usize {
+        true => app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?,
+        false => None,
+    };
+    let bodies = with_urls(app, rows).await?;
+    let id = |body: &DeliveryBody| DeliveryId::parse(&body.id).map_or(0, |id| id.0);
+    Ok(list.answer_cut(bodies, id, |body| body, cut.map(|id| id.0)))
+}
+
+async fn with_urls(app: &App, rows: Vec<DeliveryRow>) -> Answer<Vec<DeliveryBody>> {
+    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
+    let urls = app.store.read(log::last_urls(&ids)).await?;
+    let mut bodies = Vec::with_capacity(rows.len());
+    for row in rows {
+        let logged = urls.iter().find(|(id, url)| *id == row.id && !url.is_empty()).map(|(_, url)| url.clone());
+        let url = match logged {
+            Some(url) => url,
+            None => current_url(app, row.webhook).await?,
+        };
+        bodies.push(DeliveryBody::new(&row, url, None));
+    }
+    Ok(bodies)
+}
+
+/// Where a webhook points now; nothing once it is deleted.
+async fn current_url(app: &App, webhook: WebhookId) -> Answer<String> {
+    let webhook = app.compiled().webhook(webhook).await?;
+    Ok(webhook.map(|webhook| webhook.webhook.settings.url.clone()).unwrap_or_default())
+}
+
+/// Get a delivery
+#[utoipa::path(
+    get, path = "/v1/organizations/{org}/deliveries/{delivery}", tag = "Deliveries",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+           ("delivery" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "The delivery with its payload", body = DeliveryBody)),
+)]
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts((org, delivery)): PathParts<(String, String)>,
+) -> Answer<Json<DeliveryBody>> {
+    let row = find(&app, &principal, &org, &delivery).await?;
+    show(&app, &row).await.map(Json)
+}
+
+/// List a delivery's attempts
+#[utoipa::path(
+    get, path = "/v1/organizations/{org}/deliveries/{delivery}/attempts", tag = "Deliveries",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+           ("delivery" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "Newest first, all of them", body = ListBody<AttemptBody>)),
+)]
+pub async fn attempts(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts((org, delivery)): PathParts<(String, String)>,
+) -> Answer<Json<ListBody<AttemptBody>>> {
+    let row = find(&app, &principal, &org, &delivery).await?;
+    let attempts = app.store.read(log::attempts(row.id)).await?;
+    Ok(Json(ListBody { data: attempts.into_iter().rev().map(AttemptBody::from).collect(), next_cursor: None }))
+}
+
+/// The delivery that a path names.
+pub(super) async fn find(app: &App, principal: &Principal, org: &str, delivery: &str) -> Answer<DeliveryRow> {
+    let organization = organization(app, principal, org).await?;
+    let not_found = || Problem::not_found("delivery");
+    let id = DeliveryId::parse(delivery).ok_or_else(not_found)?;
+    let row = app.store.read_one(log::delivery(id)).await?;
+    row.filter(|row| row.organization == organization.id).ok_or_else(not_found)
+}
+
+/// A delivery with everything that is answered of one.
+pub(super) async fn show(app: &App, row: &DeliveryRow) -> Answer<DeliveryBody> {
+    let event = app.store.read_one(log::event(row.organization, row.event)).await?;
+    let payload = event.map(|event| RawValue::from_string(String::from_utf8_lossy(&event.data).into_owned()));
+    let payload = payload.transpose().map_err(|error| Problem::internal(&error))?;
+    let mut bodies = with_urls(app, vec![row.clone()]).await?;
+    let mut body = bodies.pop().ok_or_else(|| Problem::not_found("delivery"))?;
+    body.payload = payload;
+    Ok(body)
+}
