@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod delivery;
+pub mod egress;
 pub mod event;
 pub mod header;
 pub mod health;
