@@ -58,13 +58,7 @@ impl Conditions {
     }
 
     /// The page of rows of `table` for which all conditions hold.
-    fn page<T>(
-        mut self,
-        columns: &str,
-        table: &str,
-        page: Page,
-        decode: fn(&dyn Row) -> StoreResult<T>,
-    ) -> Query<T> {
+    fn page<T>(mut self, columns: &str, table: &str, page: Page, decode: fn(&dyn Row) -> StoreResult<T>) -> Query<T> {
         self.add("id < ?", page.below());
         self.arguments.push(page.limit());
         let sql = format!(

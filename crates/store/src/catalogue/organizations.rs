@@ -91,14 +91,10 @@ pub fn update(organization: &Organization) -> Change {
 /// Removes an organization with its webhooks, its keys and what holds its sending. Its events and deliveries stay
 /// until their retention ends.
 pub fn delete(id: OrganizationId) -> Change {
-    Change::one(must(
-        "organization",
-        "DELETE FROM organizations WHERE id = ?1 AND is_operator = 0",
-        arguments![id.0],
-    ))
-    .then(step("DELETE FROM webhooks WHERE organization_id = ?1", arguments![id.0]))
-    .then(step("DELETE FROM api_keys WHERE organization_id = ?1", arguments![id.0]))
-    .then(step("DELETE FROM pauses WHERE organization_id = ?1", arguments![id.0]))
+    Change::one(must("organization", "DELETE FROM organizations WHERE id = ?1 AND is_operator = 0", arguments![id.0]))
+        .then(step("DELETE FROM webhooks WHERE organization_id = ?1", arguments![id.0]))
+        .then(step("DELETE FROM api_keys WHERE organization_id = ?1", arguments![id.0]))
+        .then(step("DELETE FROM pauses WHERE organization_id = ?1", arguments![id.0]))
 }
 
 /// The customer's organization with this id.

@@ -34,12 +34,7 @@ fn decode(row: &dyn Row) -> StoreResult<Pause> {
         (None, Some(host)) => Hold::Host(host),
         (None, None) => Hold::Everything,
     };
-    Ok(Pause {
-        id: PauseId(row.int(0)?),
-        project: ProjectId(row.int(1)?),
-        hold,
-        created_at: Timestamp(row.int(4)?),
-    })
+    Ok(Pause { id: PauseId(row.int(0)?), project: ProjectId(row.int(1)?), hold, created_at: Timestamp(row.int(4)?) })
 }
 
 /// Starts a hold.

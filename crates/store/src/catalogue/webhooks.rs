@@ -192,11 +192,7 @@ pub fn by_number(organization: OrganizationId, number: i64) -> Query<WebhookRow>
 
 /// The webhook with this UUID, wherever it is.
 pub fn by_uuid(uuid: Uuid) -> Query<WebhookRow> {
-    query(
-        format!("SELECT {COLUMNS} FROM webhooks WHERE uuid = ?1"),
-        arguments![uuid.as_bytes().to_vec()],
-        decode,
-    )
+    query(format!("SELECT {COLUMNS} FROM webhooks WHERE uuid = ?1"), arguments![uuid.as_bytes().to_vec()], decode)
 }
 
 /// Which webhooks a list shows.
