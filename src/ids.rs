@@ -20,8 +20,8 @@ impl Ids {
     }
 
     /// The next one.
-    pub fn next(&self) -> i64 {
-        self.generator.lock().next(self.clock.now())
+    pub fn next<T: From<i64>>(&self) -> T {
+        T::from(self.generator.lock().next(self.clock.now()))
     }
 
     /// `count` in a row, with none of this node's between them.

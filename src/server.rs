@@ -19,12 +19,13 @@ use crate::clock::Clock;
 use crate::compiled::{Compiled, FromStore};
 use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
 use crate::delivery::dispatcher::{Dispatcher, Tools};
-use crate::delivery::dns::DnsResolver;
+use crate::delivery::dns::{DnsResolver, Resolver};
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
 use crate::ids::Ids;
 use crate::listener;
 use crate::maintenance::{self, Retention};
 use crate::metrics::Metrics;
+use crate::observer::{Names, Observer};
 use crate::vault::Vault;
 
 /// A running server.
@@ -63,12 +64,12 @@ impl Server {
         let (store, joined) = open_store(&settings, &clock).await?;
         let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
         let vault = Vault::new(&keys.master);
-        vault.bind(&store).await?;
 
         let egress = settings.egress.clone().with_own_listeners([address]);
+        let resolver: Arc<dyn Resolver> = Arc::new(DnsResolver::from_system()?);
         let http = HttpClient::new(ClientConfig {
             egress: egress.clone(),
-            resolver: Arc::new(DnsResolver::from_system()?),
+            resolver: Arc::clone(&resolver),
             extra_roots: settings.extra_roots.clone(),
             pool: PoolLimits::default(),
         })?;
@@ -88,23 +89,32 @@ impl Server {
             },
             limits(&settings),
         );
+        let (stop, stopped) = watch::channel(false);
         let app = App::start(Parts {
+            store: store.clone(),
+            node: joined.node,
+            clock: Arc::clone(&clock),
+            ids,
             vault,
             profiles,
-            settings: settings.clone(),
+            default_profile: settings.profile.clone(),
+            egress: Arc::new(egress),
+            names: Arc::new(Names(resolver)),
+            observer: Arc::new(Observer::new(Arc::clone(&dispatcher))),
             dispatcher: Arc::clone(&dispatcher),
+            max_event_bytes: settings.max_event_bytes,
+            stopping: stopped.clone(),
             admin_key: keys.admin.clone(),
         })
         .await?;
         let app = Arc::new(app);
         dispatcher.resume().await?;
 
-        let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&dispatcher).keep_time());
         let retention = Retention { default: settings.retention };
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
-        tasks.spawn(listener::serve(listener, api::router(Arc::clone(&app)), stopped));
+        tasks.spawn(listener::serve(listener, api::router(&app), stopped));
         Ok(Server {
             address,
             admin_key: keys.admin,
@@ -125,7 +135,7 @@ impl Server {
         // Nobody listens any more where the listener ended by itself.
         let _ = self.stop.send(true);
         let drained = self.dispatcher.drain(self.drain).await;
-        self.app.background.finish().await;
+        self.app.background.drain().await;
         let store = self.store.clone();
         // Closing waits for the writer's thread.
         let closed = tokio::task::spawn_blocking(move || store.close()).await;

@@ -5,12 +5,21 @@ mod body;
 mod list;
 mod stream;
 
-pub use self::act::{cancel, resend};
-pub use self::body::{AttemptBody, DeliveryBody};
-pub use self::list::{DeliveryQuery, attempts, get, list, list_all};
-pub use self::stream::stream;
+use std::sync::Arc;
 
-// The derive of the routes looks for these beside the handlers.
-pub use self::act::{__path_cancel, __path_resend};
-pub use self::list::{__path_attempts, __path_get, __path_list, __path_list_all};
-pub use self::stream::__path_stream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// The routes of deliveries.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(list::list_all))
+        .routes(routes!(stream::stream))
+        .routes(routes!(list::get))
+        .routes(routes!(list::attempts))
+        .routes(routes!(act::resend))
+        .routes(routes!(act::cancel))
+}

@@ -1,10 +1,23 @@
 //! Events: posting one or many, reading them, and explaining whom they went to.
 
-pub mod batch;
+mod batch;
 mod explain;
 mod input;
-pub mod post;
+pub(super) mod post;
 mod read;
 
-pub use self::explain::explain;
-pub use self::read::{get, list};
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// The routes of events.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(read::list, post::post))
+        .routes(routes!(read::get))
+        .routes(routes!(explain::explain))
+        .routes(routes!(batch::batch))
+}

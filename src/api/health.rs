@@ -10,15 +10,22 @@ use fanfare_store::log;
 use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
 
 const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The routes for those who watch over the server.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+}
 
 /// Whether the process lives
 #[utoipa::path(get, path = "/healthz", tag = "Operation", security(()),
@@ -77,7 +84,11 @@ impl Gauges {
             ("fanfare_queued_bytes", "Bytes of deliveries in memory", number(figures.bytes)),
             ("fanfare_lanes", "Webhooks that have anything to do", number(figures.lanes)),
             ("fanfare_store_waiting", "Operations that wait for the store's writer", number(app.store.waiting())),
-            ("fanfare_connections_kept", "Idle connections to receivers", number(app.dispatcher.tools.http.kept_connections())),
+            (
+                "fanfare_connections_kept",
+                "Idle connections to receivers",
+                number(app.dispatcher.tools.http.kept_connections()),
+            ),
         ])
     }
 }
@@ -114,9 +125,15 @@ impl Figures {
         let name = "fanfare_store_commit_seconds";
         let histogram = prometheus_client::metrics::MetricType::Histogram;
         let mut metric = encoder.encode_descriptor(name, "Commits of the store", None, histogram)?;
-        metric.encode_histogram::<()>(sum, figures.commits.load(Ordering::Relaxed), &buckets, None)?;
-        let operations = prometheus_client::metrics::counter::ConstCounter::new(figures.operations.load(Ordering::Relaxed));
+        metric.encode_histogram::<NoLabelSet>(sum, figures.commits.load(Ordering::Relaxed), &buckets, None)?;
+        let operations =
+            prometheus_client::metrics::counter::ConstCounter::new(figures.operations.load(Ordering::Relaxed));
         let help = "Operations in the store's commits";
-        operations.encode(encoder.encode_descriptor("fanfare_store_operations", help, None, operations.metric_type())?)
+        operations.encode(encoder.encode_descriptor(
+            "fanfare_store_operations",
+            help,
+            None,
+            operations.metric_type(),
+        )?)
     }
 }

@@ -209,6 +209,12 @@ impl Compiled {
         Arc::clone(&self.holds.read())
     }
 
+    /// Forgets an organization's webhooks, of which one changed.
+    pub fn webhooks_changed(&self, id: OrganizationId) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.organizations.invalidate(&id);
+    }
+
     /// Forgets an organization that changed, its webhooks with it.
     pub fn organization_changed(&self, project: ProjectId, id: OrganizationId) {
         self.generation.fetch_add(1, Ordering::SeqCst);

@@ -49,7 +49,7 @@ pub(super) async fn disable(
             return;
         }
     }
-    tools.compiled.organization_changed(organization.project, organization.id);
+    tools.compiled.webhooks_changed(organization.id);
     tools.metrics.auto_disabled();
     dispatcher.webhook_changed(id).await;
     let now = tools.clock.now();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_engine::id::{NodeId, WebhookId};
+use fanfare_engine::id::{NodeId, OrganizationId, WebhookId};
 use fanfare_engine::scheduler::{Command, Figures, Input, Job, LaneConfig, Limits, Scheduler};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::Store;
@@ -194,6 +194,21 @@ impl Dispatcher {
         if self.updates.receiver_count() > 0 {
             // Nobody may listen any more; then there is nobody to tell.
             let _ = self.updates.send(Arc::new(update()));
+        }
+    }
+
+    /// An organization changed or was deleted: what waits for its webhooks is looked at anew.
+    pub fn organization_changed(self: &Arc<Self>, organization: OrganizationId) {
+        let webhooks = self.scheduler.lock().webhooks_of(organization);
+        let due = self.tools.clock.now();
+        self.tell_all(webhooks.into_iter().map(|webhook| Input::Stored { webhook, config: None, due }));
+    }
+
+    /// Everything may have changed: every webhook with anything to do is looked at anew.
+    pub async fn all_changed(self: &Arc<Self>) {
+        let webhooks = self.scheduler.lock().webhooks();
+        for webhook in webhooks {
+            self.webhook_changed(webhook).await;
         }
     }
 

@@ -70,7 +70,9 @@ impl DeliveryQuery {
         };
         let webhook = match self.webhook.as_deref() {
             None => None,
-            Some(text) => Some(WebhookId::parse(text).ok_or_else(|| invalid("webhook", "is no id of a webhook, whk_…"))?),
+            Some(text) => {
+                Some(WebhookId::parse(text).ok_or_else(|| invalid("webhook", "is no id of a webhook, whk_…"))?)
+            }
         };
         Ok(DeliveryFilter {
             project: Some(project),
@@ -154,7 +156,7 @@ async fn page(
     };
     let bodies = with_urls(app, rows).await?;
     let id = |body: &DeliveryBody| DeliveryId::parse(&body.id).map_or(0, |id| id.0);
-    Ok(list.answer_cut(bodies, id, |body| body, cut.map(|id| id.0)))
+    Ok(list.answer_cut(bodies, id, cut.map(|id| id.0)))
 }
 
 async fn with_urls(app: &App, rows: Vec<DeliveryRow>) -> Answer<Vec<DeliveryBody>> {

@@ -61,9 +61,10 @@ pub async fn stream(
     let organization = organization(&app, &principal, &org).await?;
     let webhook = match query.webhook.as_deref() {
         None => None,
-        Some(text) => Some(WebhookId::parse(text).ok_or_else(|| {
-            Problem::field(Code::InvalidParameter, "webhook", "is no id of a webhook, whk_…")
-        })?),
+        Some(text) => Some(
+            WebhookId::parse(text)
+                .ok_or_else(|| Problem::field(Code::InvalidParameter, "webhook", "is no id of a webhook, whk_…"))?,
+        ),
     };
     let listener = Listener {
         updates: app.dispatcher.updates(),

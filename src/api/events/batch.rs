@@ -59,17 +59,13 @@ pub enum EventResult {
     request_body = EventBatch,
     responses((status = 202, description = "What became of each", body = BatchAnswer)),
 )]
-pub async fn batch(
-    State(app): State<Arc<App>>,
-    request: Request<Body>,
-) -> Answer<(StatusCode, Json<BatchAnswer>)> {
+pub async fn batch(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<(StatusCode, Json<BatchAnswer>)> {
     let (parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
     principal.require(Scope::EventsWrite)?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;
     body::check_media_type(&parts.headers)?;
-    let batch: EventBatch<'_> =
-        serde_json::from_slice(&content).or_else(|_| body::parse_borrowed(&content))?;
+    let batch: EventBatch<'_> = serde_json::from_slice(&content).or_else(|_| body::parse_borrowed(&content))?;
     if batch.events.len() > MAX_EVENTS {
         let message = format!("may have at most {MAX_EVENTS} entries");
         return Err(Problem::field(Code::ValidationFailed, "events", message));
@@ -96,7 +92,7 @@ async fn begin(app: &Arc<App>, principal: &Principal, content: &Bytes, text: &Ra
     };
     let organization = organization(app, principal, &org).await?;
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(content, &types, app.settings.max_event_bytes, None)?;
+    let event = input.check(content, &types, app.max_event_bytes, None)?;
     Ok(intake::accept(&app.dispatcher, &organization, event))
 }
 

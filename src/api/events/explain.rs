@@ -116,8 +116,7 @@ fn to_event(row: EventRow, project: ProjectId) -> Answer<Event> {
     let damaged = |error: serde_json::Error| Problem::internal(&error);
     let entity: Option<EntityDocument> =
         row.entity.as_deref().map(serde_json::from_str).transpose().map_err(damaged)?;
-    let scope: Vec<EntityRef> =
-        row.scope.as_deref().map_or(Ok(Vec::new()), serde_json::from_str).map_err(damaged)?;
+    let scope: Vec<EntityRef> = row.scope.as_deref().map_or(Ok(Vec::new()), serde_json::from_str).map_err(damaged)?;
     Ok(Event {
         id: row.id,
         project,

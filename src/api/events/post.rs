@@ -39,11 +39,10 @@ pub async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer
     let (mut parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
     principal.require(Scope::EventsWrite)?;
-    let Path(org) = Path::<String>::from_request_parts(&mut parts, &app)
-        .await
-        .map_err(|_| Problem::not_found("organization"))?;
+    let Path(org) =
+        Path::<String>::from_request_parts(&mut parts, &app).await.map_err(|_| Problem::not_found("organization"))?;
     let organization = organization(&app, &principal, &org).await?;
-    let content = body::read(&parts.headers, content, app.settings.max_event_bytes + ENVELOPE).await?;
+    let content = body::read(&parts.headers, content, app.max_event_bytes + ENVELOPE).await?;
     body::check_media_type(&parts.headers)?;
     let input = EventInput::parse(&content)?;
     if input.organization.as_deref().is_some_and(|named| named != org) {
@@ -52,7 +51,7 @@ pub async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer
     }
     let idempotency = idempotency_key(&parts.headers, organization.id, &content)?;
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.settings.max_event_bytes, idempotency)?;
+    let event = input.check(&content, &types, app.max_event_bytes, idempotency)?;
     let pending = intake::accept(&app.dispatcher, &organization, event);
     receipt(pending.wait().await?).map(|(event, deliveries)| accepted(&event, deliveries))
 }
@@ -68,7 +67,7 @@ pub struct EventReceipt {
 }
 
 /// The organization that a path names, if it is the principal's to post to.
-pub(super) async fn organization(app: &App, principal: &Principal, org: &str) -> Answer<Arc<CompiledOrganization>> {
+pub(crate) async fn organization(app: &App, principal: &Principal, org: &str) -> Answer<Arc<CompiledOrganization>> {
     let found = app.compiled().resolve(principal.project, org).await?;
     found
         .filter(|found| principal.organization.is_none_or(|own| own == found.id))

@@ -206,6 +206,17 @@ impl Scheduler {
         self.draining && self.slots.is_idle() && self.queued == 0
     }
 
+    /// Every webhook that has anything to do.
+    pub fn webhooks(&self) -> Vec<WebhookId> {
+        self.lanes.keys().copied().collect()
+    }
+
+    /// Every webhook of an organization that has anything to do.
+    pub fn webhooks_of(&self, organization: OrganizationId) -> Vec<WebhookId> {
+        let own = |(webhook, lane): (&WebhookId, &Lane)| (lane.config.organization == organization).then_some(*webhook);
+        self.lanes.iter().filter_map(own).collect()
+    }
+
     /// Figures for the metrics.
     pub fn figures(&self) -> Figures {
         Figures {

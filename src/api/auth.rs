@@ -1,0 +1,234 @@
+//! Who asks: the key of the request, what it may do, and where.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::{HeaderMap, header, request::Parts};
+use fanfare_engine::id::{ApiKeyId, OrganizationId, ProjectId};
+use fanfare_store::catalogue::organizations::Organization;
+
+use super::problem::{Answer, Code, Problem};
+use crate::app::App;
+use crate::catalogue::organizations;
+use crate::keyring::Bearer;
+
+/// The header that says on which user's behalf the host acts.
+pub const USER_HEADER: &str = "fanfare-user";
+/// The longest key that is looked at, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+/// The longest id of a user, in bytes.
+const MAX_USER_BYTES: usize = 255;
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything in the project.
+    Manage,
+    /// Reading, but no secrets.
+    Read,
+    /// Posting events.
+    EventsWrite,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Manage, Scope::Read, Scope::EventsWrite];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Manage => "manage",
+            Scope::Read => "read",
+            Scope::EventsWrite => "events:write",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+}
+
+/// The one who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// `None` for the admin key.
+    pub key: Option<ApiKeyId>,
+    pub project: ProjectId,
+    pub scopes: Vec<Scope>,
+    /// The one organization that the key may act on; `None` for all of the project.
+    pub organization: Option<OrganizationId>,
+    /// The user on whose behalf it asks; `None` for the host itself.
+    pub user: Option<String>,
+}
+
+impl Principal {
+    /// Whether it is the admin key.
+    pub fn is_admin(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Whether it may do what `scope` is about.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.is_admin() || self.scopes.contains(&scope) || self.scopes.contains(&Scope::Manage)
+    }
+
+    /// Refuses who may not do what `scope` is about.
+    pub fn require(&self, scope: Scope) -> Answer<()> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ScopeTooSmall, format!("this needs a key with the scope {}", scope.name())))
+    }
+
+    /// Refuses everyone but the admin key.
+    pub fn require_admin(&self) -> Answer<()> {
+        if self.is_admin() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::AdminOnly, "only the admin key may do this"))
+    }
+
+    /// The project, for what is about all of it; refuses keys that are bound to an organization.
+    pub fn whole_project(&self) -> Answer<ProjectId> {
+        match self.organization {
+            None => Ok(self.project),
+            Some(_) => Err(Problem::new(
+                Code::OrganizationKey,
+                "this key is bound to an organization, and this is about the whole project",
+            )),
+        }
+    }
+
+    /// The organization that `text` names, by its id or the host's, if this key may act on it. One that it may not act on
+    /// looks like one that is not there.
+    pub async fn organization(&self, app: &App, text: &str) -> Answer<Organization> {
+        let found = organizations::find(app, self.project, text).await?;
+        match self.organization {
+            Some(own) if own != found.id => Err(Problem::not_found("organization")),
+            _ => Ok(found),
+        }
+    }
+}
+
+/// Says who asks, from the headers of a request.
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
+    let key = bearer(headers)?;
+    let bearer = app.keyring.find(&app.store, app.vault.hash_api_key(key)).await?;
+    let named = named_user(headers)?;
+    match bearer {
+        None => Err(unauthenticated("the API key is not known")),
+        Some(Bearer::Admin) => Ok(Principal {
+            key: None,
+            project: app.default_project,
+            scopes: Scope::ALL.to_vec(),
+            organization: None,
+            user: named,
+        }),
+        Some(Bearer::Key(key)) => {
+            if key.expires_at.is_some_and(|end| app.now() >= end) {
+                return Err(unauthenticated("the API key has expired"));
+            }
+            let user = match (&key.user, named) {
+                (Some(own), Some(named)) if *own != named => {
+                    return Err(Problem::field(
+                        Code::InvalidParameter,
+                        "Fanfare-User",
+                        "must be the user to whom the key is bound, or be left out",
+                    ));
+                }
+                (Some(own), _) => Some(own.clone()),
+                (None, named) => named,
+            };
+            Ok(Principal {
+                key: Some(key.id),
+                project: key.project,
+                scopes: key.scopes.iter().filter_map(|name| Scope::parse(name)).collect(),
+                organization: key.organization,
+                user,
+            })
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Answer<&str> {
+    let missing = || unauthenticated("send the API key as \"Authorization: Bearer KEY\"");
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+    let (scheme, key) = value.split_once(' ').ok_or_else(missing)?;
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        return Err(missing());
+    }
+    if key.len() > MAX_KEY_BYTES {
+        return Err(unauthenticated("the API key is not known"));
+    }
+    Ok(key)
+}
+
+fn named_user(headers: &HeaderMap) -> Answer<Option<String>> {
+    let Some(value) = headers.get(USER_HEADER) else { return Ok(None) };
+    let user = std::str::from_utf8(value.as_bytes()).ok();
+    let good = user.filter(|user| (1..=MAX_USER_BYTES).contains(&user.len()) && !user.contains(char::is_control));
+    match good {
+        Some(user) => Ok(Some(user.to_owned())),
+        None => Err(Problem::field(
+            Code::InvalidParameter,
+            "Fanfare-User",
+            format!("must be the id of a user, in 1 to {MAX_USER_BYTES} bytes of UTF-8"),
+        )),
+    }
+}
+
+fn unauthenticated(detail: &str) -> Problem {
+    Problem::new(Code::Unauthenticated, detail)
+}
+
+impl FromRequestParts<Arc<App>> for Principal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Self> {
+        if let Some(known) = parts.extensions.get::<Principal>() {
+            return Ok(known.clone());
+        }
+        let principal = authenticate(app, &parts.headers).await?;
+        parts.extensions.insert(principal.clone());
+        Ok(principal)
+    }
+}
+
+impl OptionalFromRequestParts<Arc<App>> for Principal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Option<Self>> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        <Principal as FromRequestParts<Arc<App>>>::from_request_parts(parts, app).await.map(Some)
+    }
+}
+
+/// One who may read.
+pub struct Reader(pub Principal);
+
+/// One who may change what is set up, and see secrets.
+pub struct Manager(pub Principal);
+
+/// The admin key.
+pub struct Admin(pub Principal);
+
+macro_rules! who {
+    ($($name:ident: |$principal:ident| $check:expr;)*) => {$(
+        impl FromRequestParts<Arc<App>> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Self> {
+                let $principal = <Principal as FromRequestParts<Arc<App>>>::from_request_parts(parts, app).await?;
+                $check?;
+                Ok($name($principal))
+            }
+        }
+    )*};
+}
+
+who! {
+    Reader: |principal| principal.require(Scope::Read);
+    Manager: |principal| principal.require(Scope::Manage);
+    Admin: |principal| principal.require_admin();
+}

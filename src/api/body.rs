@@ -1,0 +1,244 @@
+//! Reading a request's body as JSON, and saying what is wrong with it by the field's path.
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Answer, Code, Problem};
+
+/// The most bytes that the body of a request may have, where the route does not say otherwise.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The body as JSON.
+pub struct JsonBody<T>(pub T);
+
+/// The body as JSON; nothing is the same as an empty object.
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, MAX_BODY_BYTES).await?;
+        check_media_type(&parts.headers)?;
+        parse(&bytes).map(JsonBody)
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, MAX_BODY_BYTES).await?;
+        if bytes.is_empty() {
+            return Ok(OptionalJsonBody(T::default()));
+        }
+        check_media_type(&parts.headers)?;
+        parse(&bytes).map(OptionalJsonBody)
+    }
+}
+
+/// Reads a body of at most `limit` bytes. One that says it is longer is refused before it is read.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Answer<Bytes> {
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body may have at most {limit} bytes"));
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    to_bytes(body, limit).await.map_err(|error| match is_length_limit(&error) {
+        true => too_large(),
+        false => Problem::new(Code::InvalidJson, "the body ended before it was whole"),
+    })
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Refuses a body that is not declared as JSON.
+pub fn check_media_type(headers: &HeaderMap) -> Answer<()> {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType, "send the body with \"Content-Type: application/json\""))
+}
+
+/// Reads JSON text as `T`. The problem says where the text is no JSON, or which field is wrong; it does not repeat values.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    parse_borrowed(bytes)
+}
+
+/// The same for what borrows from the text.
+pub fn parse_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Answer<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&path, error.inner())
+    })?;
+    json.end().map_err(|error| explain(".", &error))?;
+    Ok(value)
+}
+
+fn explain(path: &str, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        let what = what_is_wrong(&error.to_string());
+        return Problem::new(
+            Code::InvalidJson,
+            format!("the body is not JSON at line {line}, column {column}: {what}"),
+        );
+    }
+    let text = what_is_wrong(&error.to_string());
+    let path = if path == "." { "" } else { path };
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    if text.starts_with("unknown field") {
+        let known = text.split_once("expected ").map_or("", |(_, known)| known).replace('`', "");
+        let known = known.trim_start_matches("one of ").to_owned();
+        let message = match known.is_empty() {
+            true => "is not known here".to_owned(),
+            false => format!("is not known here; known are {known}"),
+        };
+        return Problem::field(Code::ValidationFailed, unknown_path(path, &quoted(&text)), message);
+    }
+    if text.starts_with("missing field") {
+        return Problem::field(Code::ValidationFailed, below(&quoted(&text)), "is required");
+    }
+    if text.starts_with("duplicate field") {
+        return Problem::field(Code::ValidationFailed, below(&quoted(&text)), "is given twice");
+    }
+    let field = if path.is_empty() { "body".to_owned() } else { path.to_owned() };
+    Problem::field(Code::ValidationFailed, field, expectation(&text))
+}
+
+/// The path of an unknown member, whose name the path may or may not end with already.
+fn unknown_path(path: &str, name: &str) -> String {
+    match path.strip_suffix(name) {
+        Some(before) if before.is_empty() || before.ends_with('.') => path.to_owned(),
+        _ if path.is_empty() => name.to_owned(),
+        _ => format!("{path}.{name}"),
+    }
+}
+
+/// The error's text without the place at its end.
+fn what_is_wrong(text: &str) -> String {
+    text.rsplit_once(" at line ").map_or(text, |(text, _)| text).to_owned()
+}
+
+/// What should have been there, without the value that was.
+fn expectation(text: &str) -> String {
+    let Some((_, expected)) = text.rsplit_once("expected ") else { return text.to_owned() };
+    let expected = expected.replace('`', "\"");
+    let words = match expected.as_str() {
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0",
+        "i64" | "i32" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a string" | "a borrowed string" | "str" => "a text",
+        "a map" => "an object",
+        other if other.starts_with("struct ") || other.starts_with("internally tagged") => "an object",
+        other if other.starts_with("tuple ") => "a list",
+        other => other,
+    };
+    format!("must be {words}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read matters")]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        inner: Vec<Inner>,
+        #[serde(default)]
+        texts: BTreeMap<String, String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read matters")]
+    struct Inner {
+        count: u32,
+    }
+
+    #[track_caller]
+    fn assert_refused(json: &str, code: Code, field: &str, message: &str) {
+        let problem = parse::<Outer>(json.as_bytes()).unwrap_err();
+        assert_eq!(problem.code, code, "{problem:?}");
+        assert_eq!((problem.errors[0].field.as_str(), problem.errors[0].message.as_str()), (field, message));
+    }
+
+    #[test]
+    fn wrong_fields_are_named_by_their_path() {
+        use Code::ValidationFailed;
+        assert_refused("{}", ValidationFailed, "name", "is required");
+        assert_refused(r#"{"name":1}"#, ValidationFailed, "name", "must be a text");
+        assert_refused(r#"{"name":"a","inner":{}}"#, ValidationFailed, "inner", "must be a list");
+        assert_refused(
+            r#"{"name":"a","inner":[{"count":1},{"count":-1}]}"#,
+            ValidationFailed,
+            "inner[1].count",
+            "must be a whole number from 0 to 4294967295",
+        );
+        assert_refused(r#"{"name":"a","inner":[{}]}"#, ValidationFailed, "inner[0].count", "is required");
+        assert_refused(
+            r#"{"name":"a","inner":[{"size":2}]}"#,
+            ValidationFailed,
+            "inner[0].size",
+            "is not known here; known are count",
+        );
+        assert_refused(r#"{"nome":"a"}"#, ValidationFailed, "nome", "is not known here; known are name, inner, texts");
+        assert_refused(r#"{"name":"a","name":"b"}"#, ValidationFailed, "name", "is given twice");
+        assert_refused(r#"{"name":"a","texts":{"k":[]}}"#, ValidationFailed, "texts.k", "must be a text");
+        assert_refused(r#"[]"#, ValidationFailed, "name", "is required");
+        assert_refused(r#""text""#, ValidationFailed, "body", "must be an object");
+    }
+
+    #[test]
+    fn what_is_no_json_is_placed() {
+        let problem = parse::<Outer>(b"{\n \"name\": }").unwrap_err();
+        assert_eq!(problem.code, Code::InvalidJson);
+        assert_eq!(problem.detail, "the body is not JSON at line 2, column 10: expected value");
+        for bad in ["", "{", r#"{"name":"a"} x"#, "{\"name\":\"\u{0}\"}"] {
+            assert_eq!(parse::<Outer>(bad.as_bytes()).unwrap_err().code, Code::InvalidJson, "{bad}");
+        }
+        assert_eq!(parse::<Outer>(b"{\"name\":\"\xff\"}").unwrap_err().code, Code::InvalidJson);
+    }
+
+    #[test]
+    fn case_091_deep_json_is_refused_without_harm() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(parse::<serde_json::Value>(deep.as_bytes()).unwrap_err().code, Code::InvalidJson);
+    }
+
+    #[test]
+    fn case_084_values_are_not_repeated() {
+        for json in [r#"{"name":"a","inner":"canary"}"#, r#"{"name":"a","inner":[{"count":"canary"}]}"#] {
+            let problem = parse::<Outer>(json.as_bytes()).unwrap_err();
+            assert!(!format!("{problem:?}").contains("canary"), "{problem:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `/openapi.json` and `/docs`: the description of the API for programs and for people.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
+
+use super::problem::{Code, Problem};
+
+/// Nothing but the page itself and its style sheet.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const STYLE: &str = include_str!("docs.css");
+
+/// The routes, for a description that does not change while the server runs.
+pub(super) fn routes(description: Arc<OpenApi>) -> Router {
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(page))
+        .route("/docs/style.css", get(style))
+        .with_state(description)
+}
+
+async fn document(State(description): State<Arc<OpenApi>>) -> Json<OpenApi> {
+    Json(OpenApi::clone(&description))
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+async fn page(State(description): State<Arc<OpenApi>>) -> Result<Response, Problem> {
+    let page = Page::of(&description).render().map_err(|error| Problem::internal(&error))?;
+    let headers: [(HeaderName, &str); 2] =
+        [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer")];
+    Ok((headers, Html(page)).into_response())
+}
+
+/// The page.
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct Page {
+    title: String,
+    description: String,
+    groups: Vec<Group>,
+    schemas: Vec<Schema>,
+    codes: &'static [Code],
+}
+
+/// The routes of one resource.
+struct Group {
+    name: String,
+    routes: Vec<Route>,
+}
+
+/// One method of one path.
+struct Route {
+    method: &'static str,
+    path: String,
+    summary: String,
+    parameters: Vec<Parameter>,
+    /// The names of the schemas of request and answer.
+    takes: Option<String>,
+    answers: Vec<(String, Option<String>)>,
+}
+
+struct Parameter {
+    name: String,
+    place: &'static str,
+    description: String,
+}
+
+/// What a body looks like, as JSON Schema.
+struct Schema {
+    name: String,
+    text: String,
+}
+
+impl Page {
+    fn of(description: &OpenApi) -> Page {
+        let mut groups: Vec<Group> = Vec::new();
+        for (path, item) in &description.paths.paths {
+            let methods = [
+                ("GET", &item.get),
+                ("POST", &item.post),
+                ("PUT", &item.put),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ];
+            for (method, operation) in methods {
+                let Some(operation) = operation else { continue };
+                let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+                let route = Route::of(method, path, operation);
+                match groups.iter_mut().find(|group| group.name == tag) {
+                    Some(group) => group.routes.push(route),
+                    None => groups.push(Group { name: tag, routes: vec![route] }),
+                }
+            }
+        }
+        let schemas = description.components.iter().flat_map(|components| &components.schemas);
+        let schemas = schemas.map(|(name, schema)| Schema {
+            name: name.clone(),
+            text: serde_json::to_string_pretty(schema).unwrap_or_default(),
+        });
+        Page {
+            title: description.info.title.clone(),
+            description: description.info.description.clone().unwrap_or_default(),
+            groups,
+            schemas: schemas.collect(),
+            codes: Code::ALL,
+        }
+    }
+}
+
+impl Route {
+    fn of(method: &'static str, path: &str, operation: &Operation) -> Route {
+        let parameters = operation.parameters.iter().flatten().filter_map(whole).map(|parameter| Parameter {
+            name: parameter.name.clone(),
+            place: match parameter.parameter_in {
+                ParameterIn::Path => "path",
+                _ => "query",
+            },
+            description: parameter.description.clone().unwrap_or_default(),
+        });
+        let takes = operation.request_body.as_ref().and_then(|body| schema_name(&serde_json::to_value(body).ok()?));
+        let answers = operation.responses.responses.iter().filter(|(status, _)| *status != "default");
+        let answers = answers.map(|(status, response)| {
+            (status.clone(), serde_json::to_value(response).ok().and_then(|value| schema_name(&value)))
+        });
+        Route {
+            method,
+            path: path.to_owned(),
+            summary: operation.summary.clone().or_else(|| operation.description.clone()).unwrap_or_default(),
+            parameters: parameters.collect(),
+            takes,
+            answers: answers.collect(),
+        }
+    }
+}
+
+/// What stands in the document itself.
+fn whole<T>(part: &RefOr<T>) -> Option<&T> {
+    match part {
+        RefOr::T(part) => Some(part),
+        RefOr::Ref(_) => None,
+    }
+}
+
+/// The name of the schema to which a body refers first.
+fn schema_name(body: &serde_json::Value) -> Option<String> {
+    let content = body.get("content")?.as_object()?.values().next()?;
+    let text = content.get("schema")?.to_string();
+    let (_, after) = text.split_once("#/components/schemas/")?;
+    after.split('"').next().map(str::to_owned)
+}

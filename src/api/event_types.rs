@@ -1,0 +1,183 @@
+//! `/v1/event-types`: a project's catalogue of what may happen.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fanfare_engine::id::EventTypeId;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::event_types::EventType;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Manager, Reader};
+use super::body::JsonBody;
+use super::page::{List, ListBody};
+use super::problem::Answer;
+use super::request::{PathParts, QueryParts};
+use crate::app::App;
+use crate::catalogue::event_types::{self, EventTypeChanges};
+use crate::catalogue::webhooks::given;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, patch, delete))
+}
+
+/// An event type.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventType)]
+pub struct EventTypeBody {
+    #[schema(value_type = String)]
+    id: EventTypeId,
+    #[schema(example = "job.created")]
+    name: String,
+    /// What it is grouped under.
+    kind: Option<String>,
+    description: Option<String>,
+    /// A JSON Schema of the data.
+    schema: Option<Value>,
+    /// An example of the data.
+    example: Option<Value>,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+}
+
+impl From<EventType> for EventTypeBody {
+    fn from(kind: EventType) -> Self {
+        let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        EventTypeBody {
+            id: kind.id,
+            name: kind.name,
+            kind: kind.kind,
+            description: kind.description,
+            schema: json(kind.schema),
+            example: json(kind.example),
+            created_at: kind.created_at,
+            updated_at: kind.updated_at,
+        }
+    }
+}
+
+/// An event type to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEventType {
+    /// 1 to 128 visible ASCII characters; it never changes.
+    name: String,
+    kind: Option<String>,
+    description: Option<String>,
+    /// A JSON Schema that refers to nothing outside itself.
+    schema: Option<Value>,
+    /// It must fit the schema.
+    example: Option<Value>,
+}
+
+/// What is to be different in an event type; what is left out stays, null takes away.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventTypePatch {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    kind: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Value>)]
+    schema: Option<Option<Value>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Value>)]
+    example: Option<Option<Value>>,
+}
+
+/// Which event types.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventTypeQuery {
+    /// Only those of this group.
+    kind: Option<String>,
+    /// At most so many entries: 1 to 250, by default 50.
+    limit: Option<u32>,
+    /// The `next_cursor` of the piece before.
+    cursor: Option<String>,
+}
+
+/// The event types of the project.
+#[utoipa::path(get, path = "/v1/event-types", tag = "event types", params(EventTypeQuery),
+    responses((status = 200, body = ListBody<EventTypeBody>)))]
+async fn list(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    QueryParts(query): QueryParts<EventTypeQuery>,
+) -> Answer<Json<ListBody<EventTypeBody>>> {
+    let name = format!("event-types {} {:?}", principal.project, query.kind);
+    let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
+    let found = event_types::list(&app, principal.project, query.kind.as_deref(), list.page()).await?;
+    Ok(list.answer(found, |kind| kind.id.0, EventTypeBody::from))
+}
+
+/// Makes an event type.
+#[utoipa::path(post, path = "/v1/event-types", tag = "event types", request_body = NewEventType,
+    responses((status = 201, body = EventTypeBody)))]
+async fn create(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    JsonBody(new): JsonBody<NewEventType>,
+) -> Answer<(StatusCode, Json<EventTypeBody>)> {
+    let changes = EventTypeChanges {
+        kind: Some(new.kind),
+        description: Some(new.description),
+        schema: Some(new.schema),
+        example: Some(new.example),
+    };
+    let kind = event_types::create(&app, principal.whole_project()?, &new.name, changes).await?;
+    Ok((StatusCode::CREATED, Json(kind.into())))
+}
+
+/// One event type.
+#[utoipa::path(get, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+    responses((status = 200, body = EventTypeBody)))]
+async fn get(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts(name): PathParts<String>,
+) -> Answer<Json<EventTypeBody>> {
+    Ok(Json(event_types::get(&app, principal.project, &name).await?.into()))
+}
+
+/// Edits an event type.
+#[utoipa::path(patch, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+    request_body = EventTypePatch, responses((status = 200, body = EventTypeBody)))]
+async fn patch(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts(name): PathParts<String>,
+    JsonBody(patch): JsonBody<EventTypePatch>,
+) -> Answer<Json<EventTypeBody>> {
+    let changes = EventTypeChanges {
+        kind: patch.kind,
+        description: patch.description,
+        schema: patch.schema,
+        example: patch.example,
+    };
+    Ok(Json(event_types::edit(&app, principal.whole_project()?, &name, changes).await?.into()))
+}
+
+/// Removes an event type. Webhooks that name it keep the name.
+#[utoipa::path(delete, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+    responses((status = 204)))]
+async fn delete(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts(name): PathParts<String>,
+) -> Answer<StatusCode> {
+    event_types::delete(&app, principal.whole_project()?, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

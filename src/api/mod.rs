@@ -1,0 +1,143 @@
+//! The API: one file per resource, each thin: it reads the request, asks the catalogue, and shows the answer.
+
+pub mod api_keys;
+pub mod auth;
+pub mod body;
+pub mod deliveries;
+pub mod docs;
+pub mod event_types;
+pub mod events;
+pub mod health;
+pub mod idempotency;
+pub mod openapi;
+pub mod operator_webhooks;
+pub mod organizations;
+pub mod page;
+pub mod pauses;
+pub mod problem;
+pub mod projects;
+pub mod request;
+pub mod request_id;
+pub mod webhooks;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::problem::{Code, Problem};
+use crate::app::App;
+
+/// The routes of what is set up, with their descriptions. Each route is said once, at its handler.
+pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(projects::routes())
+        .merge(event_types::routes())
+        .merge(organizations::routes())
+        .merge(webhooks::routes())
+        .merge(operator_webhooks::routes())
+        .merge(api_keys::routes())
+        .merge(pauses::routes())
+}
+
+/// The routes of what happens. They do not keep answers under an `Idempotency-Key`: an event's key is kept with the
+/// event, and the rest may be repeated without harm.
+pub fn delivery_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().merge(events::routes()).merge(deliveries::routes()).merge(health::routes())
+}
+
+/// The whole API.
+pub fn router(app: &Arc<App>) -> Router {
+    let kept = catalogue_routes().layer(from_fn_with_state(Arc::clone(app), idempotency::once));
+    let (routes, description) = kept.merge(delivery_routes()).split_for_parts();
+    let description = Arc::new(openapi::complete(description));
+    routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(finish)
+}
+
+/// What every answer has in common: a name, problems for what no route takes and for panics, and no caching.
+fn finish(routes: Router) -> Router {
+    routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(not_cached))
+        .layer(from_fn(request_id::name))
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(Code::UnknownRoute, "no route has this path; /docs lists them")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "this path has no such method; the header Allow lists those it has")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer gives the panic away")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let told = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Problem::internal(&told.unwrap_or("a panic without a text")).into_response()
+}
+
+/// Answers may hold secrets and are always of the moment.
+async fn not_cached(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Hands a value on.
+trait Pipe: Sized {
+    fn pipe<T>(self, next: impl FnOnce(Self) -> T) -> T {
+        next(self)
+    }
+}
+
+impl Pipe for Router {}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Method, StatusCode};
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(method: Method, path: &str) -> (StatusCode, axum::http::HeaderMap, serde_json::Value) {
+        let routes = Router::new()
+            .route("/here", get(async || "here"))
+            .route("/panics", get(async || -> &'static str { panic!("canary") }));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = finish(routes).oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let (status, headers, body) = ask(Method::GET, "/panics").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body["code"], "internal");
+        assert!(!body.to_string().contains("canary"), "{body}");
+        assert!(headers.contains_key(request_id::HEADER));
+    }
+
+    #[tokio::test]
+    async fn unknown_routes_and_methods_are_problems() {
+        let (status, headers, body) = ask(Method::GET, "/nowhere").await;
+        assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &"unknown_route".into()));
+        assert_eq!(headers["content-type"], "application/problem+json");
+        let (status, headers, body) = ask(Method::POST, "/here").await;
+        assert_eq!((status, &body["code"]), (StatusCode::METHOD_NOT_ALLOWED, &"method_not_allowed".into()));
+        assert_eq!(headers["allow"], "GET,HEAD");
+    }
+}

@@ -1,0 +1,73 @@
+//! Lists: how they are asked for piece by piece, and how a piece is answered.
+
+use axum::Json;
+use fanfare_store::catalogue::Page;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::{Answer, Code, Problem};
+use crate::vault::Vault;
+
+/// How many entries a list gives where the request does not say.
+pub const DEFAULT_LIMIT: u32 = 50;
+/// How many entries a list gives at most.
+pub const MAX_LIMIT: u32 = 250;
+
+/// The list that a cursor belongs to: its name and whose it is.
+pub struct List<'a> {
+    vault: &'a Vault,
+    name: String,
+    limit: u32,
+    before: Option<i64>,
+}
+
+impl<'a> List<'a> {
+    /// Reads `limit` and `cursor` of a request for the list of this name. A cursor of another list is refused, so the
+    /// name says whose list it is and how it is filtered.
+    pub fn ask(vault: &'a Vault, name: String, limit: Option<u32>, cursor: Option<&str>) -> Answer<Self> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Problem::field(Code::InvalidParameter, "limit", format!("must be from 1 to {MAX_LIMIT}")));
+        }
+        let before = cursor.map(|cursor| vault.read_cursor(&name, cursor).ok_or_else(bad_cursor)).transpose()?;
+        Ok(List { vault, name, limit, before })
+    }
+
+    /// What to ask the store for: one more than is answered, to know whether the list goes on.
+    pub fn page(&self) -> Page {
+        Page { before: self.before, limit: self.limit + 1 }
+    }
+
+    /// The answer with the entries found. `id` gives the id of an entry, by which the list is ordered.
+    pub fn answer<R, T>(&self, mut found: Vec<R>, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Json<ListBody<T>> {
+        let next_cursor = self.next_cursor(&mut found, id, None);
+        Json(ListBody { data: found.into_iter().map(show).collect(), next_cursor })
+    }
+
+    /// The same for a list that looks at only so many rows for a piece: where fewer were found than asked for, it goes on
+    /// below `cut`, the last row that was looked at.
+    pub fn answer_cut<T>(&self, mut found: Vec<T>, id: impl Fn(&T) -> i64, cut: Option<i64>) -> Json<ListBody<T>> {
+        let next_cursor = self.next_cursor(&mut found, id, cut);
+        Json(ListBody { data: found, next_cursor })
+    }
+
+    /// Cuts what was found to what is answered, and says where the list goes on.
+    fn next_cursor<R>(&self, found: &mut Vec<R>, id: impl Fn(&R) -> i64, cut: Option<i64>) -> Option<String> {
+        let goes_on = found.len() > self.limit as usize;
+        found.truncate(self.limit as usize);
+        let last = found.last().map(id);
+        last.filter(|_| goes_on).or(cut).map(|id| self.vault.cursor(&self.name, id))
+    }
+}
+
+fn bad_cursor() -> Problem {
+    Problem::field(Code::InvalidCursor, "cursor", "is not one that this list gave; start anew without it")
+}
+
+/// A piece of a list, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct ListBody<T> {
+    pub data: Vec<T>,
+    /// What to send as `cursor` for the next piece; null at the end.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,162 @@
+//! What every part of the server works with, put together once at the start.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fanfare_engine::egress::EgressPolicy;
+use fanfare_engine::id::{NodeId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::profile::Profiles;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::projects::DEFAULT_PROJECT;
+use fanfare_store::{Store, StoreError};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::background::Background;
+use crate::catalogue::projects;
+use crate::clock::Clock;
+use crate::compiled::Compiled;
+use crate::delivery::dispatcher::Dispatcher;
+use crate::ids::Ids;
+use crate::keyring::Keyring;
+use crate::vault::{Vault, VaultError};
+
+/// Is told what changed in the catalogue: after the commit and before the answer, so that whoever got the answer sees
+/// the change at work. It must not block.
+pub trait CatalogueObserver: Send + Sync {
+    /// An organization was made, edited or removed.
+    fn organization_changed(&self, project: ProjectId, organization: OrganizationId);
+    /// A project or its event types were made or edited.
+    fn project_changed(&self, project: ProjectId);
+    /// A webhook was made, edited, switched or removed.
+    fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId);
+    /// A hold on sending was started or ended.
+    fn pauses_changed(&self) -> BoxFuture<'_, ()>;
+    /// The webhook's profile wants a test event now: it was made, or switched on.
+    fn test_wanted(&self, organization: OrganizationId, webhook: WebhookId);
+}
+
+/// Addresses being looked up; `None` where the name has none or could not be looked up.
+pub type Addresses<'a> = Pin<Box<dyn Future<Output = Option<Vec<IpAddr>>> + Send + 'a>>;
+
+/// Looks up host names while a webhook is saved.
+pub trait NameLookup: Send + Sync {
+    /// The addresses of a canonical host name. Who calls bounds the time.
+    fn addresses<'a>(&'a self, name: &'a str) -> Addresses<'a>;
+}
+
+/// What the application is put together from.
+pub struct Parts {
+    pub store: Store,
+    /// This process among the nodes of the store.
+    pub node: NodeId,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<Ids>,
+    pub vault: Vault,
+    pub profiles: Arc<Profiles>,
+    /// The profile of the project `default` when it is made.
+    pub default_profile: String,
+    /// Which addresses webhooks may name.
+    pub egress: Arc<EgressPolicy>,
+    pub names: Arc<dyn NameLookup>,
+    pub observer: Arc<dyn CatalogueObserver>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Largest data of one event, in bytes.
+    pub max_event_bytes: usize,
+    /// Becomes true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+    /// The admin key; only its hash is kept.
+    pub admin_key: String,
+}
+
+/// The application.
+pub struct App {
+    pub store: Store,
+    pub node: NodeId,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<Ids>,
+    pub vault: Vault,
+    pub profiles: Arc<Profiles>,
+    pub egress: Arc<EgressPolicy>,
+    pub names: Arc<dyn NameLookup>,
+    pub observer: Arc<dyn CatalogueObserver>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Largest data of one event, in bytes.
+    pub max_event_bytes: usize,
+    /// Becomes true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+    /// The API keys in use.
+    pub keyring: Keyring,
+    /// The project on which the admin key acts.
+    pub default_project: ProjectId,
+    /// Requests that are brought to their end even where the client has gone.
+    pub background: Background,
+}
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "there is no profile {0:?}; give the name of one that comes with Fanfare or is in the directory of profiles"
+    )]
+    Profile(String),
+}
+
+impl App {
+    /// Puts the application together: binds the store to the master key, and makes the project `default` where there is
+    /// none yet.
+    ///
+    /// # Errors
+    /// A wrong master key, an unknown profile, or a store that does not answer.
+    pub async fn start(parts: Parts) -> Result<App, StartError> {
+        parts.vault.bind(&parts.store).await?;
+        let default_project = default_project(&parts).await?;
+        let keyring = Keyring::new(parts.vault.hash_api_key(&parts.admin_key));
+        Ok(App {
+            store: parts.store,
+            node: parts.node,
+            clock: parts.clock,
+            ids: parts.ids,
+            vault: parts.vault,
+            profiles: parts.profiles,
+            egress: parts.egress,
+            names: parts.names,
+            observer: parts.observer,
+            dispatcher: parts.dispatcher,
+            max_event_bytes: parts.max_event_bytes,
+            stopping: parts.stopping,
+            keyring,
+            default_project,
+            background: Background::default(),
+        })
+    }
+
+    /// The catalogue as it is kept in memory.
+    pub fn compiled(&self) -> &Compiled {
+        &self.dispatcher.tools.compiled
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+async fn default_project(parts: &Parts) -> Result<ProjectId, StartError> {
+    let known = fanfare_store::catalogue::projects::by_name(DEFAULT_PROJECT);
+    if let Some(project) = parts.store.read_one(known).await? {
+        return Ok(project.id);
+    }
+    if parts.profiles.get(&parts.default_profile).is_none() {
+        return Err(StartError::Profile(parts.default_profile.clone()));
+    }
+    let project = projects::blank(parts.ids.next(), DEFAULT_PROJECT, &parts.default_profile, parts.clock.now());
+    let change = fanfare_store::catalogue::projects::insert(&project, parts.ids.next());
+    parts.store.change(change, None).await?;
+    Ok(project.id)
+}

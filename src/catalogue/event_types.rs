@@ -1,0 +1,160 @@
+//! A project's event types: made, edited, listed, removed.
+
+use fanfare_engine::event::{MAX_TYPE_NAME, is_valid_type_name};
+use fanfare_engine::id::ProjectId;
+use fanfare_store::StoreError;
+use fanfare_store::catalogue::Page;
+use fanfare_store::catalogue::event_types::{self as rows, EventType};
+use fanfare_store::queue::Touches;
+use serde_json::Value;
+
+use super::fields::Faults;
+use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room};
+use crate::app::App;
+
+/// How many event types a project may have.
+pub const MAX_EVENT_TYPES: u32 = 10_000;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION_CHARS: usize = 2_000;
+/// The longest name of a group, in characters.
+pub const MAX_KIND_CHARS: usize = 100;
+/// The largest schema, in bytes of JSON.
+pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
+/// The largest example, in bytes of JSON.
+pub const MAX_EXAMPLE_BYTES: usize = 64 * 1024;
+
+/// What is to be different: `None` leaves it as it is, `Some(None)` takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct EventTypeChanges {
+    pub kind: Option<Option<String>>,
+    pub description: Option<Option<String>>,
+    pub schema: Option<Option<Value>>,
+    pub example: Option<Option<Value>>,
+}
+
+/// Makes an event type.
+///
+/// # Errors
+/// Fields that are not valid, a name that is taken, or too many event types.
+pub async fn create(
+    app: &App,
+    project: ProjectId,
+    name: &str,
+    changes: EventTypeChanges,
+) -> CatalogueResult<EventType> {
+    check_room(app.store.read_one(rows::count(project)).await?, "event types in a project", MAX_EVENT_TYPES)?;
+    let now = app.now();
+    let kind = EventType {
+        id: app.ids.next(),
+        project,
+        name: name.to_owned(),
+        kind: None,
+        description: None,
+        schema: None,
+        example: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let kind = apply(kind, changes);
+    check(&kind)?;
+    app.store.change(rows::insert(&kind), Some(touches(project))).await?;
+    app.observer.project_changed(project);
+    Ok(kind)
+}
+
+/// Edits an event type; its name stays.
+///
+/// # Errors
+/// It is unknown, or fields are not valid.
+pub async fn edit(app: &App, project: ProjectId, name: &str, changes: EventTypeChanges) -> CatalogueResult<EventType> {
+    for _ in 0..EDIT_TRIES {
+        let mut kind = apply(get(app, project, name).await?, changes.clone());
+        check(&kind)?;
+        kind.updated_at = app.now();
+        match app.store.change(rows::update(&kind), Some(touches(project))).await {
+            Ok(_) => {
+                app.observer.project_changed(project);
+                kind.version += 1;
+                return Ok(kind);
+            }
+            Err(StoreError::Stale(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CatalogueError::Contended("event type"))
+}
+
+/// The event type of this name.
+pub async fn get(app: &App, project: ProjectId, name: &str) -> CatalogueResult<EventType> {
+    app.store.read_one(rows::by_name(project, name)).await?.ok_or(CatalogueError::NotFound("event type"))
+}
+
+/// A page of a project's event types, of one group or of all.
+pub async fn list(app: &App, project: ProjectId, kind: Option<&str>, page: Page) -> CatalogueResult<Vec<EventType>> {
+    Ok(app.store.read(rows::list(project, kind, page)).await?)
+}
+
+/// Removes an event type. Webhooks that name it keep the name, and get nothing by it.
+pub async fn delete(app: &App, project: ProjectId, name: &str) -> CatalogueResult<()> {
+    app.store.change(rows::delete(project, name), Some(touches(project))).await?;
+    app.observer.project_changed(project);
+    Ok(())
+}
+
+fn touches(project: ProjectId) -> Touches {
+    Touches { project, organization: None }
+}
+
+fn apply(mut kind: EventType, changes: EventTypeChanges) -> EventType {
+    let text = |value: Option<Value>| value.map(|value| value.to_string());
+    kind.kind = changes.kind.unwrap_or(kind.kind);
+    kind.description = changes.description.unwrap_or(kind.description);
+    kind.schema = changes.schema.map_or(kind.schema, text);
+    kind.example = changes.example.map_or(kind.example, text);
+    kind
+}
+
+fn check(kind: &EventType) -> CatalogueResult<()> {
+    let mut faults = Faults::default();
+    faults.require(is_valid_type_name(&kind.name), "name", || {
+        format!("must have 1 to {MAX_TYPE_NAME} visible ASCII characters, without spaces")
+    });
+    let at_most = |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.chars().count() <= most);
+    faults.require(at_most(&kind.kind, MAX_KIND_CHARS), "kind", || {
+        format!("must have at most {MAX_KIND_CHARS} characters")
+    });
+    faults.require(at_most(&kind.description, MAX_DESCRIPTION_CHARS), "description", || {
+        format!("must have at most {MAX_DESCRIPTION_CHARS} characters")
+    });
+    let small = |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.len() <= most);
+    faults.require(small(&kind.example, MAX_EXAMPLE_BYTES), "example", || {
+        format!("must have at most {MAX_EXAMPLE_BYTES} bytes")
+    });
+    if !small(&kind.schema, MAX_SCHEMA_BYTES) {
+        faults.require(false, "schema", || format!("must have at most {MAX_SCHEMA_BYTES} bytes"));
+        return faults.finish();
+    }
+    if let Some(schema) = &kind.schema {
+        check_schema(&mut faults, schema, kind.example.as_deref());
+    }
+    faults.finish()
+}
+
+/// A schema must be one, refer to nothing outside itself, and fit the example.
+fn check_schema(faults: &mut Faults, schema: &str, example: Option<&str>) {
+    let Ok(schema) = serde_json::from_str::<Value>(schema) else {
+        return faults.require(false, "schema", || "is not JSON".to_owned());
+    };
+    let good_form = schema.is_object() || schema.is_boolean();
+    let validator = match jsonschema::validator_for(&schema) {
+        Ok(validator) if good_form => validator,
+        Ok(_) => return faults.require(false, "schema", || "must be an object: a JSON Schema".to_owned()),
+        Err(error) => return faults.require(false, "schema", || format!("is no JSON Schema: {}", error.masked())),
+    };
+    let Some(example) = example.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+    if let Err(error) = validator.validate(&example) {
+        let at = error.instance_path().to_string();
+        faults.require(false, "example", || format!("does not fit the schema at \"{at}\": {}", error.masked()));
+    }
+}

@@ -1,0 +1,86 @@
+//! What may be done with what is set up: each change is checked, written, and told to the observer.
+//!
+//! The API and the portal both work through here, so that the same rules hold for both.
+
+pub mod api_keys;
+pub mod event_types;
+mod fields;
+pub mod organizations;
+pub mod pauses;
+pub mod projects;
+pub mod webhooks;
+
+use fanfare_engine::profile::FieldError;
+use fanfare_store::StoreError;
+
+use crate::vault::VaultError;
+
+/// How often an edit is tried anew where somebody else edited the same meanwhile.
+const EDIT_TRIES: usize = 8;
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    /// It is not there, or not the asker's.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// What was asked for is not valid.
+    #[error("{} fields are not valid", .0.len())]
+    Invalid(Vec<FieldError>),
+    /// The URL leads to an address that may not be called.
+    #[error("url {0}")]
+    Denied(String),
+    /// The value of this field belongs to another one.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// It was edited again and again meanwhile.
+    #[error("the {0} was changed by somebody else meanwhile")]
+    Contended(&'static str),
+    /// It cannot be done in its present state; says why and what to do.
+    #[error("{0}")]
+    State(&'static str),
+    /// There may be no more of it.
+    #[error("there may be at most {most} {what}")]
+    Full { what: &'static str, most: u32 },
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(transparent)]
+    Vault(VaultError),
+}
+
+impl CatalogueError {
+    /// One field that is not valid.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        CatalogueError::Invalid(vec![FieldError::new(field, message)])
+    }
+}
+
+impl From<StoreError> for CatalogueError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken(field) => CatalogueError::Taken(field),
+            StoreError::Stale(what) => CatalogueError::NotFound(what),
+            other => CatalogueError::Store(other),
+        }
+    }
+}
+
+impl From<VaultError> for CatalogueError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Store(error) => error.into(),
+            other => CatalogueError::Vault(other),
+        }
+    }
+}
+
+/// The result of something done with the catalogue.
+pub type CatalogueResult<T> = Result<T, CatalogueError>;
+
+/// Refuses one more where there are `most` already.
+fn check_room(count: Option<i64>, what: &'static str, most: u32) -> CatalogueResult<()> {
+    match count {
+        Some(count) if count >= i64::from(most) => Err(CatalogueError::Full { what, most }),
+        _ => Ok(()),
+    }
+}

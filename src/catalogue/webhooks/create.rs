@@ -1,0 +1,162 @@
+//! Making a webhook.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fanfare_engine::profile::{FieldError, Profile, SecretRule, TestOn};
+use fanfare_engine::signing::make_secret;
+use fanfare_engine::webhook::{Credentials, Events, Secret, Settings, Status};
+use fanfare_store::catalogue::webhooks::{self as rows, WebhookRow};
+use uuid::Uuid;
+
+use super::edit::{apply, check_events, profile_of};
+use super::endpoint::check_url;
+use super::{MAX_WEBHOOKS, OpenWebhook, Place, WebhookInput, get};
+use crate::app::App;
+use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
+use crate::random;
+
+/// The largest number that a webhook may be given: what every reader of JSON holds exactly.
+const MAX_NUMBER: i64 = (1 << 53) - 1;
+
+/// Makes a webhook; answers its secret, too, where one was made for it.
+///
+/// # Errors
+/// Fields that its profile does not allow, an unknown event type, a denied address, a number or UUID that is taken, or
+/// too many webhooks.
+pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueResult<(OpenWebhook, Option<String>)> {
+    let project = projects::by_id(app, place.project).await?;
+    let profile = profile_of(app, &project, input.profile.as_deref())?;
+    check_import(place, &input)?;
+    let (new, made) = draft(app, place, &profile, &input)?;
+    check_new(app, place, &profile, &new).await?;
+    check_taken(app, place, &input).await?;
+    let count = app.store.read_one(rows::count(place.organization)).await?;
+    check_room(count, "webhooks in an organization", MAX_WEBHOOKS)?;
+    app.store.change(rows::insert(&new.row, input.number), Some(place.touches())).await?;
+    place.tell(app, new.row.id);
+    if new.row.status == Status::Active && profile.activation.test_on != TestOn::Never {
+        app.observer.test_wanted(place.organization, new.row.id);
+    }
+    Ok((get(app, place, new.row.id).await?, made))
+}
+
+fn draft(
+    app: &App,
+    place: &Place,
+    profile: &Arc<Profile>,
+    input: &WebhookInput,
+) -> CatalogueResult<(OpenWebhook, Option<String>)> {
+    let now = app.now();
+    let enabled = input.enabled.unwrap_or(profile.activation.enabled);
+    let row = WebhookRow {
+        id: app.ids.next(),
+        project: place.project,
+        organization: place.organization,
+        number: 0,
+        uuid: input.uuid.unwrap_or_else(|| uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
+        profile: profile.name.to_string(),
+        status: if enabled { Status::Active } else { Status::Deactivated },
+        status_reason: (!enabled).then(|| "Not switched on yet.".to_owned()),
+        failing_since: None,
+        settings: defaults(profile),
+        sealed: Vec::new(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        created_by: place.user.clone(),
+    };
+    let mut new = OpenWebhook { row, credentials: Credentials::default() };
+    if input.url.is_none() {
+        return Err(CatalogueError::field("url", "is required: where the requests go"));
+    }
+    apply(&mut new, input);
+    let mut made = None;
+    if let Some(secrets) = &input.secrets {
+        new.credentials.secrets = secrets.iter().map(|secret| secret.0.clone()).collect();
+    } else if let Some(Some(value)) = &input.secret {
+        new.credentials.secrets = vec![Secret { value: value.clone(), expires_at: None }];
+    } else if profile.secret.rule == SecretRule::Generated {
+        let value = fresh_secret(profile);
+        made = Some(value.clone());
+        new.credentials.secrets = vec![Secret { value, expires_at: None }];
+    }
+    new.seal(app);
+    Ok((new, made))
+}
+
+/// A secret as the profile makes them.
+pub(super) fn fresh_secret(profile: &Profile) -> String {
+    let mut bytes = vec![0; profile.secret.generated_bytes];
+    random::fill(&mut bytes);
+    make_secret(profile, &bytes)
+}
+
+fn defaults(profile: &Profile) -> Settings {
+    Settings {
+        name: String::new(),
+        url: String::new(),
+        events: if profile.events.all { Events::All } else { Events::Only(Vec::new()) },
+        method: profile.methods.default,
+        content_type: profile.content_types.default,
+        include_entity: false,
+        filter: None,
+        retry: None,
+        timeout_seconds: None,
+        rate_limit: None,
+        metadata: BTreeMap::new(),
+    }
+}
+
+async fn check_new(app: &App, place: &Place, profile: &Profile, new: &OpenWebhook) -> CatalogueResult<()> {
+    let settings = &new.row.settings;
+    let mut errors = profile.check_settings(settings, &new.credentials).err().unwrap_or_default();
+    errors.extend(check_events(app, place, &settings.events, None).await?);
+    if errors.is_empty() {
+        return check_url(app, profile, &settings.url).await;
+    }
+    Err(CatalogueError::Invalid(errors))
+}
+
+/// What only an import may say, and how.
+fn check_import(place: &Place, input: &WebhookInput) -> CatalogueResult<()> {
+    let said =
+        [("number", input.number.is_some()), ("uuid", input.uuid.is_some()), ("secrets", input.secrets.is_some())];
+    let mut errors = Vec::new();
+    if !place.imports {
+        let refused = said.into_iter().filter(|(_, said)| *said);
+        errors.extend(refused.map(|(field, _)| FieldError::new(field, "may be set with the admin key only")));
+    }
+    if input.number.is_some_and(|number| !(1..=MAX_NUMBER).contains(&number)) {
+        errors.push(FieldError::new("number", format!("must be from 1 to {MAX_NUMBER}")));
+    }
+    if let Some(secrets) = &input.secrets {
+        if matches!(input.secret, Some(Some(_))) {
+            errors.push(FieldError::new("secrets", "cannot be given together with secret"));
+        }
+        let endless = secrets.iter().filter(|secret| secret.0.expires_at.is_none()).count();
+        if secrets.first().is_none_or(|first| first.0.expires_at.is_some()) || endless != 1 {
+            let message = "must start with the present one, without an end; every other one must have its expires_at";
+            errors.push(FieldError::new("secrets", message));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(CatalogueError::Invalid(errors)) }
+}
+
+/// Says which of the given values is taken; the database itself keeps them unique.
+async fn check_taken(app: &App, place: &Place, input: &WebhookInput) -> CatalogueResult<()> {
+    if let Some(number) = input.number
+        && app.store.read_one(rows::by_number(place.organization, number)).await?.is_some()
+    {
+        return Err(CatalogueError::Taken("number"));
+    }
+    if let Some(uuid) = input.uuid
+        && app.store.read_one(rows::by_uuid(uuid)).await?.is_some()
+    {
+        return Err(CatalogueError::Taken("uuid"));
+    }
+    if input.uuid.is_some_and(|uuid: Uuid| uuid.is_nil()) {
+        return Err(CatalogueError::field("uuid", "must not be all zeros"));
+    }
+    Ok(())
+}

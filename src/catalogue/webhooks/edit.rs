@@ -1,0 +1,199 @@
+//! Editing a webhook, and what its making shares with that.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fanfare_engine::profile::{FieldError, Profile, SecretRule};
+use fanfare_engine::webhook::{Events, Status};
+use fanfare_store::StoreError;
+use fanfare_store::catalogue::event_types;
+use fanfare_store::catalogue::projects::Project;
+use fanfare_store::catalogue::webhooks as rows;
+
+use super::endpoint::check_url;
+use super::secrets::replace_secret;
+use super::switch::{Switch, wants_test};
+use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, masking};
+use crate::app::App;
+use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
+
+/// Edits a webhook.
+///
+/// # Errors
+/// As for making one; or it is unknown in this place.
+pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) -> CatalogueResult<OpenWebhook> {
+    check_fixed(input)?;
+    let project = projects::by_id(app, place.project).await?;
+    for _ in 0..EDIT_TRIES {
+        let before = find(app, place, text).await?;
+        let profile = edited_profile(app, &project, &before, input)?;
+        let after = edited(app, place, &profile, &before, input)?;
+        check_edited(app, place, &profile, &before, &after).await?;
+        if let Some(done) = write(app, place, &profile, &before, after).await? {
+            return Ok(done);
+        }
+    }
+    Err(CatalogueError::Contended(NAME))
+}
+
+/// Writes an edited webhook; `None` where somebody else wrote it meanwhile.
+pub(super) async fn write(
+    app: &App,
+    place: &Place,
+    profile: &Profile,
+    before: &OpenWebhook,
+    mut after: OpenWebhook,
+) -> CatalogueResult<Option<OpenWebhook>> {
+    after.row.updated_at = app.now();
+    after.seal(app);
+    let id = after.row.id;
+    let mut change = rows::update(&after.row);
+    let switched_on = !before.row.status.takes_events() && after.row.status.takes_events();
+    if switched_on {
+        change = change.then(rows::forget_failures(id));
+        after.row.failing_since = None;
+    }
+    match app.store.change(change, Some(place.touches())).await {
+        Ok(_) => {
+            place.tell(app, id);
+            if switched_on && wants_test(profile) {
+                app.observer.test_wanted(place.organization, id);
+            }
+            after.row.version += 1;
+            Ok(Some(after))
+        }
+        Err(StoreError::Stale(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The profile that a webhook has, by name or by default; one that the project does not allow is a wrong field.
+pub(super) fn profile_of(app: &App, project: &Project, name: Option<&str>) -> CatalogueResult<Arc<Profile>> {
+    let name = name.unwrap_or(&project.profile);
+    let known = project.allows_profile(name).then(|| app.profiles.get(name)).flatten();
+    known.cloned().ok_or_else(|| {
+        let mut allowed = vec![project.profile.as_str()];
+        allowed.extend(project.options.allowed_profiles.iter().map(String::as_str));
+        CatalogueError::field("profile", format!("must be one of the project's profiles: {}", allowed.join(", ")))
+    })
+}
+
+fn edited_profile(
+    app: &App,
+    project: &Project,
+    before: &OpenWebhook,
+    input: &WebhookInput,
+) -> CatalogueResult<Arc<Profile>> {
+    match &input.profile {
+        Some(name) if *name != before.row.profile => profile_of(app, project, Some(name)),
+        // A webhook keeps the profile it has, though the project would not allow it any more.
+        _ => app.profiles.get(&before.row.profile).cloned().ok_or_else(|| {
+            CatalogueError::field("profile", "is not among this server's profiles any more; choose another one")
+        }),
+    }
+}
+
+fn edited(
+    app: &App,
+    place: &Place,
+    profile: &Arc<Profile>,
+    before: &OpenWebhook,
+    input: &WebhookInput,
+) -> CatalogueResult<OpenWebhook> {
+    let mut after = before.clone();
+    after.row.profile = profile.name.to_string();
+    apply(&mut after, input);
+    match input.enabled {
+        Some(true) if !after.row.status.takes_events() => Switch::Enable.turn(&mut after.row, place)?,
+        Some(false) if after.row.status != Status::Deactivated => Switch::Disable.turn(&mut after.row, place)?,
+        _ => {}
+    }
+    match &input.secret {
+        None => {}
+        Some(None) if profile.secret.rule == SecretRule::Generated => {
+            return Err(CatalogueError::field(
+                "secret",
+                "must not be null: webhooks of this profile are always signed",
+            ));
+        }
+        Some(None) => after.credentials.secrets.clear(),
+        Some(Some(value)) if after.credentials.secrets.first().is_some_and(|current| current.value == *value) => {}
+        Some(Some(value)) => {
+            replace_secret(&mut after.credentials, value.clone(), profile.secret.overlap, app.now())?;
+        }
+    }
+    Ok(after)
+}
+
+/// Sets what the request gives of settings and credentials, but for secrets, profile and status.
+pub(super) fn apply(webhook: &mut OpenWebhook, input: &WebhookInput) {
+    let input = input.clone();
+    let settings = &mut webhook.row.settings;
+    macro_rules! set {
+        ($($field:ident),*) => { $(if let Some(value) = input.$field { settings.$field = value; })* };
+    }
+    set!(name, url, events, method, content_type, include_entity, filter, retry, timeout_seconds, rate_limit, metadata);
+    if let Events::Only(names) = &mut settings.events {
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+    }
+    if let Some(auth) = input.auth {
+        webhook.credentials.auth = auth;
+    }
+    if let Some(headers) = input.headers {
+        webhook.credentials.headers = masking::unmasked(headers.0, &webhook.credentials.headers);
+    }
+}
+
+async fn check_edited(
+    app: &App,
+    place: &Place,
+    profile: &Profile,
+    before: &OpenWebhook,
+    after: &OpenWebhook,
+) -> CatalogueResult<()> {
+    let (old, new) = (&before.row.settings, &after.row.settings);
+    let mut errors = profile.check_settings(new, &after.credentials).err().unwrap_or_default();
+    errors.extend(check_events(app, place, &new.events, Some(&old.events)).await?);
+    if !errors.is_empty() {
+        return Err(CatalogueError::Invalid(errors));
+    }
+    if old.url != new.url || before.row.profile != after.row.profile {
+        check_url(app, profile, &new.url).await?;
+    }
+    Ok(())
+}
+
+/// The event types that are not in the catalogue. Those that the webhook names already may stay.
+pub(super) async fn check_events(
+    app: &App,
+    place: &Place,
+    events: &Events,
+    before: Option<&Events>,
+) -> CatalogueResult<Option<FieldError>> {
+    let Events::Only(names) = events else { return Ok(None) };
+    if before == Some(events) || names.is_empty() {
+        return Ok(None);
+    }
+    let known: BTreeSet<String> = match place.operator {
+        true => OPERATOR_EVENTS.iter().map(|&name| name.to_owned()).collect(),
+        false => app.store.read(event_types::names(place.project)).await?.into_iter().collect(),
+    };
+    let kept = |name: &String| matches!(before, Some(Events::Only(old)) if old.contains(name));
+    let unknown = names.iter().position(|name| !known.contains(name) && !kept(name));
+    Ok(unknown.map(|index| {
+        let message = format!("{:?} is no event type of this project", names[index]);
+        FieldError::new(format!("events[{index}]"), message)
+    }))
+}
+
+fn check_fixed(input: &WebhookInput) -> CatalogueResult<()> {
+    let said =
+        [("number", input.number.is_some()), ("uuid", input.uuid.is_some()), ("secrets", input.secrets.is_some())];
+    let errors: Vec<FieldError> = said
+        .into_iter()
+        .filter(|(_, said)| *said)
+        .map(|(field, _)| FieldError::new(field, "can be set in a new webhook only"))
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(CatalogueError::Invalid(errors)) }
+}

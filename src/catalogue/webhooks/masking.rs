@@ -1,0 +1,50 @@
+//! Header values that are shown as they are, and those that may be credentials.
+
+/// What stands for a value that is not shown.
+pub const MASK: &str = "****";
+
+/// Parts of header names by which a value is taken for a credential.
+const CREDENTIALS: [&str; 8] = ["auth", "token", "secret", "password", "api-key", "apikey", "cookie", "credential"];
+
+/// The headers as people see them: values that may be credentials are masked.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if may_be_credential(name) { MASK.to_owned() } else { value.clone() };
+        (name.clone(), value)
+    };
+    headers.iter().map(shown).collect()
+}
+
+/// New headers, with the present value where a mask was sent back.
+pub(super) fn unmasked(new: Vec<(String, String)>, present: &[(String, String)]) -> Vec<(String, String)> {
+    let value_of = |name: &str| present.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    new.into_iter()
+        .map(|(name, value)| match value_of(&name) {
+            Some((_, kept)) if value == MASK => (name, kept.clone()),
+            _ => (name, value),
+        })
+        .collect()
+}
+
+fn may_be_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn values_that_may_be_credentials_are_masked_and_kept() {
+        let present = [pair("X-Any", "seen"), pair("X-Api-Key", "canary")];
+        let shown = shown_headers(&present);
+        assert_eq!(shown, [pair("X-Any", "seen"), pair("X-Api-Key", MASK)]);
+        assert_eq!(unmasked(shown, &present), present);
+        assert_eq!(unmasked(vec![pair("x-api-key", "new")], &present), [pair("x-api-key", "new")]);
+    }
+}

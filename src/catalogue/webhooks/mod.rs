@@ -1,0 +1,114 @@
+//! Webhooks: made, edited, switched, listed, removed, and their secrets.
+//!
+//! The same functions serve customers' webhooks and the operator's own, which are in the organization that is never
+//! shown and choose from [`OPERATOR_EVENTS`].
+
+mod create;
+mod edit;
+mod endpoint;
+mod input;
+mod masking;
+mod secrets;
+mod switch;
+
+use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::webhook::Credentials;
+use fanfare_store::catalogue::Page;
+use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter, WebhookRow};
+use fanfare_store::queue::Touches;
+
+pub use create::create;
+pub use edit::edit;
+pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
+pub use input::{RetryShape, SecretShape, WebhookInput, given};
+pub use masking::{MASK, shown_headers};
+pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
+pub use switch::{Switch, switch};
+
+use super::{CatalogueError, CatalogueResult};
+use crate::app::App;
+
+/// How many webhooks an organization may have.
+pub const MAX_WEBHOOKS: u32 = 10_000;
+
+/// The event types of the operator's own webhooks.
+pub const OPERATOR_EVENTS: [&str; 2] = ["webhook.auto_disabled", "delivery.exhausted"];
+
+const NAME: &str = "webhook";
+
+/// Where webhooks are looked for and made, and on whose behalf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub project: ProjectId,
+    pub organization: OrganizationId,
+    /// Whether it is the operator's own organization.
+    pub operator: bool,
+    /// The user on whose behalf it is done; `None` for the host itself.
+    pub user: Option<String>,
+    /// Whether a webhook may be given its number, UUID and several secrets, as when it comes from another system.
+    pub imports: bool,
+}
+
+impl Place {
+    fn touches(&self) -> Touches {
+        Touches { project: self.project, organization: Some(self.organization) }
+    }
+
+    fn tell(&self, app: &App, webhook: WebhookId) {
+        app.observer.webhook_changed(self.organization, webhook);
+    }
+}
+
+/// A webhook with its credentials opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenWebhook {
+    pub row: WebhookRow,
+    pub credentials: Credentials,
+}
+
+impl OpenWebhook {
+    fn open(app: &App, row: WebhookRow) -> CatalogueResult<OpenWebhook> {
+        let credentials = app.vault.open_credentials(row.id, &row.sealed)?;
+        Ok(OpenWebhook { row, credentials })
+    }
+
+    fn seal(&mut self, app: &App) {
+        self.row.sealed = app.vault.seal_credentials(self.row.id, &self.credentials);
+    }
+}
+
+/// The webhook that `text` names: its id.
+///
+/// # Errors
+/// It is unknown in this place.
+pub async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
+    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    get(app, place, id).await
+}
+
+async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {
+    let row = app.store.read_one(rows::by_id(place.organization, id)).await?;
+    OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
+}
+
+/// A page of webhooks of a project.
+pub async fn list(
+    app: &App,
+    project: ProjectId,
+    filter: &WebhookFilter,
+    page: Page,
+) -> CatalogueResult<Vec<OpenWebhook>> {
+    let rows = app.store.read(rows::list(project, filter, page)).await?;
+    rows.into_iter().map(|row| OpenWebhook::open(app, row)).collect()
+}
+
+/// Removes a webhook. What still waits for it is skipped, with that reason.
+///
+/// # Errors
+/// It is unknown in this place.
+pub async fn delete(app: &App, place: &Place, text: &str) -> CatalogueResult<()> {
+    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    app.store.change(rows::delete(place.organization, id), Some(place.touches())).await?;
+    place.tell(app, id);
+    Ok(())
+}

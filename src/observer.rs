@@ -1,0 +1,89 @@
+//! Carries changes of the catalogue to the caches and to the dispatcher.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::app::{Addresses, CatalogueObserver, NameLookup};
+use crate::delivery::dispatcher::Dispatcher;
+use crate::delivery::dns::Resolver;
+use crate::intake;
+
+/// See the module.
+pub struct Observer {
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl Observer {
+    pub fn new(dispatcher: Arc<Dispatcher>) -> Self {
+        Observer { dispatcher }
+    }
+
+    /// Does something that takes the store, beside the request that caused it.
+    #[expect(clippy::disallowed_methods, reason = "ends by itself; what it would have told is found when it is needed")]
+    fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.dispatcher.tools.runtime.spawn(work);
+    }
+}
+
+impl CatalogueObserver for Observer {
+    fn organization_changed(&self, project: ProjectId, organization: OrganizationId) {
+        self.dispatcher.tools.compiled.organization_changed(project, organization);
+        self.dispatcher.organization_changed(organization);
+    }
+
+    fn project_changed(&self, project: ProjectId) {
+        self.dispatcher.tools.compiled.project_changed(project);
+    }
+
+    fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId) {
+        self.dispatcher.tools.compiled.webhooks_changed(organization);
+        let dispatcher = Arc::clone(&self.dispatcher);
+        self.beside(async move { dispatcher.webhook_changed(webhook).await });
+    }
+
+    fn pauses_changed(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if let Err(error) = self.dispatcher.tools.compiled.holds_changed().await {
+                tracing::error!(%error, "what is held could not be read; a restart reads it");
+                return;
+            }
+            let dispatcher = Arc::clone(&self.dispatcher);
+            self.beside(async move { dispatcher.all_changed().await });
+        }
+        .boxed()
+    }
+
+    fn test_wanted(&self, _: OrganizationId, webhook: WebhookId) {
+        let dispatcher = Arc::clone(&self.dispatcher);
+        self.beside(async move {
+            let compiled = match dispatcher.tools.compiled.webhook(webhook).await {
+                Ok(Some(compiled)) => compiled,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%webhook, %error, "a test event could not be sent");
+                    return;
+                }
+            };
+            let Ok(sender) = &compiled.sender else { return };
+            let kind = Arc::from(sender.profile.activation.test_event.as_str());
+            let (delivery, pending) = intake::accept_test(&dispatcher, &compiled, kind, Bytes::from_static(b"{}"));
+            if let Err(error) = pending.wait().await {
+                tracing::warn!(%webhook, %delivery, %error, "a test event could not be sent");
+            }
+        });
+    }
+}
+
+/// Looks names up as the sender does, while webhooks are saved.
+pub struct Names(pub Arc<dyn Resolver>);
+
+impl NameLookup for Names {
+    fn addresses<'a>(&'a self, name: &'a str) -> Addresses<'a> {
+        Box::pin(async move { self.0.lookup(name).await.ok().filter(|found: &Vec<IpAddr>| !found.is_empty()) })
+    }
+}
