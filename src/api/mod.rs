@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(method: Method, path: &str) -> (StatusCode, axum::http::HeaderMap, serde_json::Value) {
+    async fn ask(method: Method, path: &str) -> (StatusCode, http::HeaderMap, serde_json::Value) {
         let routes = Router::new()
             .route("/here", get(async || "here"))
             .route("/panics", get(async || -> &'static str { panic!("canary") }));

@@ -32,7 +32,7 @@ const RECALLS: usize = 3;
     responses((status = 202, description = "The delivery as it is now", body = DeliveryBody),
               (status = 409, description = "Its webhook is deleted or not active")),
 )]
-pub async fn resend(
+pub(super) async fn resend(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
     PathParts((org, delivery)): PathParts<(String, String)>,
@@ -63,7 +63,7 @@ pub async fn resend(
     responses((status = 200, description = "The delivery as it is now", body = DeliveryBody),
               (status = 409, description = "It is final, or is being sent")),
 )]
-pub async fn cancel(
+pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
     PathParts((org, delivery)): PathParts<(String, String)>,

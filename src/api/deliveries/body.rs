@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// One event for one webhook.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct DeliveryBody {
+pub(super) struct DeliveryBody {
     pub id: String,
     pub event_id: String,
     pub event_type: String,
@@ -35,7 +35,7 @@ pub struct DeliveryBody {
 }
 
 impl DeliveryBody {
-    pub fn new(row: &DeliveryRow, url: String, payload: Option<Box<RawValue>>) -> Self {
+    pub(super) fn new(row: &DeliveryRow, url: String, payload: Option<Box<RawValue>>) -> Self {
         DeliveryBody {
             id: row.id.to_string(),
             event_id: row.event.to_string(),
@@ -57,7 +57,7 @@ impl DeliveryBody {
 
 /// One HTTP exchange of a delivery.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct AttemptBody {
+pub(super) struct AttemptBody {
     /// From 1.
     pub number: u32,
     pub at: String,
@@ -77,7 +77,7 @@ pub struct AttemptBody {
 
 /// A request as it went out, credentials masked.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct RequestBody {
+pub(super) struct RequestBody {
     pub method: String,
     pub url: String,
     /// Name to value; the values of a repeated header are joined by ", ".
@@ -91,7 +91,7 @@ pub struct RequestBody {
 
 /// A response as it came back.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct ResponseBody {
+pub(super) struct ResponseBody {
     pub status: u16,
     /// Name to value; the values of a repeated header are joined by ", ".
     #[schema(value_type = Object)]

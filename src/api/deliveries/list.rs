@@ -26,7 +26,7 @@ const SCAN: u32 = 20_000;
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct DeliveryQuery {
+pub(super) struct DeliveryQuery {
     /// Only those for this webhook.
     pub webhook: Option<String>,
     /// Only those of this event: its id, or in an organization's list the host's own id.
@@ -48,7 +48,7 @@ pub struct DeliveryQuery {
 
 impl DeliveryQuery {
     /// The filter that these parameters mean, in a project or one organization of it.
-    pub async fn filter(
+    pub(super) async fn filter(
         &self,
         app: &App,
         project: ProjectId,
@@ -114,7 +114,7 @@ impl DeliveryQuery {
     params(("org" = String, Path, description = "The organization's id or external id"), DeliveryQuery),
     responses((status = 200, description = "Newest first, without payloads", body = ListBody<DeliveryBody>)),
 )]
-pub async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts(org): PathParts<String>,
@@ -129,7 +129,7 @@ pub async fn list(
     get, path = "/v1/deliveries", tag = "Deliveries", params(DeliveryQuery),
     responses((status = 200, description = "Newest first, without payloads", body = ListBody<DeliveryBody>)),
 )]
-pub async fn list_all(
+pub(super) async fn list_all(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     QueryParts(query): QueryParts<DeliveryQuery>,
@@ -187,7 +187,7 @@ async fn current_url(app: &App, webhook: WebhookId) -> Answer<String> {
            ("delivery" = String, Path, description = "The delivery's id")),
     responses((status = 200, description = "The delivery with its payload", body = DeliveryBody)),
 )]
-pub async fn get(
+pub(super) async fn get(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts((org, delivery)): PathParts<(String, String)>,
@@ -203,7 +203,7 @@ pub async fn get(
            ("delivery" = String, Path, description = "The delivery's id")),
     responses((status = 200, description = "Newest first, all of them", body = ListBody<AttemptBody>)),
 )]
-pub async fn attempts(
+pub(super) async fn attempts(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts((org, delivery)): PathParts<(String, String)>,

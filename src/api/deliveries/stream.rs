@@ -23,7 +23,7 @@ use crate::delivery::updates::DeliveryUpdate;
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct StreamQuery {
+pub(super) struct StreamQuery {
     /// Only deliveries for this webhook.
     webhook: Option<String>,
 }
@@ -52,7 +52,7 @@ struct UpdateBody<'a> {
     params(("org" = String, Path, description = "The organization's id or external id"), StreamQuery),
     responses((status = 200, description = "Events as they happen", body = String, content_type = "text/event-stream")),
 )]
-pub async fn stream(
+pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts(org): PathParts<String>,

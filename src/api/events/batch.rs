@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::intake::{self, Pending};
 
 /// The most events in one batch.
-pub const MAX_EVENTS: usize = 1_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
 /// The most bytes of one batch.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = EventBatch)]
-pub struct EventBatch<'a> {
+pub(super) struct EventBatch<'a> {
     #[serde(borrow)]
     #[schema(value_type = Vec<EventInput>)]
     events: Vec<&'a RawValue>,
@@ -35,14 +35,14 @@ pub struct EventBatch<'a> {
 
 /// A result for each event, in their order.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct BatchAnswer {
+pub(super) struct BatchAnswer {
     pub results: Vec<EventResult>,
 }
 
 /// What became of one event.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-pub enum EventResult {
+pub(super) enum EventResult {
     /// It is on disk.
     Accepted(EventReceipt),
     /// It was refused.
@@ -59,7 +59,10 @@ pub enum EventResult {
     request_body = EventBatch,
     responses((status = 202, description = "What became of each", body = BatchAnswer)),
 )]
-pub async fn batch(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<(StatusCode, Json<BatchAnswer>)> {
+pub(super) async fn batch(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Answer<(StatusCode, Json<BatchAnswer>)> {
     let (parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
     principal.require(Scope::EventsWrite)?;

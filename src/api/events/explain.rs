@@ -24,14 +24,14 @@ const MAX_WEBHOOKS: usize = 1_000;
 
 /// How an event and the webhooks of its organization go together.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Explanation {
+pub(super) struct Explanation {
     pub event_id: String,
     pub webhooks: Vec<WebhookExplanation>,
 }
 
 /// How an event and one webhook go together.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct WebhookExplanation {
+pub(super) struct WebhookExplanation {
     pub webhook_id: String,
     pub name: String,
     /// Whether the webhook, as it is now, matches the event.
@@ -54,7 +54,7 @@ pub struct WebhookExplanation {
            ("event" = String, Path, description = "The event's id, or the host's own id for it")),
     responses((status = 200, description = "A line for each webhook, newest first", body = Explanation)),
 )]
-pub async fn explain(
+pub(super) async fn explain(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts((org, event)): PathParts<(String, String)>,

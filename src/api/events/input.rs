@@ -16,7 +16,7 @@ use crate::compiled::EventTypes;
 use crate::intake::NewEvent;
 
 /// The longest id, type or key that the host may give, in bytes.
-pub const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 /// The longest URL of an entity, in bytes.
 const MAX_URL: usize = 2_048;
 /// The most ancestors that an entity may have.
@@ -26,7 +26,7 @@ const MAX_SCOPE: usize = 100;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = EventInput)]
-pub struct EventInput<'a> {
+pub(super) struct EventInput<'a> {
     /// Whose event it is: an organization's id or external id. In batches only.
     #[serde(borrow, default)]
     pub organization: Option<Cow<'a, str>>,
@@ -60,7 +60,7 @@ pub struct EventInput<'a> {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = EntityInput)]
-pub struct EntityInput<'a> {
+pub(super) struct EntityInput<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -76,13 +76,13 @@ pub struct EntityInput<'a> {
 
 impl<'a> EventInput<'a> {
     /// Reads a body. Where it is wrong, reads it again slowly to say what is.
-    pub fn parse(body: &'a [u8]) -> Answer<EventInput<'a>> {
+    pub(super) fn parse(body: &'a [u8]) -> Answer<EventInput<'a>> {
         serde_json::from_slice(body).or_else(|_| crate::api::body::parse_borrowed(body))
     }
 
     /// Checks everything that can be checked without the organization. `body` is where the event was read from, so that its
     /// data need not be copied.
-    pub fn check(
+    pub(super) fn check(
         self,
         body: &Bytes,
         types: &EventTypes,

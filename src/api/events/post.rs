@@ -35,7 +35,7 @@ const ENVELOPE: usize = 64 * 1024;
               (status = 409, description = "The id belongs to an event with other content"),
               (status = 503, description = "The store cannot take it now; send it again")),
 )]
-pub async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<Response> {
+pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<Response> {
     let (mut parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
     principal.require(Scope::EventsWrite)?;
@@ -58,7 +58,7 @@ pub async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer
 
 /// An accepted event.
 #[derive(serde::Serialize, utoipa::ToSchema)]
-pub struct EventReceipt {
+pub(crate) struct EventReceipt {
     /// The event's id.
     #[schema(example = "evt_0c3h2t9m40001")]
     pub id: String,

@@ -21,7 +21,7 @@ const SCAN: u32 = 10_000;
 
 /// An event as it was accepted.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct EventBody {
+pub(super) struct EventBody {
     pub id: String,
     /// The host's own id.
     pub external_id: Option<String>,
@@ -69,7 +69,7 @@ impl EventBody {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct EventQuery {
+pub(super) struct EventQuery {
     /// Only events of this type.
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -85,7 +85,7 @@ pub struct EventQuery {
     params(("org" = String, Path, description = "The organization's id or external id"), EventQuery),
     responses((status = 200, description = "Newest first", body = ListBody<EventBody>)),
 )]
-pub async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts(org): PathParts<String>,
@@ -108,7 +108,7 @@ pub async fn list(
            ("event" = String, Path, description = "The event's id, or the host's own id for it")),
     responses((status = 200, description = "The event", body = EventBody)),
 )]
-pub async fn get(
+pub(super) async fn get(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts((org, event)): PathParts<(String, String)>,

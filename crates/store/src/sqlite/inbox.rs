@@ -42,16 +42,19 @@ impl Inbox {
         Inbox { waiting: Mutex::default(), filled: Condvar::new(), bounds }
     }
 
-    /// Adds an entry. New work is refused when too much waits or the store closes; the rest only once it is closed.
-    pub(super) fn push(&self, entry: Entry) -> Result<(), (Entry, StoreError)> {
+    /// Adds an entry. New work is refused when too much waits or the store closes, and its sender told at once; the rest
+    /// only once it is closed.
+    pub(super) fn push(&self, entry: Entry) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.closed {
-            return Err((entry, StoreError::Unavailable("it is closing".to_owned())));
+            drop(waiting);
+            return refuse(entry, "it is closing");
         }
         if entry.operation.is_intake() {
             let bytes = waiting.intake_bytes + entry.operation.weight();
             if waiting.entries.len() >= self.bounds.operations || bytes > self.bounds.bytes {
-                return Err((entry, StoreError::Unavailable("more waits to be written than it can hold".to_owned())));
+                drop(waiting);
+                return refuse(entry, "more waits to be written than it can hold");
             }
             waiting.intake_bytes = bytes;
         }
@@ -61,7 +64,6 @@ impl Inbox {
         if was_empty {
             self.filled.notify_one();
         }
-        Ok(())
     }
 
     /// Puts back entries that could not be written and must be, before all others, and waits a moment or until the
@@ -108,4 +110,8 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.filled.notify_all();
     }
+}
+
+fn refuse(entry: Entry, why: &str) {
+    (entry.done)(Err(StoreError::Unavailable(why.to_owned())));
 }

@@ -1,7 +1,7 @@
 //! Between SQLite's values and ours; and statistics gathered over a batch.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fanfare_engine::attempt::Headers;
@@ -118,7 +118,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> StoreResult<Cow<'static, s
 /// Attempts counted over one batch, so that a row is written once for each webhook and not for each attempt.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    counts: HashMap<(WebhookId, i64), Count>,
+    counts: BTreeMap<(WebhookId, i64), Count>,
 }
 
 #[derive(Debug, Default)]

@@ -85,9 +85,7 @@ impl Store {
     /// Hands an operation to the writer. `done` is called once, on the writer's thread, after the commit; it must not
     /// block. Where new work is refused because too much waits, `done` gets [`StoreError::Unavailable`] at once.
     pub fn submit(&self, operation: Operation, done: impl FnOnce(StoreResult<Answer>) + Send + 'static) {
-        if let Err((entry, error)) = self.shared.inbox.push(Entry { operation, done: Box::new(done) }) {
-            (entry.done)(Err(error));
-        }
+        self.shared.inbox.push(Entry { operation, done: Box::new(done) });
     }
 
     /// Carries out one operation and waits for its commit.

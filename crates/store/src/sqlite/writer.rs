@@ -76,7 +76,7 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
         for ((operation, done), answer) in operations.drain(..).zip(listeners.drain(..)).zip(answers) {
             match answer {
                 Err(StoreError::Unavailable(_)) if operation.must_be_kept() => {
-                    unwritten.push(Entry { operation, done })
+                    unwritten.push(Entry { operation, done });
                 }
                 answer => done(answer),
             }
