@@ -5,12 +5,16 @@
 //! organizations, webhooks, keys …), whose queries are data that every database runs. `conformance` is the contract:
 //! whatever passes it is a store.
 
+pub mod backend;
 pub mod catalogue;
+#[cfg(test)]
+mod conformance;
 pub mod error;
 pub mod log;
 pub mod query;
 pub mod queue;
 pub mod sqlite;
 
+pub use backend::Backend;
 pub use error::{StoreError, StoreResult};
 pub use sqlite::Store;

@@ -1,6 +1,7 @@
 //! The hot operations, as data: what the writer of every backend carries out, many to a commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::{Headers, Outcome};
@@ -13,6 +14,9 @@ use crate::query::Change;
 
 /// At how many claims without an outcome a delivery is set aside as poison.
 pub const MAX_CLAIMS: u32 = 8;
+
+/// How long the answer to a request is kept under its idempotency key.
+pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One thing for the writer to do.
 #[derive(Debug)]
@@ -129,7 +133,7 @@ pub enum Accepted {
     OtherRequest,
 }
 
-/// The right to finish a delivery: whoever leased it later has another one.
+/// The right to finish a delivery: whoever leases it later, be it the same node, has another one. The first has claim 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub delivery: DeliveryId,
@@ -265,8 +269,15 @@ pub enum Prune {
     Age { project: ProjectId, before: Timestamp, after: i64, limit: u32 },
     /// Final deliveries of a webhook beyond the newest `keep`.
     Count { webhook: WebhookId, keep: u32, limit: u32 },
-    /// Host's event ids, idempotency keys and statistics whose time is over.
-    Keys { event_keys_before: Timestamp, idempotency_before: Timestamp, stats_before: Timestamp, limit: u32 },
+    /// Idempotency keys and statistics whose time is over, and host's event ids of events that are gone. Looks at no
+    /// more than `limit` of each; of the event ids at those after `after`.
+    Keys {
+        event_keys_before: Timestamp,
+        idempotency_before: Timestamp,
+        stats_before: Timestamp,
+        after: i64,
+        limit: u32,
+    },
 }
 
 /// What of the catalogue a change is about, for the caches of all nodes.

@@ -9,18 +9,31 @@ use rusqlite::{Transaction, params};
 use super::open::unavailable;
 use super::rows;
 use crate::error::{StoreError, StoreResult};
-use crate::queue::{Accept, Accepted, IdempotencyKey, NewDelivery};
+use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, NewDelivery};
 
 /// The status that a repeated request for an event is answered with.
 const ACCEPTED: i64 = 202;
 
 pub(super) fn accept(transaction: &Transaction<'_>, now: Timestamp, accept: &Accept) -> StoreResult<Accepted> {
-    if let Some(seen) = seen_before(transaction, accept)? {
-        return Ok(seen);
+    if let Some(key) = &accept.idempotency
+        && let Some(kept) = kept_answer(transaction, now, key)?
+    {
+        return Ok(kept);
     }
     let event = &*accept.event;
+    let seen = seen_before(transaction, accept)?;
     if let Some(key) = &accept.idempotency {
-        keep_answer(transaction, now, key, event.id, accept.deliveries.len())?;
+        match seen {
+            None => keep_answer(transaction, now, key, event.id, accept.deliveries.len() as u64)?,
+            Some(Accepted::Repeated { event, deliveries }) => {
+                keep_answer(transaction, now, key, event, deliveries.into())?;
+            }
+            // What is refused leaves its key free.
+            Some(_) => {}
+        }
+    }
+    if let Some(seen) = seen {
+        return Ok(seen);
     }
     if let Some(external_id) = &event.external_id {
         rows::execute(
@@ -39,20 +52,25 @@ pub(super) fn accept(transaction: &Transaction<'_>, now: Timestamp, accept: &Acc
     Ok(Accepted::New { held_back })
 }
 
-fn seen_before(transaction: &Transaction<'_>, accept: &Accept) -> StoreResult<Option<Accepted>> {
-    if let Some(key) = &accept.idempotency {
-        let kept: Option<([u8; 16], Vec<u8>)> = rows::first(
-            transaction,
-            "SELECT fingerprint, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND answer IS NOT NULL",
-            (&key.scope, &key.key),
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        match kept {
-            Some((fingerprint, _)) if fingerprint != key.fingerprint => return Ok(Some(Accepted::OtherRequest)),
-            Some((_, answer)) => return decode_answer(&answer).map(Some),
-            None => {}
-        }
+/// The answer under the request's key, while it lasts.
+fn kept_answer(transaction: &Transaction<'_>, now: Timestamp, key: &IdempotencyKey) -> StoreResult<Option<Accepted>> {
+    let lifetime = i64::try_from(IDEMPOTENCY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+    let kept: Option<([u8; 16], Vec<u8>)> = rows::first(
+        transaction,
+        "SELECT fingerprint, answer FROM idempotency
+         WHERE scope = ?1 AND key = ?2 AND answer IS NOT NULL AND created_at >= ?3",
+        (&key.scope, &key.key, now.0.saturating_sub(lifetime)),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    match kept {
+        Some((fingerprint, _)) if fingerprint != key.fingerprint => Ok(Some(Accepted::OtherRequest)),
+        Some((_, answer)) => decode_answer(&answer).map(Some),
+        None => Ok(None),
     }
+}
+
+/// What was accepted under the host's id for the event.
+fn seen_before(transaction: &Transaction<'_>, accept: &Accept) -> StoreResult<Option<Accepted>> {
     let event = &accept.event;
     let Some(external_id) = &event.external_id else { return Ok(None) };
     let kept: Option<(i64, [u8; 16], u32)> = rows::first(
@@ -75,13 +93,16 @@ fn keep_answer(
     now: Timestamp,
     key: &IdempotencyKey,
     event: EventId,
-    deliveries: usize,
+    deliveries: u64,
 ) -> StoreResult<()> {
     let mut answer = event.0.to_be_bytes().to_vec();
     answer.extend_from_slice(&u32::try_from(deliveries).unwrap_or(u32::MAX).to_be_bytes());
     rows::execute(
         transaction,
-        "INSERT INTO idempotency (scope, key, fingerprint, node_id, status, answer, created_at) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+        "INSERT INTO idempotency (scope, key, fingerprint, node_id, status, answer, created_at)
+         VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)
+         ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, node_id = 0, status = excluded.status,
+             answer = excluded.answer, created_at = excluded.created_at",
         params![key.scope, key.key, key.fingerprint, ACCEPTED, answer, now.0],
     )?;
     Ok(())
@@ -155,8 +176,8 @@ pub(super) fn insert_delivery(
     let mut statement = transaction
         .prepare_cached(
             "INSERT INTO deliveries (id, event_id, project_id, organization_id, webhook_id, event_type, state, trigger,
-                 lease_node, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, ?13, ?14)",
+                 lease_node, epoch, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0, 0, ?12, ?13, ?14)",
         )
         .map_err(unavailable)?;
     statement

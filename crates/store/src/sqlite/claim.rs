@@ -45,9 +45,9 @@ pub(super) fn claim(
 ) -> StoreResult<Claimed> {
     let candidates = rows::all(
         transaction,
-        "SELECT id, event_id, claims, attempts, failures, trigger, one_shot FROM deliveries INDEXED BY deliveries_live
+        "SELECT id, event_id, epoch, attempts, failures, trigger, one_shot FROM deliveries INDEXED BY deliveries_live
          WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 AND next_attempt_at <= ?2
-         ORDER BY next_attempt_at LIMIT ?3",
+         ORDER BY next_attempt_at, id LIMIT ?3",
         (wish.webhook.0, now.0, wish.limit),
         |row| {
             Ok((
@@ -63,15 +63,15 @@ pub(super) fn claim(
     )?;
     let mut deliveries = Vec::with_capacity(candidates.len());
     let mut bytes = 0;
-    for (id, event_id, claims, attempts, failures, trigger, one_shot) in candidates {
+    for (id, event_id, epoch, attempts, failures, trigger, one_shot) in candidates {
         if bytes >= wish.max_bytes {
             break;
         }
-        let event = load_event(transaction, event_id)?;
-        let lease = Lease { delivery: id, node: wish.node, claim: claims + 1 };
+        let event = load_event(transaction, event_id).map_err(missing)?;
+        let lease = Lease { delivery: id, node: wish.node, claim: epoch + 1 };
         rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = ?2, claims = ?3 WHERE id = ?1",
+            "UPDATE deliveries SET lease_node = ?2, epoch = ?3, claims = claims + 1 WHERE id = ?1",
             (id.0, wish.node.0, lease.claim),
         )?;
         bytes += event.weight();
@@ -94,7 +94,7 @@ fn next_due(transaction: &Transaction<'_>, webhook: WebhookId) -> StoreResult<Op
     Ok(due.filter(|due| *due != Timestamp::NEVER))
 }
 
-/// Reads an event whole.
+/// Reads an event whole; [`StoreError::Stale`] where it is gone.
 pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreResult<Event> {
     rows::first(
         transaction,
@@ -121,8 +121,16 @@ pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreRes
             ))
         },
     )?
-    .ok_or_else(|| StoreError::Damaged(format!("event {id} is missing")))
+    .ok_or(StoreError::Stale("event"))
     .and_then(|(event, entity, scope, entity_data)| complete(event, entity.as_deref(), scope.as_deref(), entity_data))
+}
+
+/// A delivery that is not final keeps its event; without it the database is not what was written.
+fn missing(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Stale(_) => StoreError::Damaged("the event of a delivery that waits is missing".to_owned()),
+        other => other,
+    }
 }
 
 fn complete(
@@ -154,7 +162,7 @@ pub(super) fn release(transaction: &Transaction<'_>, now: Timestamp, leases: &[L
         released += rows::execute(
             transaction,
             "UPDATE deliveries SET lease_node = 0, claims = claims - 1, next_attempt_at = min(next_attempt_at, ?4)
-             WHERE id = ?1 AND lease_node = ?2 AND claims = ?3",
+             WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
             (lease.delivery.0, lease.node.0, lease.claim, now.0),
         )?;
     }
@@ -171,7 +179,7 @@ pub(super) fn rescue(
 ) -> StoreResult<Vec<(WebhookId, u32)>> {
     let held = rows::all(
         transaction,
-        "SELECT id, webhook_id, claims, attempts, ordering_key FROM deliveries INDEXED BY deliveries_live
+        "SELECT id, webhook_id, claims, attempts, ordering_key, trigger FROM deliveries INDEXED BY deliveries_live
          WHERE state < 2 AND lease_node = ?1 LIMIT ?2",
         (node.0, limit),
         |row| {
@@ -181,19 +189,24 @@ pub(super) fn rescue(
                 row.get::<_, u32>(2)?,
                 row.get::<_, i64>(3)?,
                 row.get::<_, Option<String>>(4)?,
+                row.get::<_, i64>(5)?,
             ))
         },
     )?;
     let mut freed: Vec<(WebhookId, u32)> = Vec::new();
-    for (id, webhook, claims, attempts, ordering_key) in held {
-        log_unknown(transaction, now, id, attempts + 1)?;
+    for (id, webhook, claims, attempts, ordering_key, trigger) in held {
+        let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
+        log_unknown(transaction, now, id, attempts + 1, trigger)?;
         let poison = claims >= MAX_CLAIMS;
         let (state, reason) =
             if poison { (State::Skipped, Some(SkipReason::Poison as i64)) } else { (State::Pending, None) };
         rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = 0, state = ?2, skipped_reason = ?3, completed_at = ?4, attempts = attempts + 1,
-                 response_code = NULL, next_attempt_at = ?5 WHERE id = ?1",
+            "UPDATE deliveries SET lease_node = 0, attempts = attempts + 1, response_code = NULL, next_attempt_at = ?5,
+                 state = CASE WHEN ?4 IS NOT NULL AND one_shot = 2 THEN 2 ELSE ?2 END,
+                 skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?3 END,
+                 completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?4 END,
+                 one_shot = CASE WHEN ?4 IS NULL THEN one_shot ELSE 0 END WHERE id = ?1",
             params![id.0, state as i64, reason, poison.then_some(now.0), now.0],
         )?;
         if let (true, Some(key)) = (poison, ordering_key) {
@@ -210,14 +223,20 @@ pub(super) fn rescue(
     Ok(freed)
 }
 
-fn log_unknown(transaction: &Transaction<'_>, now: Timestamp, delivery: DeliveryId, number: i64) -> StoreResult<()> {
+fn log_unknown(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    delivery: DeliveryId,
+    number: i64,
+    trigger: Trigger,
+) -> StoreResult<()> {
     let attempt = LoggedAttempt {
         id: fresh_attempt_id(transaction)?,
         at: now,
         duration_ms: 0,
         outcome: Outcome::Unknown,
         error: Some(MAY_HAVE_BEEN_SENT.to_owned()),
-        trigger: Trigger::Schedule,
+        trigger,
         request: None,
         response: None,
     };

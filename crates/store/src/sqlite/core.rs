@@ -17,6 +17,13 @@ use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
 use crate::queue::{Answer, Operation, Touches};
 
+/// How SQLite says that a unique value is there already: in an index, a primary key or a row's number.
+const UNIQUENESS: [i32; 3] = [
+    rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE,
+    rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+    rusqlite::ffi::SQLITE_CONSTRAINT_ROWID,
+];
+
 /// One writing connection.
 #[derive(Debug)]
 pub struct Core {
@@ -72,30 +79,33 @@ impl Core {
         Ok(joined)
     }
 
-    /// Carries out the operations in one transaction and answers each. Where one fails, each gets a transaction of
-    /// its own, so that only the failing one is undone.
+    /// Carries out the operations in one transaction and answers each. One that is refused changes nothing; where one
+    /// fails otherwise, each gets a transaction of its own, so that only the failing one is undone.
     pub fn apply(&mut self, now: Timestamp, operations: &[Operation]) -> Vec<StoreResult<Answer>> {
         match self.apply_together(now, operations) {
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Ok(answers) => answers,
             Err(error) if operations.len() == 1 => vec![Err(error)],
             Err(_) => operations
                 .iter()
                 .map(|operation| {
                     let mut answers = self.apply_together(now, std::slice::from_ref(operation))?;
-                    answers.pop().ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
+                    answers.pop().unwrap_or_else(|| Err(StoreError::Unavailable("no answer".to_owned())))
                 })
                 .collect(),
         }
     }
 
-    fn apply_together(&mut self, now: Timestamp, operations: &[Operation]) -> StoreResult<Vec<Answer>> {
+    fn apply_together(&mut self, now: Timestamp, operations: &[Operation]) -> StoreResult<Vec<StoreResult<Answer>>> {
         let mut version = self.catalogue_version;
         let mut tally = Tally::default();
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         let mut answers = Vec::with_capacity(operations.len());
         for operation in operations {
-            answers.push(carry_out(&transaction, now, operation, &mut version, &mut tally)?);
+            answers.push(match carry_out(&transaction, now, operation, &mut version, &mut tally) {
+                Err(refused @ (StoreError::Taken(_) | StoreError::Stale(_))) => Err(refused),
+                answer => Ok(answer?),
+            });
         }
         tally.write(&transaction)?;
         transaction.commit().map_err(unavailable)?;
@@ -120,6 +130,7 @@ impl Core {
     }
 }
 
+/// Carries out one operation. What is refused as taken or stale has changed nothing.
 fn carry_out(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -157,14 +168,23 @@ fn carry_out(
     }
 }
 
+/// Carries out a change whole or not at all, whatever becomes of the transaction around it.
 fn apply_change(transaction: &Transaction<'_>, change: &Change) -> StoreResult<()> {
+    rows::execute(transaction, "SAVEPOINT change", ())?;
+    let outcome = apply_steps(transaction, change);
+    if outcome.is_err() {
+        rows::execute(transaction, "ROLLBACK TO change", ())?;
+    }
+    rows::execute(transaction, "RELEASE change", ())?;
+    outcome
+}
+
+fn apply_steps(transaction: &Transaction<'_>, change: &Change) -> StoreResult<()> {
     for step in &change.steps {
         let mut statement = transaction.prepare_cached(&step.sql).map_err(unavailable)?;
         let parameters = rusqlite::params_from_iter(step.arguments.iter().map(rows::as_sql));
         let changed = statement.execute(parameters).map_err(|error| match error.sqlite_error() {
-            Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE => {
-                StoreError::Taken(step.unique)
-            }
+            Some(cause) if UNIQUENESS.contains(&cause.extended_code) => StoreError::Taken(step.unique),
             _ => unavailable(error),
         })?;
         match step.expect {

@@ -1,5 +1,7 @@
 //! Records how an attempt of a leased delivery ended, unless the lease was lost.
 
+use std::collections::BTreeSet;
+
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{SkipReason, State};
 use fanfare_engine::id::{DeliveryId, WebhookId};
@@ -27,7 +29,7 @@ pub(super) fn finish(
         accept::accept(transaction, now, report)?;
     }
     let unblocked = match row.ordering_key {
-        Some(key) if !matches!(finish.next, Next::RetryAt(_)) => unblock(transaction, now, finish.webhook, &key)?,
+        Some(key) if !row.waits_again => unblock(transaction, now, finish.webhook, &key)?,
         _ => false,
     };
     Ok(Finished::Recorded { unblocked })
@@ -36,9 +38,11 @@ pub(super) fn finish(
 struct Updated {
     attempts: i64,
     ordering_key: Option<String>,
+    waits_again: bool,
 }
 
-/// Gives the row its new state if the lease still holds.
+/// Gives the row its new state if the lease still holds. One that was delivered before stays so, whatever the end of its
+/// repetition.
 fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> StoreResult<Option<Updated>> {
     let (state, due, reason) = match finish.next {
         Next::Delivered => (State::Delivered, None, None),
@@ -52,12 +56,14 @@ fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> Sto
     let completed_at = if state.is_final() { Some(now.0) } else { None };
     let mut statement = transaction
         .prepare_cached(
-            "UPDATE deliveries SET state = ?4, lease_node = 0, next_attempt_at = coalesce(?5, next_attempt_at),
+            "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?4 END, lease_node = 0, next_attempt_at = coalesce(?5, next_attempt_at),
                  attempts = attempts + ?6, failures = failures + ?7,
                  response_code = CASE WHEN ?6 THEN ?8 ELSE response_code END,
-                 skipped_reason = ?9, completed_at = ?10, trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
-             WHERE id = ?1 AND lease_node = ?2 AND claims = ?3
-             RETURNING attempts, ordering_key",
+                 skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?9 END,
+                 completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?10 END,
+                 trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
+             WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3
+             RETURNING attempts, ordering_key, state",
         )
         .map_err(unavailable)?;
     let mut rows = statement
@@ -75,7 +81,11 @@ fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> Sto
         ])
         .map_err(unavailable)?;
     let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
-    Ok(Some(Updated { attempts: row.get(0).map_err(unavailable)?, ordering_key: row.get(1).map_err(unavailable)? }))
+    Ok(Some(Updated {
+        attempts: row.get(0).map_err(unavailable)?,
+        ordering_key: row.get(1).map_err(unavailable)?,
+        waits_again: row.get::<_, i64>(2).map_err(unavailable)? == State::Pending as i64,
+    }))
 }
 
 /// Logs an attempt as its delivery's `number`th.
@@ -148,11 +158,20 @@ pub(super) fn skip_waiting(
     reason: SkipReason,
     limit: u32,
 ) -> StoreResult<u64> {
-    rows::execute(
+    let keys: Vec<Option<String>> = rows::all(
         transaction,
-        "UPDATE deliveries SET state = ?3, skipped_reason = ?4, completed_at = ?5 WHERE id IN (
-             SELECT id FROM deliveries INDEXED BY deliveries_live
-             WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 LIMIT ?2)",
+        "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?3 END,
+             skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?4 END,
+             completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?5 END, one_shot = 0
+         WHERE id IN (SELECT id FROM deliveries INDEXED BY deliveries_live
+                      WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 LIMIT ?2)
+         RETURNING ordering_key",
         (webhook.0, limit, State::Skipped as i64, reason as i64, now.0),
-    )
+        |row| row.get(0),
+    )?;
+    // The rest of a key must not wait for what was skipped, in case the webhook is active again before its turn.
+    for key in keys.iter().flatten().collect::<BTreeSet<_>>() {
+        unblock(transaction, now, webhook, key)?;
+    }
+    Ok(keys.len() as u64)
 }

@@ -5,6 +5,8 @@
 
 mod accept;
 mod claim;
+#[cfg(test)]
+mod conforming;
 mod core;
 mod finish;
 mod folder;

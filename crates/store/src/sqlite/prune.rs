@@ -12,8 +12,8 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
     match *what {
         Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
         Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
-        Prune::Keys { event_keys_before, idempotency_before, stats_before, limit } => {
-            keys(transaction, [event_keys_before, idempotency_before, stats_before], limit)
+        Prune::Keys { event_keys_before, idempotency_before, stats_before, after, limit } => {
+            keys(transaction, [event_keys_before, idempotency_before, stats_before], after, limit)
         }
     }
 }
@@ -86,16 +86,10 @@ fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit:
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 
-fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], limit: u32) -> StoreResult<Answer> {
+fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit: u32) -> StoreResult<Answer> {
     let [event_keys, idempotency, stats] = before;
+    let (removed_keys, seen) = event_keys_of_gone(transaction, event_keys, after, limit)?;
     let removed = [
-        rows::execute(
-            transaction,
-            "DELETE FROM event_keys WHERE (organization_id, external_id) IN (
-                 SELECT organization_id, external_id FROM event_keys k WHERE event_id < ?1
-                     AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = k.event_id) LIMIT ?2)",
-            (floor_at(event_keys), limit),
-        )?,
         rows::execute(
             transaction,
             "DELETE FROM idempotency WHERE (scope, key) IN (
@@ -109,6 +103,30 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], limit: u32) -> St
             (stats.0, limit),
         )?,
     ];
-    let position = removed.iter().any(|rows| *rows == u64::from(limit)).then_some(0);
-    Ok(Answer::Pruned { removed: removed.iter().sum(), position })
+    let more = removed.iter().any(|rows| *rows == u64::from(limit));
+    let position = seen.or_else(|| more.then_some(after));
+    Ok(Answer::Pruned { removed: removed_keys + removed.iter().sum::<u64>(), position })
+}
+
+/// Looks at the next `limit` keys and removes those whose events are gone. Answers how many it removed, and the last one
+/// that it looked at if there may be more.
+fn event_keys_of_gone(
+    transaction: &Transaction<'_>,
+    before: Timestamp,
+    after: i64,
+    limit: u32,
+) -> StoreResult<(u64, Option<i64>)> {
+    let seen = rows::all(
+        transaction,
+        "SELECT event_id, EXISTS (SELECT 1 FROM events WHERE events.id = event_keys.event_id)
+         FROM event_keys INDEXED BY event_keys_by_age WHERE event_id > ?1 AND event_id < ?2 ORDER BY event_id LIMIT ?3",
+        (after, floor_at(before), limit),
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)),
+    )?;
+    let mut removed = 0;
+    for (event, _) in seen.iter().filter(|(_, is_there)| !is_there) {
+        removed += rows::execute(transaction, "DELETE FROM event_keys WHERE event_id = ?1", [event])?;
+    }
+    let position = if seen.len() < limit as usize { None } else { seen.last().map(|(event, _)| *event) };
+    Ok((removed, position))
 }

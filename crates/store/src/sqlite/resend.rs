@@ -22,6 +22,7 @@ pub(super) fn resend(
         let webhook = rows::first(
             transaction,
             "UPDATE deliveries SET state = 0, next_attempt_at = ?2, trigger = ?3, skipped_reason = NULL, claims = 0,
+                 completed_at = CASE WHEN state = 2 OR one_shot = 2 THEN completed_at END,
                  one_shot = CASE WHEN state = 2 THEN 2 WHEN state > 2 THEN 1 ELSE one_shot END
              WHERE id = ?1 AND lease_node = 0 AND (state <> 0 OR next_attempt_at <> ?4)
              RETURNING webhook_id",
@@ -43,7 +44,8 @@ pub(super) fn cancel(
     for id in deliveries {
         let row = rows::first(
             transaction,
-            "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?2 END, one_shot = 0, completed_at = ?3
+            "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?2 END, one_shot = 0,
+                 completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?3 END
              WHERE id = ?1 AND state < 2 AND lease_node = 0 RETURNING webhook_id, ordering_key",
             (id.0, State::Cancelled as i64, now.0),
             |row| Ok((WebhookId(row.get(0)?), row.get::<_, Option<String>>(1)?)),

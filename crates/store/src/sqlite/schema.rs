@@ -171,7 +171,8 @@ CREATE TABLE event_keys (
 ) WITHOUT ROWID;
 CREATE INDEX event_keys_by_age ON event_keys (event_id);
 
--- lease_node: the node that holds it, 0 for nobody. claims: how often it was leased; a finish must name both.
+-- lease_node: the node that holds it, 0 for nobody. epoch: how often it was leased; a finish must name both. claims: how
+-- often it was leased since its last outcome.
 -- failures: how many attempts of the schedule failed. one_shot: 0 follows the schedule, 1 gets a single attempt (a test,
 -- or a resend of a final one), 2 the same for one that was delivered before and stays so. late: made after its event (recovery), so not in the event's
 -- range of delivery ids.
@@ -185,6 +186,7 @@ CREATE TABLE deliveries (
     state           INTEGER NOT NULL,
     trigger           INTEGER NOT NULL,
     lease_node      INTEGER NOT NULL,
+    epoch           INTEGER NOT NULL,
     claims          INTEGER NOT NULL,
     next_attempt_at INTEGER NOT NULL,
     attempts        INTEGER NOT NULL,

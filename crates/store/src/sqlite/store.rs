@@ -13,6 +13,7 @@ use super::inbox::{Bounds, Entry, Inbox};
 use super::readers::Readers;
 use super::rows;
 use super::writer::{self, CommitFigures};
+use crate::backend::Backend;
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Query};
 use crate::queue::{Answer, Operation, Touches};
@@ -146,6 +147,20 @@ impl Store {
         for thread in self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Backend for Store {
+    fn submit(&self, operation: Operation, done: impl FnOnce(StoreResult<Answer>) + Send + 'static) {
+        Store::submit(self, operation, done);
+    }
+
+    fn read<T: Send + 'static>(&self, query: Query<T>) -> impl Future<Output = StoreResult<Vec<T>>> + Send {
+        Store::read(self, query)
+    }
+
+    fn close(&self) {
+        Store::close(self);
     }
 }
 

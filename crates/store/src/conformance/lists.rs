@@ -1,0 +1,204 @@
+//! Contract: the log's lists find what was asked for, page by page, within bounds.
+
+use fanfare_engine::delivery::{SkipReason, State};
+use fanfare_engine::event::Event;
+use fanfare_engine::id::{DeliveryId, ProjectId};
+use fanfare_engine::time::Timestamp;
+
+use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, URL, WEBHOOK};
+use crate::backend::Backend;
+use crate::log::{self, DeliveryFilter};
+use crate::queue::{Finish, Next, Operation, Resend};
+
+fn all() -> DeliveryFilter {
+    DeliveryFilter::default()
+}
+
+pub(crate) async fn deliveries_by_what_they_belong_to<B: Backend>(rig: &Rig<B>) {
+    let first = rig.event("job.created");
+    let event = first.id;
+    let a = rig.keep(first, &[WEBHOOK, OTHER_WEBHOOK]).await;
+    let b = rig.keep(Event { organization: OTHER_ORGANIZATION, ..rig.event("job.closed") }, &[OTHER_WEBHOOK]).await;
+    let c = rig.keep(Event { project: ProjectId(99), ..rig.event("job.created") }, &[WEBHOOK]).await;
+
+    let expectations = [
+        (all(), vec![c[0], b[0], a[1], a[0]]),
+        (DeliveryFilter { organization: Some(ORGANIZATION), ..all() }, vec![c[0], a[1], a[0]]),
+        (DeliveryFilter { organization: Some(OTHER_ORGANIZATION), ..all() }, vec![b[0]]),
+        (DeliveryFilter { project: Some(PROJECT), ..all() }, vec![b[0], a[1], a[0]]),
+        (DeliveryFilter { webhook: Some(WEBHOOK), ..all() }, vec![c[0], a[0]]),
+        (DeliveryFilter { event: Some(event), ..all() }, vec![a[1], a[0]]),
+        (DeliveryFilter { event_type: Some("job.created".to_owned()), ..all() }, vec![c[0], a[1], a[0]]),
+        // Each narrows the others: nobody sees another's by naming it.
+        (DeliveryFilter { organization: Some(OTHER_ORGANIZATION), event: Some(event), ..all() }, vec![]),
+        (DeliveryFilter { organization: Some(OTHER_ORGANIZATION), webhook: Some(WEBHOOK), ..all() }, vec![]),
+        (DeliveryFilter { project: Some(PROJECT), webhook: Some(WEBHOOK), ..all() }, vec![a[0]]),
+        (DeliveryFilter { event: Some(event), webhook: Some(OTHER_WEBHOOK), ..all() }, vec![a[1]]),
+    ];
+    for (filter, expected) in expectations {
+        assert_eq!(rig.found(&filter).await, expected, "{filter:?}");
+    }
+}
+
+pub(crate) async fn deliveries_by_state<B: Backend>(rig: &Rig<B>) {
+    let delivered = rig.ended(200, Next::Delivered).await;
+    let exhausted = rig.ended(500, Next::Exhausted).await;
+    let skipped = rig.ended(500, Next::Skipped(SkipReason::AccessRevoked)).await;
+    let cancelled = rig.waiting().await;
+    rig.released(Operation::Cancel { deliveries: vec![cancelled] }).await;
+    let pending = rig.waiting().await;
+    let delivering = rig.leased().await.delivery;
+
+    let states = [
+        (State::Pending, pending),
+        (State::Delivering, delivering),
+        (State::Delivered, delivered),
+        (State::Exhausted, exhausted),
+        (State::Skipped, skipped),
+        (State::Cancelled, cancelled),
+    ];
+    for (state, expected) in states {
+        assert_eq!(rig.state(expected).await, state);
+        let by_state = DeliveryFilter { state: Some(state), ..all() };
+        let narrowed = [
+            by_state.clone(),
+            DeliveryFilter { organization: Some(ORGANIZATION), ..by_state.clone() },
+            DeliveryFilter { webhook: Some(WEBHOOK), ..by_state.clone() },
+        ];
+        for filter in narrowed {
+            assert_eq!(rig.found(&filter).await, [expected], "{filter:?}");
+        }
+        assert_eq!(rig.found(&DeliveryFilter { organization: Some(OTHER_ORGANIZATION), ..by_state }).await, []);
+    }
+}
+
+pub(crate) async fn deliveries_by_code<B: Backend>(rig: &Rig<B>) {
+    let lease = rig.leased().await;
+    rig.finish(lease, 503, Next::RetryAt(rig.now())).await;
+    let other = rig.ended(200, Next::Delivered).await;
+    let by_code = |code| DeliveryFilter { response_code: Some(code), ..all() };
+    assert_eq!(rig.found(&by_code(503)).await, [lease.delivery]);
+    assert_eq!(rig.found(&by_code(200)).await, [other]);
+    // The code is the last attempt's.
+    let lease = rig.claim_only(lease.delivery).await.lease;
+    rig.finish(lease, 404, Next::Exhausted).await;
+    assert_eq!(rig.found(&by_code(503)).await, []);
+    assert_eq!(rig.found(&by_code(404)).await, [lease.delivery]);
+}
+
+pub(crate) async fn deliveries_by_time<B: Backend>(rig: &Rig<B>) {
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push((rig.now(), rig.waiting().await));
+        rig.advance(10);
+    }
+    let times = |since: Option<Timestamp>, until: Option<Timestamp>| DeliveryFilter { since, until, ..all() };
+    let (second, third) = (Some(made[1].0), Some(made[2].0));
+    assert_eq!(rig.found(&times(second, None)).await, [made[2].1, made[1].1], "since includes its moment");
+    assert_eq!(rig.found(&times(None, second)).await, [made[0].1], "until does not");
+    assert_eq!(rig.found(&times(second, third)).await, [made[1].1]);
+    let webhook = DeliveryFilter { webhook: Some(WEBHOOK), ..times(second, third) };
+    assert_eq!(rig.found(&webhook).await, [made[1].1]);
+    assert_eq!(rig.found(&times(third, second)).await, []);
+    assert_eq!(rig.found(&times(Some(Timestamp(i64::MIN)), Some(Timestamp::NEVER))).await.len(), 3);
+}
+
+pub(crate) async fn pages_follow_each_other<B: Backend>(rig: &Rig<B>) {
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        expected.insert(0, rig.waiting().await);
+    }
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = DeliveryFilter { organization: Some(ORGANIZATION), before, ..all() };
+        let page: Vec<DeliveryId> = rig.read(log::deliveries(&filter, 3, 100)).await.iter().map(|row| row.id).collect();
+        assert!(page.len() <= 3);
+        let Some(last) = page.last() else { break };
+        before = Some(*last);
+        seen.extend(page);
+    }
+    assert_eq!(seen, expected);
+}
+
+pub(crate) async fn a_page_looks_at_so_many_rows<B: Backend>(rig: &Rig<B>) {
+    let oldest = rig.keep(rig.event("rare"), &[WEBHOOK]).await[0];
+    let mut newer = Vec::new();
+    for _ in 0..5 {
+        newer.insert(0, rig.waiting().await);
+    }
+    for narrowed in [all(), DeliveryFilter { webhook: Some(WEBHOOK), ..all() }] {
+        let filter = DeliveryFilter { event_type: Some("rare".to_owned()), ..narrowed };
+        assert!(rig.read(log::deliveries(&filter, 10, 3)).await.is_empty(), "it stops before the one that matches");
+        // The next page goes on where the scan stopped.
+        let stopped = rig.read_one(log::delivery_scan_end(&filter, 3)).await;
+        assert_eq!(stopped, Some(newer[2]));
+        let filter = DeliveryFilter { before: stopped, ..filter };
+        assert_eq!(rig.read(log::deliveries(&filter, 10, 3)).await[0].id, oldest);
+        let filter = DeliveryFilter { before: Some(oldest), ..filter };
+        assert_eq!(rig.read_one(log::delivery_scan_end(&filter, 3)).await, None, "nothing is left");
+    }
+}
+
+pub(crate) async fn events_are_listed<B: Backend>(rig: &Rig<B>) {
+    let mut ids = Vec::new();
+    for kind in ["job.created", "job.closed", "job.created"] {
+        let event = rig.event(kind);
+        ids.insert(0, event.id);
+        rig.keep(event, &[]).await;
+    }
+    rig.keep(Event { organization: OTHER_ORGANIZATION, ..rig.event("job.created") }, &[]).await;
+    let list = async |kind, before, limit, scan| {
+        let rows = rig.read(log::events(ORGANIZATION, kind, before, limit, scan)).await;
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, 10, 100).await, ids);
+    assert_eq!(list(None, None, 2, 100).await, ids[..2]);
+    assert_eq!(list(None, Some(ids[0]), 10, 100).await, ids[1..]);
+    assert_eq!(list(Some("job.created"), None, 10, 100).await, [ids[0], ids[2]]);
+    assert_eq!(list(Some("job.created"), None, 10, 2).await, ids[..1], "no more rows than it may look at");
+}
+
+pub(crate) async fn the_last_url_of_each<B: Backend>(rig: &Rig<B>) {
+    let once = rig.ended(200, Next::Delivered).await;
+    let never = rig.waiting().await;
+    rig.released(Operation::Cancel { deliveries: vec![never] }).await;
+    let twice = rig.leased().await;
+    rig.finish(twice, 500, Next::RetryAt(rig.now())).await;
+    let lease = rig.claim_only(twice.delivery).await.lease;
+    let mut attempt = rig.attempt(200);
+    attempt.request.as_mut().unwrap().url = "https://moved.example/".into();
+    let attempt = Some(attempt);
+    rig.finish_with(Finish { lease, webhook: WEBHOOK, attempt, next: Next::Delivered, report: None }).await;
+
+    let mut urls = rig.read(log::last_urls(&[once, never, twice.delivery])).await;
+    urls.sort();
+    let expected = [(once, URL), (never, ""), (twice.delivery, "https://moved.example/")];
+    assert_eq!(urls, expected.map(|(id, url)| (id, url.to_owned())));
+    assert_eq!(rig.read(log::last_urls(&[])).await, []);
+}
+
+pub(crate) async fn who_waits<B: Backend>(rig: &Rig<B>) {
+    assert_eq!(rig.read(log::waiting_webhooks()).await, []);
+    let lease = rig.leased().await;
+    rig.ended(200, Next::Delivered).await;
+    assert_eq!(rig.read(log::waiting_webhooks()).await, [], "what is being sent or final does not wait");
+    let due = rig.in_seconds(60);
+    rig.finish(lease, 500, Next::RetryAt(due)).await;
+    rig.keep(rig.event("job.created"), &[OTHER_WEBHOOK]).await;
+    assert_eq!(rig.read(log::waiting_webhooks()).await, [(WEBHOOK, due), (OTHER_WEBHOOK, rig.now())]);
+    rig.waiting().await;
+    assert_eq!(rig.read(log::waiting_webhooks()).await, [(WEBHOOK, rig.now()), (OTHER_WEBHOOK, rig.now())]);
+}
+
+pub(crate) async fn the_backlog_is_counted<B: Backend>(rig: &Rig<B>) {
+    assert_eq!(rig.read_one(log::backlog()).await, Some(0));
+    rig.waiting().await;
+    rig.leased().await;
+    rig.ordered("a").await;
+    rig.ordered("a").await;
+    let delivered = rig.ended(200, Next::Delivered).await;
+    assert_eq!(rig.read_one(log::backlog()).await, Some(4));
+    rig.released(Operation::Resend(Resend { deliveries: vec![delivered] })).await;
+    assert_eq!(rig.read_one(log::backlog()).await, Some(5));
+}

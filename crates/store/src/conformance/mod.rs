@@ -1,0 +1,149 @@
+//! The store's contract: one suite of cases that every backend passes unchanged.
+//!
+//! A backend gives an `async fn(Now) -> Opened<impl Backend>` that opens an empty store, and names it in
+//! `conformance_suite!`, which makes a test of each case. The cases use nothing but [`Backend`]. Time is the rig's: it
+//! stands still unless a case moves it.
+
+pub(crate) mod changes;
+pub(crate) mod intake;
+pub(crate) mod leases;
+pub(crate) mod lists;
+pub(crate) mod ordering;
+pub(crate) mod pruning;
+pub(crate) mod recording;
+pub(crate) mod requests;
+pub(crate) mod rescues;
+mod rig;
+
+use std::future::Future;
+
+use crate::backend::Backend;
+
+pub(crate) use rig::{Now, Opened, Rig};
+
+/// Runs one case against a fresh store.
+pub(crate) fn run<B: Backend, O: Future<Output = Opened<B>>>(
+    open: impl FnOnce(Now) -> O,
+    case: impl AsyncFnOnce(&Rig<B>),
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let rig = Rig::over(open).await;
+        case(&rig).await;
+        rig.store.close();
+    });
+}
+
+/// Makes a test of each case for the backend that `$open` opens.
+macro_rules! conformance_suite {
+    ($open:path) => {
+        $crate::conformance::conformance_suite! { $open;
+            intake: [
+                what_is_accepted_can_be_found
+                an_event_without_deliveries_is_kept
+                the_hosts_id_stands_for_one_content
+                the_hosts_id_belongs_to_its_organization
+                case_053_an_idempotency_key_stands_for_one_request
+                case_054_an_idempotency_key_belongs_to_its_scope
+                case_054_an_idempotency_key_ends
+                a_repeated_event_keeps_the_new_key
+                case_052_the_same_event_fifty_times_at_once
+                case_052_the_same_key_fifty_times_at_once
+                a_failing_operation_leaves_the_others_alone
+            ]
+            leases: [
+                a_new_delivery_may_be_leased_already
+                a_retry_is_due_when_it_is_due
+                the_earliest_due_comes_first
+                a_claim_takes_no_more_than_was_asked
+                a_claim_is_bounded_by_bytes
+                a_claimed_event_is_whole
+                case_058_nothing_is_leased_twice
+                case_057_an_old_lease_is_fenced
+                a_lease_of_the_same_node_is_fenced_too
+                another_nodes_lease_is_fenced
+                what_is_given_back_waits_again
+                a_lease_given_back_is_void
+            ]
+            recording: [
+                an_outcome_is_recorded
+                attempts_are_numbered
+                a_whole_body_is_kept
+                a_body_around_the_data_is_put_together
+                headers_come_back_as_they_were
+                an_attempt_without_request_and_response
+                a_report_is_kept_with_the_outcome
+                a_fenced_outcome_leaves_no_report
+                attempts_are_counted
+            ]
+            ordering: [
+                one_after_the_other_in_order
+                keys_and_webhooks_do_not_hold_each_other_back
+                a_retry_holds_the_others_back
+                a_skipped_one_lets_the_next_go
+                a_cancelled_one_lets_the_next_go
+                poison_lets_the_next_go
+                skipping_in_pieces_holds_nothing_back_for_ever
+                what_is_given_back_stays_first
+            ]
+            requests: [
+                a_waiting_one_is_sent_early
+                one_that_is_being_sent_is_left_alone
+                an_exhausted_one_gets_a_single_attempt
+                case_078_a_delivered_one_stays_delivered
+                a_delivered_one_stays_delivered_whatever_ends_its_repetition
+                a_test_gets_a_single_attempt
+                what_waits_can_be_cancelled
+                waiting_ones_are_skipped_in_pieces
+                case_079_an_event_is_delivered_late_once
+                an_event_that_is_gone_is_not_delivered
+            ]
+            rescues: [
+                case_055_what_a_dead_node_held_is_sent_again
+                rescue_goes_in_pieces
+                case_073_poison_is_set_aside
+                an_outcome_forgives_earlier_claims
+                a_rescued_single_attempt_stays_single
+            ]
+            lists: [
+                deliveries_by_what_they_belong_to
+                deliveries_by_state
+                deliveries_by_code
+                deliveries_by_time
+                pages_follow_each_other
+                a_page_looks_at_so_many_rows
+                events_are_listed
+                the_last_url_of_each
+                who_waits
+                the_backlog_is_counted
+            ]
+            pruning: [
+                what_is_old_and_final_goes
+                case_076_what_is_to_be_sent_stays
+                pruning_by_age_goes_in_pieces
+                other_projects_and_newer_events_stay
+                only_the_newest_are_kept
+                keys_outlive_their_events
+                keys_go_in_pieces
+            ]
+            changes: [
+                a_change_raises_the_version
+                a_taken_name_undoes_all
+                a_stale_step_undoes_all
+                a_report_is_kept_with_the_change
+                a_failed_change_leaves_no_report
+                changes_in_one_batch_see_each_other
+                a_heartbeat_needs_a_node
+            ]
+        }
+    };
+    ($open:path; $($module:ident: [$($case:ident)*])*) => {
+        $(mod $module {
+            $(#[test]
+            fn $case() {
+                $crate::conformance::run($open, $crate::conformance::$module::$case);
+            })*
+        })*
+    };
+}
+pub(crate) use conformance_suite;

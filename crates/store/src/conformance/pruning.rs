@@ -1,0 +1,204 @@
+//! Contract: what is too old or too much goes, piece by piece; what is still needed stays.
+
+use fanfare_engine::delivery::Trigger;
+use fanfare_engine::event::Event;
+use fanfare_engine::id::{DeliveryId, EventId, ProjectId};
+use fanfare_engine::time::Timestamp;
+
+use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
+use crate::arguments;
+use crate::backend::Backend;
+use crate::catalogue::idempotency;
+use crate::log::{self, DeliveryFilter};
+use crate::query::Query;
+use crate::queue::{Accept, Accepted, Answer, Deliver, Next, Operation, Prune, Resend};
+
+const DAY: i64 = 24 * 60 * 60;
+
+async fn prune<B: Backend>(rig: &Rig<B>, what: Prune) -> (u64, Option<i64>) {
+    match rig.apply(Operation::Prune(what)).await.unwrap() {
+        Answer::Pruned { removed, position } => (removed, position),
+        other => panic!("pruning was answered with {other:?}"),
+    }
+}
+
+fn older_than(before: Timestamp) -> Prune {
+    Prune::Age { project: PROJECT, before, after: 0, limit: 100 }
+}
+
+async fn event_of<B: Backend>(rig: &Rig<B>, delivery: DeliveryId) -> EventId {
+    rig.row(delivery).await.event
+}
+
+/// How many rows a table has.
+async fn rows<B: Backend>(rig: &Rig<B>, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    rig.read_one(Query { sql: sql.into(), arguments: arguments![], decode: |row| row.int(0) }).await.unwrap()
+}
+
+pub(crate) async fn what_is_old_and_final_goes<B: Backend>(rig: &Rig<B>) {
+    let retried = rig.leased().await;
+    rig.finish(retried, 500, Next::RetryAt(rig.now())).await;
+    let lease = rig.claim_only(retried.delivery).await.lease;
+    rig.finish(lease, 200, Next::Delivered).await;
+    let event = event_of(rig, retried.delivery).await;
+    // One that was made late goes with its event, too.
+    let late = DeliveryId(rig.id());
+    let wish = Deliver { event, webhook: OTHER_WEBHOOK, id: late, trigger: Trigger::Manual };
+    rig.released(Operation::Deliver(wish)).await;
+    rig.released(Operation::Cancel { deliveries: vec![late] }).await;
+    rig.keep(rig.event("job.created"), &[]).await;
+    rig.advance(1);
+
+    let (removed, position) = prune(rig, older_than(rig.now())).await;
+    assert_eq!((removed, position), (4, None));
+    for table in ["events", "payloads", "deliveries", "attempts"] {
+        assert_eq!(rows(rig, table).await, 0, "{table}");
+    }
+}
+
+pub(crate) async fn case_076_what_is_to_be_sent_stays<B: Backend>(rig: &Rig<B>) {
+    let retry = rig.leased().await;
+    rig.finish(retry, 500, Next::RetryAt(rig.in_seconds(1_000_000))).await;
+    let sending = rig.leased().await;
+    let waiting = rig.waiting().await;
+    let again = rig.ended(200, Next::Delivered).await;
+    rig.released(Operation::Resend(Resend { deliveries: vec![again] })).await;
+    // An event of which one delivery is final and the other is not.
+    let mixed = rig.keep_leased(rig.event("job.created"), &[WEBHOOK, OTHER_WEBHOOK]).await;
+    rig.finish(mixed[0], 200, Next::Delivered).await;
+    rig.advance(60 * DAY);
+
+    assert_eq!(prune(rig, older_than(rig.now())).await, (0, None));
+    for webhook in [WEBHOOK, OTHER_WEBHOOK] {
+        prune(rig, Prune::Count { webhook, keep: 0, limit: 100 }).await;
+    }
+    for id in [retry.delivery, sending.delivery, waiting, again, mixed[1].delivery] {
+        let event = event_of(rig, id).await;
+        assert!(rig.read_one(log::event(ORGANIZATION, event)).await.is_some(), "{id}");
+    }
+    // They can still be sent whole.
+    let claimed = rig.claim(WEBHOOK).await;
+    assert_eq!(claimed.len(), 3);
+    assert!(claimed.iter().all(|claimed| claimed.event.data == "{\"n\":1}"));
+    rig.finish(sending, 200, Next::Delivered).await;
+    assert_eq!(prune(rig, older_than(rig.now())).await, (2, None), "once it is final it goes");
+}
+
+pub(crate) async fn pruning_by_age_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
+    for _ in 0..3 {
+        rig.ended(200, Next::Delivered).await;
+    }
+    rig.waiting().await;
+    rig.ended(200, Next::Delivered).await;
+    rig.advance(1);
+    let mut after = 0;
+    let mut pieces = Vec::new();
+    loop {
+        let piece = Prune::Age { project: PROJECT, before: rig.now(), after, limit: 2 };
+        let (removed, position) = prune(rig, piece).await;
+        pieces.push(removed);
+        let Some(position) = position else { break };
+        after = position;
+    }
+    // The one in between that cannot go does not stop the others.
+    assert_eq!(pieces, [4, 2, 2]);
+}
+
+pub(crate) async fn other_projects_and_newer_events_stay<B: Backend>(rig: &Rig<B>) {
+    let theirs = Event { project: ProjectId(99), ..rig.event("job.created") };
+    let theirs_id = theirs.id;
+    rig.keep(theirs, &[]).await;
+    rig.keep(rig.event("job.created"), &[]).await;
+    rig.advance(10);
+    let edge = rig.now();
+    let newer = rig.event("job.created");
+    let newer_id = newer.id;
+    rig.keep(newer, &[]).await;
+    rig.advance(10);
+    assert_eq!(prune(rig, older_than(edge)).await.0, 1);
+    for id in [theirs_id, newer_id] {
+        assert!(rig.read_one(log::event(ORGANIZATION, id)).await.is_some());
+    }
+}
+
+pub(crate) async fn only_the_newest_are_kept<B: Backend>(rig: &Rig<B>) {
+    let live = rig.waiting().await;
+    let mut made = vec![live];
+    for _ in 0..6 {
+        made.push(rig.ended(200, Next::Delivered).await);
+    }
+    let other = rig.keep(rig.event("job.created"), &[OTHER_WEBHOOK]).await[0];
+    let piece = Prune::Count { webhook: WEBHOOK, keep: 2, limit: 3 };
+    assert!(matches!(prune(rig, piece).await, (3, Some(_))));
+    assert_eq!(prune(rig, piece).await, (1, None));
+    assert_eq!(prune(rig, piece).await, (0, None));
+    assert_eq!(rig.found(&DeliveryFilter::default()).await, [other, made[6], made[5], live]);
+    assert_eq!(rows(rig, "attempts").await, 2);
+}
+
+pub(crate) async fn keys_outlive_their_events<B: Backend>(rig: &Rig<B>) {
+    let named = |id: &str| Event { external_id: Some(id.to_owned()), ..rig.event("job.created") };
+    let again = async |id: &str| rig.accept(rig.acceptance(named(id), &[], None)).await;
+    rig.keep(named("gone"), &[]).await;
+    let kept = named("kept");
+    let kept_id = kept.id;
+    rig.keep(kept, &[WEBHOOK]).await;
+    let with_key = rig.acceptance(rig.event("job.created"), &[], None);
+    rig.accept(Accept { idempotency: Some(key("events", "k", 1)), ..with_key }).await;
+    rig.ended(200, Next::Delivered).await;
+
+    let sweep = async |days: i64| {
+        prune(rig, older_than(rig.now())).await;
+        let before = Timestamp(rig.now().millis() - days * DAY * 1_000);
+        let what = Prune::Keys {
+            event_keys_before: before,
+            idempotency_before: before,
+            stats_before: before,
+            after: 0,
+            limit: 100,
+        };
+        prune(rig, what).await
+    };
+    rig.advance(6 * DAY);
+    assert_eq!(sweep(7).await, (0, None));
+    assert!(matches!(again("gone").await, Accepted::Repeated { .. }), "seven days are not over");
+    assert!(rig.read_one(idempotency::get(&key("events", "k", 1))).await.is_some());
+    assert_eq!(rows(rig, "webhook_stats").await, 1);
+
+    rig.advance(2 * DAY);
+    assert_eq!(sweep(7).await, (3, None), "an event's key, a request's key and a row of statistics");
+    assert_eq!(again("kept").await, Accepted::Repeated { event: kept_id, deliveries: 1 }, "its event is there");
+    assert!(rig.read_one(idempotency::get(&key("events", "k", 1))).await.is_none());
+    assert_eq!(rows(rig, "webhook_stats").await, 0);
+    assert_eq!(again("gone").await, Accepted::New { held_back: Vec::new() });
+}
+
+pub(crate) async fn keys_go_in_pieces<B: Backend>(rig: &Rig<B>) {
+    for number in 0..7 {
+        let event = Event { external_id: Some(format!("host-{number}")), ..rig.event("job.created") };
+        // Every other event is still there when the keys are looked at.
+        let webhooks = if number % 2 == 0 { &[][..] } else { &[WEBHOOK] };
+        rig.keep(event, webhooks).await;
+    }
+    rig.advance(1);
+    prune(rig, older_than(rig.now())).await;
+    let mut after = 0;
+    let mut removed = 0;
+    let mut pieces = 0;
+    loop {
+        let what = Prune::Keys {
+            event_keys_before: rig.now(),
+            idempotency_before: rig.now(),
+            stats_before: rig.now(),
+            after,
+            limit: 2,
+        };
+        let (count, position) = prune(rig, what).await;
+        removed += count;
+        pieces += 1;
+        let Some(position) = position else { break };
+        after = position;
+    }
+    assert_eq!((removed, pieces, rows(rig, "event_keys").await), (4, 4, 3));
+}
