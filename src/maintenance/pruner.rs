@@ -39,16 +39,28 @@ pub async fn prune(dispatcher: &Arc<Dispatcher>, retention: Retention) -> StoreR
         let keep = days.map_or(retention.default, |days| Duration::from_secs(u64::from(days) * 86_400));
         removed += by_age(dispatcher, project.id, before(now, keep)).await?;
     }
-    let keys = Prune::Keys {
-        event_keys_before: before(now, EVENT_KEYS),
-        idempotency_before: before(now, IDEMPOTENCY),
-        stats_before: before(now, STATISTICS),
-        limit: PIECE,
-    };
-    while let (count, Some(_)) = piece(dispatcher, keys).await? {
-        removed += count;
-    }
+    removed += stale_keys(dispatcher, now).await?;
     Ok(removed)
+}
+
+async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult<u64> {
+    let mut removed = 0;
+    let mut after = 0;
+    loop {
+        let keys = Prune::Keys {
+            event_keys_before: before(now, EVENT_KEYS),
+            idempotency_before: before(now, IDEMPOTENCY),
+            stats_before: before(now, STATISTICS),
+            after,
+            limit: PIECE,
+        };
+        let (count, position) = piece(dispatcher, keys).await?;
+        removed += count;
+        match position {
+            Some(position) => after = position,
+            None => return Ok(removed),
+        }
+    }
 }
 
 async fn by_age(dispatcher: &Arc<Dispatcher>, project: ProjectId, before: Timestamp) -> StoreResult<u64> {
