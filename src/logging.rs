@@ -1,5 +1,7 @@
 //! Structured logs on standard error: text for people, JSON for machines.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, SettingsError};
@@ -15,7 +17,8 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), SettingsErro
     let filter = filter.unwrap_or(DEFAULT_FILTER);
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| SettingsError::Value { setting: "log", reason: format!("{filter:?}: {error}") })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second start (in tests) keeps what the first set up.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

@@ -41,6 +41,7 @@ pub struct Server {
     dispatcher: Arc<Dispatcher>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    listening: JoinSet<()>,
     drain: Duration,
 }
 
@@ -114,7 +115,8 @@ impl Server {
         tasks.spawn(Arc::clone(&dispatcher).keep_time());
         let retention = Retention { default: settings.retention };
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
-        tasks.spawn(listener::serve(listener, api::router(&app), stopped));
+        let mut listening = JoinSet::new();
+        listening.spawn(listener::serve(listener, api::router(&app), stopped));
         Ok(Server {
             address,
             admin_key: keys.admin,
@@ -125,6 +127,7 @@ impl Server {
             dispatcher,
             stop,
             tasks,
+            listening,
             drain: settings.drain,
         })
     }
@@ -134,7 +137,8 @@ impl Server {
     pub async fn stop(mut self) -> bool {
         // Nobody listens any more where the listener ended by itself.
         let _ = self.stop.send(true);
-        let drained = self.dispatcher.drain(self.drain).await;
+        let answered = async { while self.listening.join_next().await.is_some() {} };
+        let (drained, ()) = tokio::join!(self.dispatcher.drain(self.drain), answered);
         self.app.background.drain().await;
         let store = self.store.clone();
         // Closing waits for the writer's thread.
