@@ -4,6 +4,7 @@
 //! threads and `Store` is the handle.
 
 mod accept;
+mod backup;
 mod claim;
 #[cfg(test)]
 mod conforming;
@@ -11,6 +12,7 @@ mod core;
 mod finish;
 mod folder;
 mod inbox;
+mod lock;
 mod open;
 mod prune;
 mod readers;
@@ -20,7 +22,9 @@ mod schema;
 mod store;
 mod writer;
 
+pub use self::backup::{backup, restore};
 pub use self::core::{Core, Joined};
+pub use self::lock::DirectoryLock;
 pub(crate) use self::rows::decode_headers;
 pub use self::store::{Limits, Store};
 pub use self::writer::{COMMIT_BUCKETS_MICROS, CommitFigures};

@@ -8,7 +8,7 @@ use super::schema::{APPLICATION_ID, MIGRATIONS};
 use crate::error::{StoreError, StoreResult};
 
 /// How long a statement waits for another process that holds the file (a backup, say).
-const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Larger than SQLite's own: fewer, fuller pages for rows of about a kilobyte.
 const PAGE_SIZE: i64 = 8192;
 /// Page cache of the writing connection, in KiB.
@@ -23,7 +23,7 @@ pub(super) fn check(path: &Path) -> StoreResult<()> {
     if !path.exists() || std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Ok(());
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(refusal(path))?;
+    let connection = look(path).map_err(refusal(path))?;
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(refusal(path))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(refusal(path))?;
@@ -46,6 +46,21 @@ pub(super) fn check(path: &Path) -> StoreResult<()> {
         )));
     }
     Ok(())
+}
+
+/// Opens a file for looking only. Where no log lies beside it, SQLite is told that nobody changes it, since it would make
+/// files of its own otherwise.
+fn look(path: &Path) -> rusqlite::Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match path.to_str() {
+        Some(text) if !Path::new(&log).exists() => {
+            let text = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{text}?immutable=1"), flags)
+        }
+        _ => Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+    }
 }
 
 fn refusal(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {

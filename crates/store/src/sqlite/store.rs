@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::core::{Core, Joined};
 use super::folder;
 use super::inbox::{Bounds, Entry, Inbox};
+use super::lock::DirectoryLock;
 use super::readers::Readers;
 use super::rows;
 use super::writer::{self, CommitFigures};
@@ -19,7 +20,7 @@ use crate::query::{Change, Query};
 use crate::queue::{Answer, Operation, Touches};
 
 /// The file's name in the data directory.
-const FILE: &str = "fanfare.db";
+pub(super) const FILE: &str = "fanfare.db";
 
 /// What may wait in memory.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,8 @@ impl Default for Limits {
     }
 }
 
-/// The store. Cheap to clone; closes when [`Store::close`] is called.
+/// The store. Cheap to clone. [`Store::close`] waits until all is written; without it, what waits is written after the
+/// last handle is dropped.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -52,17 +54,25 @@ struct Shared {
     path: PathBuf,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
 impl Store {
     /// Opens the file `fanfare.db` in `directory`, or makes it, and registers a node that starts now.
     ///
     /// # Errors
-    /// [`StoreError::Refused`], with nothing changed, where the file is damaged, newer or not Fanfare's.
+    /// [`StoreError::Refused`], with nothing changed, where the file is damaged, newer or not Fanfare's, or where another
+    /// process uses the directory.
     pub fn open(
         directory: &Path,
         limits: Limits,
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> StoreResult<(Self, Joined)> {
         let path = directory.join(FILE);
+        let lock = DirectoryLock::take(directory)?;
         let mut core = Core::open(&path)?;
         let joined = core.join(now())?;
         let (readers, mut threads) = Readers::start(&path, limits.readers)?;
@@ -75,7 +85,11 @@ impl Store {
             let (inbox, figures) = (Arc::clone(&inbox), Arc::clone(&figures));
             std::thread::Builder::new()
                 .name("store-writer".to_owned())
-                .spawn(move || writer::run(core, &inbox, &now, &figures, &folder))
+                .spawn(move || {
+                    // The directory is free once nothing is written any more.
+                    let _lock = lock;
+                    writer::run(core, &inbox, &now, &figures, &folder);
+                })
                 .map_err(failed)?
         };
         threads.push(writer);

@@ -1,0 +1,199 @@
+//! Copies of a running store are whole, and can be put in place of a stopped one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use fanfare_store::StoreError;
+use fanfare_store::queue::Operation;
+use fanfare_store::sqlite::{backup, restore};
+use rusqlite::Connection;
+
+use super::feed;
+use super::refusals::{contents, ours};
+
+fn count(directory: &Path) -> i64 {
+    let (store, _) = feed::open(directory);
+    let events = feed::rows(&store, "events");
+    assert_eq!(feed::rows(&store, "deliveries"), events);
+    assert_eq!(feed::rows(&store, "payloads"), events);
+    store.close();
+    events
+}
+
+#[track_caller]
+fn assert_refused(result: Result<(), StoreError>, words: &[&str]) {
+    let error = result.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn a_busy_store_is_copied_as_of_one_moment() {
+    let live = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let (store, mut feed) = feed::open(live.path());
+    let accepted = AtomicI64::new(0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                feed::apply(&store, Operation::Accept(feed.event(2_000).1)).unwrap();
+                accepted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for round in 1..=5 {
+            let enough = round * 100;
+            while accepted.load(Ordering::SeqCst) < enough {
+                std::thread::yield_now();
+            }
+            let before = accepted.load(Ordering::SeqCst);
+            let to = place.path().join(format!("copy-{round}"));
+            backup(live.path(), &to).unwrap();
+            let after = accepted.load(Ordering::SeqCst) + 1;
+
+            let restored = tempfile::tempdir().unwrap();
+            restore(&to, restored.path()).unwrap();
+            let copied = count(restored.path());
+            assert!((before..=after).contains(&copied), "{before} <= {copied} <= {after}");
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    let names: Vec<_> = contents(place.path()).into_keys().collect();
+    assert_eq!(names, ["copy-1", "copy-2", "copy-3", "copy-4", "copy-5"], "single files, and nothing else");
+    store.close();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let live = tempfile::tempdir().unwrap();
+    feed::fill(live.path(), 1);
+    let to = live.path().join("copy");
+    backup(live.path(), &to).unwrap();
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_backup_overwrites_nothing() {
+    let live = tempfile::Builder::new().prefix("a %20?b#c").tempdir().unwrap();
+    feed::fill(live.path(), 1);
+    let to = live.path().join("copy");
+    fs::write(&to, "precious").unwrap();
+    assert_refused(backup(live.path(), &to), &["exists", to.to_str().unwrap()]);
+    assert_eq!(fs::read(&to).unwrap(), b"precious");
+    assert_eq!(contents(live.path()).len(), 2, "nothing is left behind");
+}
+
+#[test]
+fn a_backup_needs_a_whole_database() {
+    let live = tempfile::tempdir().unwrap();
+    let to = live.path().join("copy");
+    assert_refused(backup(live.path(), &to), &["fanfare.db"]);
+    let path = live.path().join("fanfare.db");
+    ours(&path, "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'payloads'");
+    assert_refused(backup(live.path(), &to), &["damaged", "fanfare.db"]);
+    assert!(!to.exists());
+    assert!(!contents(live.path()).into_keys().any(|name| name.contains("copy")), "nothing of it is left");
+}
+
+#[test]
+fn a_restore_replaces_all() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    feed::fill(one.path(), 3);
+    let copy = one.path().join("copy");
+    backup(one.path(), &copy).unwrap();
+    // The other was killed: its log is not folded, and would be taken for the new file's.
+    let (store, mut feed) = feed::open(other.path());
+    for _ in 0..20 {
+        feed::apply(&store, Operation::Accept(feed.event(2_000).1)).unwrap();
+    }
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["fanfare.db", "fanfare.db-wal"] {
+        fs::copy(other.path().join(name), killed.path().join(name)).unwrap();
+    }
+    store.close();
+    assert!(contents(killed.path())["fanfare.db-wal"].len() > 10_000);
+
+    restore(&copy, killed.path()).unwrap();
+    assert_eq!(contents(killed.path()).into_keys().collect::<Vec<_>>(), ["fanfare.db"]);
+    assert_eq!(count(killed.path()), 3);
+}
+
+#[test]
+fn a_restore_takes_the_log_beside_its_source() {
+    let live = tempfile::tempdir().unwrap();
+    let (store, mut feed) = feed::open(live.path());
+    for _ in 0..20 {
+        feed::apply(&store, Operation::Accept(feed.event(2_000).1)).unwrap();
+    }
+    let copied = tempfile::tempdir().unwrap();
+    for name in ["fanfare.db", "fanfare.db-wal"] {
+        fs::copy(live.path().join(name), copied.path().join(name)).unwrap();
+    }
+    store.close();
+    let target = tempfile::tempdir().unwrap();
+    restore(&copied.path().join("fanfare.db"), &target.path().join("new")).unwrap();
+    assert_eq!(count(&target.path().join("new")), 20);
+}
+
+#[test]
+fn a_store_in_use_is_not_replaced() {
+    let live = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (store, mut feed) = feed::open(live.path());
+    feed::apply(&store, Operation::Accept(feed.event(10).1)).unwrap();
+    let copy = scratch.path().join("copy");
+    backup(live.path(), &copy).unwrap();
+    assert_refused(restore(&copy, live.path()), &["in use", live.path().to_str().unwrap()]);
+    feed::apply(&store, Operation::Accept(feed.event(10).1)).unwrap();
+    store.close();
+    assert_eq!(count(live.path()), 2);
+}
+
+#[test]
+fn a_source_that_is_no_backup_is_refused() {
+    let target = tempfile::tempdir().unwrap();
+    feed::fill(target.path(), 4);
+    let before = contents(target.path());
+    let scratch = tempfile::tempdir().unwrap();
+    let source = scratch.path().join("fanfare.db");
+    let check = |words: &[&str]| {
+        assert_refused(restore(&source, target.path()), words);
+        assert!(contents(target.path()) == before, "the old database is as it was");
+    };
+    check(&["not there"]);
+    fs::write(&source, "").unwrap();
+    check(&["holds no database"]);
+    fs::write(&source, "garbage").unwrap();
+    check(&["cannot be read"]);
+
+    fs::remove_file(&source).unwrap();
+    Connection::open(&source).unwrap().execute_batch("CREATE TABLE theirs (id)").unwrap();
+    check(&["not one of Fanfare's"]);
+    Connection::open(&source).unwrap().execute_batch("DROP TABLE theirs").unwrap();
+    check(&["no tables of Fanfare's"]);
+
+    fs::remove_file(&source).unwrap();
+    ours(&source, "PRAGMA user_version = 999");
+    check(&["newer", "999"]);
+    ours_again(&source);
+    let whole = fs::read(&source).unwrap();
+    fs::write(&source, &whole[..whole.len() / 2]).unwrap();
+    check(&["cannot be read"]);
+    // Something in the middle was overwritten.
+    let mut torn = whole;
+    let middle = torn.len() / 2;
+    torn[middle..].fill(0xa5);
+    fs::write(&source, &torn).unwrap();
+    check(&["damaged"]);
+}
+
+/// A fresh database of ours in place of what is there.
+fn ours_again(path: &Path) {
+    fs::remove_file(path).unwrap();
+    ours(path, "");
+}

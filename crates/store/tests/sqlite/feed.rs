@@ -1,0 +1,105 @@
+//! Opens stores and makes events for them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use bytes::Bytes;
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::delivery::Trigger;
+use fanfare_engine::event::Event;
+use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::query::Query;
+use fanfare_store::queue::{
+    Accept, Answer, Finish, Lease, LoggedAttempt, LoggedResponse, NewDelivery, Next, Operation,
+};
+use fanfare_store::sqlite::{Joined, Limits};
+use fanfare_store::{Store, StoreResult};
+
+pub(crate) const ORGANIZATION: OrganizationId = OrganizationId(21);
+pub(crate) const WEBHOOK: WebhookId = WebhookId(31);
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+pub(crate) fn try_open(directory: &Path) -> StoreResult<(Store, Joined)> {
+    Store::open(directory, Limits::default(), Arc::new(|| NOW))
+}
+
+pub(crate) fn open(directory: &Path) -> (Store, Feed) {
+    let (store, joined) = try_open(directory).unwrap();
+    // Each round of a test has its own node number, so that no two rounds make the same ids.
+    (store, Feed { node: joined.node, ids: IdGenerator::new(joined.number) })
+}
+
+/// Makes events.
+pub(crate) struct Feed {
+    node: NodeId,
+    ids: IdGenerator,
+}
+
+impl Feed {
+    /// An event with so many bytes of data and one delivery, which this node has.
+    pub(crate) fn event(&mut self, bytes: usize) -> (Lease, Accept) {
+        let event = Event {
+            id: EventId(self.ids.next(NOW)),
+            project: ProjectId(11),
+            organization: ORGANIZATION,
+            kind: Arc::from("job.created"),
+            external_id: None,
+            data: Bytes::from(vec![b'1'; bytes]),
+            entity: None,
+            scope: Vec::new(),
+            occurred_at: NOW,
+            ordering_key: None,
+        };
+        let id = DeliveryId(self.ids.next(NOW));
+        let delivery =
+            NewDelivery { id, webhook: WEBHOOK, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };
+        let accept =
+            Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries: vec![delivery] };
+        (Lease { delivery: id, node: self.node, claim: 1 }, accept)
+    }
+
+    /// A delivered lease, with a response of so many bytes.
+    pub(crate) fn finish(&mut self, lease: Lease, bytes: usize) -> Operation {
+        let response =
+            LoggedResponse { status: 200, headers: Vec::new(), body: Bytes::from(vec![b'x'; bytes]), truncated: false };
+        let attempt = LoggedAttempt {
+            id: self.ids.next(NOW),
+            at: NOW,
+            duration_ms: 12,
+            outcome: Outcome::Success,
+            error: None,
+            trigger: Trigger::Schedule,
+            request: None,
+            response: Some(response),
+        };
+        let attempt = Some(attempt);
+        Operation::Finish(Box::new(Finish { lease, webhook: WEBHOOK, attempt, next: Next::Delivered, report: None }))
+    }
+}
+
+pub(crate) fn apply(store: &Store, operation: Operation) -> StoreResult<Answer> {
+    let (sender, answer) = sync_channel(1);
+    store.submit(operation, move |result| sender.send(result).unwrap());
+    answer.recv().unwrap()
+}
+
+pub(crate) fn read<T: Send + 'static>(store: &Store, query: Query<T>) -> Vec<T> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.read(query)).unwrap()
+}
+
+/// How many rows a table has.
+pub(crate) fn rows(store: &Store, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    read(store, Query { sql: sql.into(), arguments: Vec::new(), decode: |row| row.int(0) })[0]
+}
+
+/// Keeps so many events and closes the store again.
+pub(crate) fn fill(directory: &Path, events: usize) {
+    let (store, mut feed) = open(directory);
+    for _ in 0..events {
+        apply(&store, Operation::Accept(feed.event(2_000).1)).unwrap();
+    }
+    store.close();
+}
