@@ -124,7 +124,7 @@ impl Core {
     }
 
     /// Folds the log of changes into the main file as far as no reader hinders it.
-    pub(super) fn checkpoint(&self) {
+    pub fn checkpoint(&self) {
         // Whatever could not be folded now is folded the next time; nothing depends on it.
         let _ = self.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
     }
