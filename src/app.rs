@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::background::Background;
 use crate::catalogue::projects;
+use crate::catalogue::turns::Turns;
 use crate::clock::Clock;
 use crate::compiled::Compiled;
 use crate::delivery::dispatcher::Dispatcher;
@@ -92,6 +93,8 @@ pub struct App {
     pub default_project: ProjectId,
     /// Requests that are brought to their end even where the client has gone.
     pub background: Background,
+    /// Who edits what next.
+    pub turns: Turns,
 }
 
 /// Why the application cannot start.
@@ -133,6 +136,7 @@ impl App {
             keyring,
             default_project,
             background: Background::default(),
+            turns: Turns::default(),
         })
     }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Manager, Principal, Scope};
+use super::auth::{Principal, ProjectManager, Scope};
 use super::body::JsonBody;
 use super::idempotency::with_secret;
 use super::organizations::organization_in_body;
@@ -105,7 +105,7 @@ pub struct ApiKeyQuery {
     responses((status = 200, body = ListBody<ApiKeyBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     QueryParts(query): QueryParts<ApiKeyQuery>,
 ) -> Answer<Json<ListBody<ApiKeyBody>>> {
     let project = project_of(&app, &principal, query.project.as_deref()).await?;
@@ -119,7 +119,7 @@ async fn list(
     responses((status = 201, body = ApiKeyBody)))]
 async fn create(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     JsonBody(new): JsonBody<NewKey>,
 ) -> Answer<Response> {
     let project = project_of(&app, &principal, new.project.as_deref()).await?;
@@ -140,7 +140,7 @@ async fn create(
     responses((status = 204)))]
 async fn delete(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     PathParts(key): PathParts<String>,
     QueryParts(query): QueryParts<ProjectQuery>,
 ) -> Answer<StatusCode> {
@@ -159,9 +159,8 @@ struct ProjectQuery {
 
 /// The project whose keys are meant; only the admin key may name one.
 async fn project_of(app: &App, principal: &Principal, named: Option<&str>) -> Answer<ProjectId> {
-    let own = principal.whole_project()?;
     match named {
-        None => Ok(own),
+        None => Ok(principal.project),
         Some(named) => {
             principal.require_admin()?;
             Ok(projects::find(app, named).await?.id)

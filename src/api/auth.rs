@@ -210,17 +210,23 @@ pub struct Reader(pub Principal);
 /// One who may change what is set up, and see secrets.
 pub struct Manager(pub Principal);
 
+/// One who may read what is about the whole project.
+pub struct ProjectReader(pub Principal);
+
+/// One who may change what is about the whole project.
+pub struct ProjectManager(pub Principal);
+
 /// The admin key.
 pub struct Admin(pub Principal);
 
 macro_rules! who {
-    ($($name:ident: |$principal:ident| $check:expr;)*) => {$(
+    ($($name:ident: |$principal:ident| $check:block)*) => {$(
         impl FromRequestParts<Arc<App>> for $name {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Self> {
                 let $principal = <Principal as FromRequestParts<Arc<App>>>::from_request_parts(parts, app).await?;
-                $check?;
+                $check
                 Ok($name($principal))
             }
         }
@@ -228,7 +234,21 @@ macro_rules! who {
 }
 
 who! {
-    Reader: |principal| principal.require(Scope::Read);
-    Manager: |principal| principal.require(Scope::Manage);
-    Admin: |principal| principal.require_admin();
+    Reader: |principal| {
+        principal.require(Scope::Read)?;
+    }
+    Manager: |principal| {
+        principal.require(Scope::Manage)?;
+    }
+    ProjectReader: |principal| {
+        principal.require(Scope::Read)?;
+        principal.whole_project()?;
+    }
+    ProjectManager: |principal| {
+        principal.require(Scope::Manage)?;
+        principal.whole_project()?;
+    }
+    Admin: |principal| {
+        principal.require_admin()?;
+    }
 }

@@ -89,6 +89,10 @@ pub fn parse_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Answer<T> {
         explain(&path, error.inner())
     })?;
     json.end().map_err(|error| explain(".", &error))?;
+    // Lists pass for objects whose members are given in order; nobody means that.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::field(Code::ValidationFailed, "body", "must be an object"));
+    }
     Ok(value)
 }
 
@@ -213,7 +217,8 @@ mod tests {
         assert_refused(r#"{"nome":"a"}"#, ValidationFailed, "nome", "is not known here; known are name, inner, texts");
         assert_refused(r#"{"name":"a","name":"b"}"#, ValidationFailed, "name", "is given twice");
         assert_refused(r#"{"name":"a","texts":{"k":[]}}"#, ValidationFailed, "texts.k", "must be a text");
-        assert_refused(r#"[]"#, ValidationFailed, "name", "is required");
+        assert_refused("[]", ValidationFailed, "body", "must be an object");
+        assert_refused(r#"["a", [], {}]"#, ValidationFailed, "body", "must be an object");
         assert_refused(r#""text""#, ValidationFailed, "body", "must be an object");
     }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Manager, Reader};
+use super::auth::{ProjectManager, Reader};
 use super::body::JsonBody;
 use super::page::{List, ListBody};
 use super::problem::Answer;
@@ -110,7 +110,7 @@ pub struct EventTypeQuery {
 }
 
 /// The event types of the project.
-#[utoipa::path(get, path = "/v1/event-types", tag = "event types", params(EventTypeQuery),
+#[utoipa::path(get, path = "/v1/event-types", tag = "Event types", params(EventTypeQuery),
     responses((status = 200, body = ListBody<EventTypeBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
@@ -124,11 +124,11 @@ async fn list(
 }
 
 /// Makes an event type.
-#[utoipa::path(post, path = "/v1/event-types", tag = "event types", request_body = NewEventType,
+#[utoipa::path(post, path = "/v1/event-types", tag = "Event types", request_body = NewEventType,
     responses((status = 201, body = EventTypeBody)))]
 async fn create(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     JsonBody(new): JsonBody<NewEventType>,
 ) -> Answer<(StatusCode, Json<EventTypeBody>)> {
     let changes = EventTypeChanges {
@@ -137,12 +137,12 @@ async fn create(
         schema: Some(new.schema),
         example: Some(new.example),
     };
-    let kind = event_types::create(&app, principal.whole_project()?, &new.name, changes).await?;
+    let kind = event_types::create(&app, principal.project, &new.name, changes).await?;
     Ok((StatusCode::CREATED, Json(kind.into())))
 }
 
 /// One event type.
-#[utoipa::path(get, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/v1/event-types/{name}", tag = "Event types", params(("name" = String, Path)),
     responses((status = 200, body = EventTypeBody)))]
 async fn get(
     State(app): State<Arc<App>>,
@@ -153,11 +153,11 @@ async fn get(
 }
 
 /// Edits an event type.
-#[utoipa::path(patch, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+#[utoipa::path(patch, path = "/v1/event-types/{name}", tag = "Event types", params(("name" = String, Path)),
     request_body = EventTypePatch, responses((status = 200, body = EventTypeBody)))]
 async fn patch(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     PathParts(name): PathParts<String>,
     JsonBody(patch): JsonBody<EventTypePatch>,
 ) -> Answer<Json<EventTypeBody>> {
@@ -167,17 +167,17 @@ async fn patch(
         schema: patch.schema,
         example: patch.example,
     };
-    Ok(Json(event_types::edit(&app, principal.whole_project()?, &name, changes).await?.into()))
+    Ok(Json(event_types::edit(&app, principal.project, &name, changes).await?.into()))
 }
 
 /// Removes an event type. Webhooks that name it keep the name.
-#[utoipa::path(delete, path = "/v1/event-types/{name}", tag = "event types", params(("name" = String, Path)),
+#[utoipa::path(delete, path = "/v1/event-types/{name}", tag = "Event types", params(("name" = String, Path)),
     responses((status = 204)))]
 async fn delete(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     PathParts(name): PathParts<String>,
 ) -> Answer<StatusCode> {
-    event_types::delete(&app, principal.whole_project()?, &name).await?;
+    event_types::delete(&app, principal.project, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

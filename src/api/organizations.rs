@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Manager, Reader};
+use super::auth::{Manager, ProjectManager, ProjectReader, Reader};
 use super::body::JsonBody;
 use super::page::{List, ListBody};
 use super::problem::{Answer, Code, Problem};
@@ -92,14 +92,14 @@ pub struct OrganizationQuery {
 }
 
 /// The organizations of the project.
-#[utoipa::path(get, path = "/v1/organizations", tag = "organizations", params(OrganizationQuery),
+#[utoipa::path(get, path = "/v1/organizations", tag = "Organizations", params(OrganizationQuery),
     responses((status = 200, body = ListBody<OrganizationBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    ProjectReader(principal): ProjectReader,
     QueryParts(query): QueryParts<OrganizationQuery>,
 ) -> Answer<Json<ListBody<OrganizationBody>>> {
-    let project = principal.whole_project()?;
+    let project = principal.project;
     let name = format!("organizations {project} {:?}", query.search);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let found = organizations::list(&app, project, query.search.as_deref(), list.page()).await?;
@@ -107,19 +107,19 @@ async fn list(
 }
 
 /// Makes an organization.
-#[utoipa::path(post, path = "/v1/organizations", tag = "organizations", request_body = NewOrganization,
+#[utoipa::path(post, path = "/v1/organizations", tag = "Organizations", request_body = NewOrganization,
     responses((status = 201, body = OrganizationBody)))]
 async fn create(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     JsonBody(new): JsonBody<NewOrganization>,
 ) -> Answer<(StatusCode, Json<OrganizationBody>)> {
-    let made = organizations::create(&app, principal.whole_project()?, changes(new)).await?;
+    let made = organizations::create(&app, principal.project, changes(new)).await?;
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
 /// One organization.
-#[utoipa::path(get, path = "/v1/organizations/{org}", tag = "organizations",
+#[utoipa::path(get, path = "/v1/organizations/{org}", tag = "Organizations",
     params(("org" = String, Path, description = "Its id or external id")),
     responses((status = 200, body = OrganizationBody)))]
 async fn get(
@@ -131,23 +131,23 @@ async fn get(
 }
 
 /// Makes the organization with this external id, or edits it.
-#[utoipa::path(put, path = "/v1/organizations/{org}", tag = "organizations",
+#[utoipa::path(put, path = "/v1/organizations/{org}", tag = "Organizations",
     params(("org" = String, Path, description = "Its external id, or the id of one that exists")),
     request_body = NewOrganization,
     responses((status = 200, body = OrganizationBody), (status = 201, body = OrganizationBody)))]
 async fn put(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     PathParts(org): PathParts<String>,
     JsonBody(new): JsonBody<NewOrganization>,
 ) -> Answer<(StatusCode, Json<OrganizationBody>)> {
-    let (organization, made) = organizations::put(&app, principal.whole_project()?, &org, changes(new)).await?;
+    let (organization, made) = organizations::put(&app, principal.project, &org, changes(new)).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(organization.into())))
 }
 
 /// Edits an organization.
-#[utoipa::path(patch, path = "/v1/organizations/{org}", tag = "organizations",
+#[utoipa::path(patch, path = "/v1/organizations/{org}", tag = "Organizations",
     params(("org" = String, Path, description = "Its id or external id")),
     request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 async fn patch(
@@ -163,7 +163,7 @@ async fn patch(
 }
 
 /// Removes an organization with its webhooks and keys.
-#[utoipa::path(delete, path = "/v1/organizations/{org}", tag = "organizations",
+#[utoipa::path(delete, path = "/v1/organizations/{org}", tag = "Organizations",
     params(("org" = String, Path, description = "Its id or external id")), responses((status = 204)))]
 async fn delete(
     State(app): State<Arc<App>>,

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Manager, Reader};
+use super::auth::{ProjectManager, ProjectReader};
 use super::body::JsonBody;
 use super::organizations::organization_in_body;
 use super::page::{List, ListBody};
@@ -65,28 +65,28 @@ pub struct NewPause {
 }
 
 /// The holds of the project.
-#[utoipa::path(get, path = "/v1/pauses", tag = "pauses", params(PageQuery),
+#[utoipa::path(get, path = "/v1/pauses", tag = "Pauses", params(PageQuery),
     responses((status = 200, body = ListBody<PauseBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    ProjectReader(principal): ProjectReader,
     QueryParts(query): QueryParts<PageQuery>,
 ) -> Answer<Json<ListBody<PauseBody>>> {
-    let project = principal.whole_project()?;
+    let project = principal.project;
     let list = List::ask(&app.vault, format!("pauses {project}"), query.limit, query.cursor.as_deref())?;
     let found = pauses::list(&app, project, list.page()).await?;
     Ok(list.answer(found, |pause| pause.id.0, PauseBody::from))
 }
 
 /// Starts a hold.
-#[utoipa::path(post, path = "/v1/pauses", tag = "pauses", request_body = NewPause,
+#[utoipa::path(post, path = "/v1/pauses", tag = "Pauses", request_body = NewPause,
     responses((status = 201, body = PauseBody)))]
 async fn create(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     JsonBody(new): JsonBody<NewPause>,
 ) -> Answer<(StatusCode, Json<PauseBody>)> {
-    let project = principal.whole_project()?;
+    let project = principal.project;
     let hold = match (&new.organization, &new.host, new.everything) {
         (Some(organization), None, None | Some(false)) => {
             Hold::Organization(organization_in_body(&app, project, organization).await?.id)
@@ -103,14 +103,14 @@ async fn create(
 }
 
 /// Ends a hold: what was held is sent.
-#[utoipa::path(delete, path = "/v1/pauses/{pause}", tag = "pauses", params(("pause" = String, Path)),
+#[utoipa::path(delete, path = "/v1/pauses/{pause}", tag = "Pauses", params(("pause" = String, Path)),
     responses((status = 204)))]
 async fn delete(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    ProjectManager(principal): ProjectManager,
     PathParts(pause): PathParts<String>,
 ) -> Answer<StatusCode> {
-    let project = principal.whole_project()?;
+    let project = principal.project;
     let id = PauseId::parse(&pause).ok_or_else(|| Problem::not_found("pause"))?;
     pauses::delete(&app, project, id).await?;
     Ok(StatusCode::NO_CONTENT)

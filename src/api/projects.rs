@@ -105,7 +105,7 @@ pub struct PageQuery {
 }
 
 /// The projects. A key of one project sees that one only.
-#[utoipa::path(get, path = "/v1/projects", tag = "projects", params(PageQuery),
+#[utoipa::path(get, path = "/v1/projects", tag = "Projects", params(PageQuery),
     responses((status = 200, body = ListBody<ProjectBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
@@ -121,7 +121,7 @@ async fn list(
 }
 
 /// Makes a project.
-#[utoipa::path(post, path = "/v1/projects", tag = "projects", request_body = NewProject,
+#[utoipa::path(post, path = "/v1/projects", tag = "Projects", request_body = NewProject,
     responses((status = 201, body = ProjectBody)))]
 async fn create(
     State(app): State<Arc<App>>,
@@ -141,7 +141,7 @@ async fn create(
 }
 
 /// One project, by its id or its name.
-#[utoipa::path(get, path = "/v1/projects/{project}", tag = "projects",
+#[utoipa::path(get, path = "/v1/projects/{project}", tag = "Projects",
     params(("project" = String, Path, description = "Its id or its name")),
     responses((status = 200, body = ProjectBody)))]
 async fn get(
@@ -157,7 +157,7 @@ async fn get(
 }
 
 /// Edits a project.
-#[utoipa::path(patch, path = "/v1/projects/{project}", tag = "projects",
+#[utoipa::path(patch, path = "/v1/projects/{project}", tag = "Projects",
     params(("project" = String, Path, description = "Its id or its name")),
     request_body = ProjectPatch, responses((status = 200, body = ProjectBody)))]
 async fn patch(

@@ -68,6 +68,7 @@ pub async fn create(
 /// # Errors
 /// It is unknown, or fields are not valid.
 pub async fn edit(app: &App, project: ProjectId, name: &str, changes: EventTypeChanges) -> CatalogueResult<EventType> {
+    let _turn = app.turns.wait(project.0).await;
     for _ in 0..EDIT_TRIES {
         let mut kind = apply(get(app, project, name).await?, changes.clone());
         check(&kind)?;

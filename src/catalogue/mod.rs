@@ -8,6 +8,7 @@ mod fields;
 pub mod organizations;
 pub mod pauses;
 pub mod projects;
+pub mod turns;
 pub mod webhooks;
 
 use fanfare_engine::profile::FieldError;
@@ -15,7 +16,7 @@ use fanfare_store::StoreError;
 
 use crate::vault::VaultError;
 
-/// How often an edit is tried anew where somebody else edited the same meanwhile.
+/// How often an edit is tried anew where another node edited the same meanwhile.
 const EDIT_TRIES: usize = 8;
 
 /// Why something was not done.

@@ -92,8 +92,9 @@ pub async fn edit(
     changes: OrganizationChanges,
 ) -> CatalogueResult<Organization> {
     let (project, id) = (organization.project, organization.id);
-    let mut read = organization.clone();
+    let _turn = app.turns.wait(id.0).await;
     for _ in 0..EDIT_TRIES {
+        let read = app.store.read_one(rows::by_id(project, id)).await?.ok_or(CatalogueError::NotFound(NAME))?;
         let mut edited = apply(read, changes.clone());
         check(&edited)?;
         edited.updated_at = app.now();
@@ -106,7 +107,6 @@ pub async fn edit(
             Err(StoreError::Stale(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        read = app.store.read_one(rows::by_id(project, id)).await?.ok_or(CatalogueError::NotFound(NAME))?;
     }
     Err(CatalogueError::Contended(NAME))
 }

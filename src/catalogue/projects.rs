@@ -76,6 +76,7 @@ pub async fn create(app: &App, changes: ProjectChanges) -> CatalogueResult<Proje
 /// # Errors
 /// It is unknown, fields are not valid, or the name is taken.
 pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> CatalogueResult<Project> {
+    let _turn = app.turns.wait(id.0).await;
     for _ in 0..EDIT_TRIES {
         let mut project = apply(by_id(app, id).await?, changes.clone());
         check(app, &project)?;

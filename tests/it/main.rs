@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+mod api;
 mod delivery_http;
 mod receivers;
 mod shape;

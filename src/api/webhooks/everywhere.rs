@@ -40,7 +40,7 @@ struct EverywhereQuery {
 }
 
 /// The webhooks of all organizations. A key that is bound to an organization sees that one's only.
-#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", params(EverywhereQuery),
+#[utoipa::path(get, path = "/v1/webhooks", tag = "Webhooks", params(EverywhereQuery),
     responses((status = 200, body = ListBody<WebhookBody>)))]
 async fn list_everywhere(
     State(app): State<Arc<App>>,

@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// The webhooks of an organization.
-#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks", tag = "webhooks",
+#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"), WebhookQuery),
     responses((status = 200, body = ListBody<WebhookBody>)))]
 async fn list(
@@ -51,7 +51,7 @@ async fn list(
 }
 
 /// Makes a webhook. A secret that was made for it is in this answer, and later behind `…/secret`.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id")),
     request_body = WebhookInput, responses((status = 201, body = WebhookBody)))]
 async fn create(
@@ -64,7 +64,7 @@ async fn create(
 }
 
 /// One webhook.
-#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "webhooks",
+#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookBody)))]
@@ -77,7 +77,7 @@ async fn get(
 }
 
 /// Edits a webhook; what is left out stays, null takes away.
-#[utoipa::path(patch, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "webhooks",
+#[utoipa::path(patch, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     request_body = WebhookInput, responses((status = 200, body = WebhookBody)))]
@@ -91,7 +91,7 @@ async fn patch(
 }
 
 /// Removes a webhook. What still waits for it is skipped.
-#[utoipa::path(delete, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "webhooks",
+#[utoipa::path(delete, path = "/v1/organizations/{org}/webhooks/{webhook}", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 204)))]
@@ -104,7 +104,7 @@ async fn delete(
 }
 
 /// Switches a webhook on.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/enable", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/enable", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookBody)))]
@@ -117,7 +117,7 @@ async fn enable(
 }
 
 /// Switches a webhook off: it gets no events, and what waits for it is skipped.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/disable", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/disable", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookBody)))]
@@ -130,7 +130,7 @@ async fn disable(
 }
 
 /// Holds a webhook: its events wait.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/pause", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/pause", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookBody)))]
@@ -143,7 +143,7 @@ async fn pause(
 }
 
 /// Lets a held webhook go on: what waited is sent.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/resume", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/resume", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookBody)))]
@@ -156,7 +156,7 @@ async fn resume(
 }
 
 /// The signing secret, and replaced ones that still sign.
-#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}/secret", tag = "webhooks",
+#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}/secret", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = SecretBody)))]
@@ -169,7 +169,7 @@ async fn secret(
 }
 
 /// Replaces the signing secret. The present one still signs for the overlap.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/secret/rotate", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/secret/rotate", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     request_body = Option<RotateBody>, responses((status = 200, body = SecretBody)))]

@@ -13,7 +13,7 @@ use fanfare_store::catalogue::webhooks as rows;
 use super::endpoint::check_url;
 use super::secrets::replace_secret;
 use super::switch::{Switch, wants_test};
-use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, masking};
+use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, masking, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 
@@ -24,6 +24,7 @@ use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) -> CatalogueResult<OpenWebhook> {
     check_fixed(input)?;
     let project = projects::by_id(app, place.project).await?;
+    let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = find(app, place, text).await?;
         let profile = edited_profile(app, &project, &before, input)?;

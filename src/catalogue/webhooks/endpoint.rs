@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fanfare_engine::egress::{Host, parse_endpoint};
+use fanfare_engine::egress::{Denied, EgressPolicy, Host, Scheme, parse_endpoint};
 use fanfare_engine::profile::Profile;
 
-use crate::app::App;
+use crate::app::{App, NameLookup};
 use crate::catalogue::{CatalogueError, CatalogueResult};
 
 /// How long a name may take to be looked up before the URL is accepted without that; it is judged again at each send.
@@ -16,14 +16,57 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// It is no URL that webhooks of this profile may have, or it leads to an address that may not be dialled.
 pub(super) async fn check_url(app: &App, profile: &Profile, url: &str) -> CatalogueResult<()> {
-    let endpoint =
-        parse_endpoint(url, &profile.schemes).map_err(|error| CatalogueError::field("url", error.to_string()))?;
-    let denied = |denied: fanfare_engine::egress::Denied| CatalogueError::Denied(denied.to_string());
-    app.egress.judge_endpoint(&endpoint).map_err(denied)?;
+    judge(&app.egress, &*app.names, &profile.schemes, url).await
+}
+
+async fn judge(egress: &EgressPolicy, names: &dyn NameLookup, schemes: &[Scheme], url: &str) -> CatalogueResult<()> {
+    let endpoint = parse_endpoint(url, schemes).map_err(|error| CatalogueError::field("url", error.to_string()))?;
+    let denied = |denied: Denied| CatalogueError::Denied(denied.to_string());
+    egress.judge_endpoint(&endpoint).map_err(denied)?;
     let Host::Name(name) = endpoint.host() else { return Ok(()) };
-    let addresses = tokio::time::timeout(LOOKUP_TIMEOUT, app.names.addresses(name)).await.ok().flatten();
+    let addresses = tokio::time::timeout(LOOKUP_TIMEOUT, names.addresses(name)).await.ok().flatten();
     for address in addresses.unwrap_or_default() {
-        app.egress.judge_resolved(name, address, endpoint.port()).map_err(denied)?;
+        egress.judge_resolved(name, address, endpoint.port()).map_err(denied)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::app::Addresses;
+
+    /// Knows a few names; the name server of any other does not answer.
+    struct Known;
+
+    impl NameLookup for Known {
+        fn addresses<'a>(&'a self, name: &'a str) -> Addresses<'a> {
+            let found: Option<&[&str]> = match name {
+                "public.example.com" => Some(&["93.184.216.34"]),
+                "private.example.com" => Some(&["10.0.0.1"]),
+                "mixed.example.com" => Some(&["93.184.216.34", "127.0.0.1"]),
+                "unknown.example.com" => None,
+                _ => return Box::pin(std::future::pending()),
+            };
+            let found = found.map(|texts| texts.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect());
+            Box::pin(std::future::ready(found))
+        }
+    }
+
+    async fn verdict(url: &str) -> CatalogueResult<()> {
+        judge(&EgressPolicy::default(), &Known, &[Scheme::Https], url).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_judged_by_their_addresses() {
+        assert_eq!(verdict("https://public.example.com/").await, Ok(()));
+        assert_eq!(verdict("https://unknown.example.com/").await, Ok(()), "it may be made later");
+        assert_eq!(verdict("https://silent.example.com/").await, Ok(()), "it is judged again when it is called");
+        for url in ["https://private.example.com/", "https://mixed.example.com/", "https://127.0.0.1/"] {
+            assert!(matches!(verdict(url).await, Err(CatalogueError::Denied(_))), "{url}");
+        }
+        assert!(matches!(verdict("http://public.example.com/").await, Err(CatalogueError::Invalid(_))));
+    }
 }

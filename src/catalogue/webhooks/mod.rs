@@ -17,6 +17,8 @@ use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter, WebhookRow};
 use fanfare_store::queue::Touches;
 
+use tokio::sync::MutexGuard;
+
 pub use create::create;
 pub use edit::edit;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
@@ -84,6 +86,12 @@ impl OpenWebhook {
 pub async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
     let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
     get(app, place, id).await
+}
+
+/// Waits until nobody else edits the webhook that `text` names.
+async fn turn<'a>(app: &'a App, text: &str) -> CatalogueResult<MutexGuard<'a, ()>> {
+    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    Ok(app.turns.wait(id.0).await)
 }
 
 async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {

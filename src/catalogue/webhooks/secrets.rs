@@ -8,7 +8,7 @@ use fanfare_engine::webhook::{Credentials, Secret};
 
 use super::create::fresh_secret;
 use super::edit::write;
-use super::{NAME, OpenWebhook, Place, find};
+use super::{NAME, OpenWebhook, Place, find, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES};
 
@@ -33,6 +33,7 @@ pub async fn rotate(app: &App, place: &Place, text: &str, rotation: &Rotation) -
         let message = format!("must be from 0 to {MAX_OVERLAP_SECONDS} (30 days)");
         return Err(CatalogueError::field("overlap_seconds", message));
     }
+    let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = find(app, place, text).await?;
         let unknown = "the webhook's profile is not among this server's profiles any more; choose another one for it";

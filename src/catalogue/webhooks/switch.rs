@@ -5,7 +5,7 @@ use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::webhooks::WebhookRow;
 
 use super::edit::write;
-use super::{NAME, OpenWebhook, Place, find};
+use super::{NAME, OpenWebhook, Place, find, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES};
 
@@ -48,6 +48,7 @@ impl Switch {
 /// # Errors
 /// It is unknown in this place, or it is to be paused or resumed while it is switched off.
 pub async fn switch(app: &App, place: &Place, text: &str, switch: Switch) -> CatalogueResult<OpenWebhook> {
+    let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = find(app, place, text).await?;
         let mut after = before.clone();

@@ -1,0 +1,122 @@
+//! Bodies and requests that no route can take.
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::Api;
+
+const PATH: &str = "/v1/organizations";
+
+#[tokio::test]
+async fn what_is_no_json_is_400_with_its_place() {
+    let api = Api::start().await;
+    let post = |text: &str| {
+        api.ask(Method::POST, PATH).header("content-type", "application/json").body(text.to_owned()).send()
+    };
+    let body = post("{\"name\":\n \"a\",}").await.problem(400, "invalid_json");
+    assert!(body["detail"].as_str().unwrap().contains("line 2, column 6"), "{body}");
+    for text in ["", "name=a", "{\"name\":\"a\"}}", "{\"name\":NaN}", "{\"name\":\"a"] {
+        post(text).await.problem(400, "invalid_json");
+    }
+    post("[]").await.problem(422, "validation_failed");
+    post(r#"["a", null, null]"#).await.problem(422, "validation_failed");
+    post("null").await.problem(422, "validation_failed");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_members_and_wrong_types_are_422_with_their_path() {
+    let api = Api::start().await;
+    api.post(PATH, json!({"name": "a", "nome": "b"})).await.invalid("nome");
+    api.post(PATH, json!({"name": 1})).await.invalid("name");
+    api.post(PATH, json!({"name": "a", "metadata": []})).await.invalid("metadata");
+    api.organization("acme").await;
+    let path = "/v1/organizations/acme/webhooks";
+    let cases = [
+        (json!({"retry": {"delays_seconds": [1, "x"]}}), "retry.delays_seconds[1]"),
+        (json!({"rate_limit": {"per_minute": 1}}), "rate_limit.per_minute"),
+        (json!({"events": 7}), "events"),
+        (json!({"events": "some"}), "events"),
+        (json!({"method": "PUT"}), "method"),
+        (json!({"filter": {"kind": "Job"}}), "filter.kind"),
+        (json!({"auth": {"type": "digest"}}), "auth.type"),
+        (json!({"auth": {"type": "basic", "username": "u"}}), "auth.password"),
+        (json!({"headers": {"X-Any": 1}}), "headers.X-Any"),
+        (json!({"timeout_seconds": 1.5}), "timeout_seconds"),
+        (json!({"status": "active"}), "status"),
+    ];
+    for (mut body, field) in cases {
+        body["url"] = json!(super::URL);
+        api.post(path, body).await.invalid(field);
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn case_091_what_is_too_much_is_refused() {
+    let api = Api::start().await;
+    let large = json!({"name": "x".repeat(10 << 20)}).to_string();
+    let ask = || api.ask(Method::POST, PATH).header("content-type", "application/json");
+    ask().body(large.clone()).send().await.problem(413, "body_too_large");
+    // The same, not declaring its length.
+    let pieces = futures_util::stream::iter(
+        large.into_bytes().chunks(65_536).map(<[u8]>::to_vec).map(Ok::<_, std::io::Error>).collect::<Vec<_>>(),
+    );
+    ask().body(axum::body::Body::from_stream(pieces)).send().await.problem(413, "body_too_large");
+    let declared = ask().header("content-length", "99999999999").body("{}").send().await;
+    declared.problem(413, "body_too_large");
+    let deep = format!("{{\"name\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = ask().body(deep).send().await;
+    assert!(deep.status == 400 || deep.status == 422, "{deep:?}");
+    let schema = format!(r#"{{"name":"a","schema":{}1{}}}"#, r#"{"not":"#.repeat(50_000), "}".repeat(50_000));
+    api.ask(Method::POST, "/v1/event-types")
+        .header("content-type", "application/json")
+        .body(schema)
+        .send()
+        .await
+        .problem(400, "invalid_json");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_must_be_declared_as_json() {
+    let api = Api::start().await;
+    let body = json!({"name": "a"}).to_string();
+    let ask = || api.ask(Method::POST, PATH).body(body.clone());
+    ask().send().await.problem(415, "unsupported_media_type");
+    ask().header("content-type", "text/plain").send().await.problem(415, "unsupported_media_type");
+    ask()
+        .header("content-type", "application/x-www-form-urlencoded")
+        .send()
+        .await
+        .problem(415, "unsupported_media_type");
+    ask().header("content-type", "Application/JSON; charset=utf-8").send().await.created();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_routes_methods_and_parameters_are_problems() {
+    let api = Api::start().await;
+    api.get("/v1/nowhere").await.problem(404, "unknown_route");
+    api.get("/v1/organizations/acme/nothing").await.problem(404, "unknown_route");
+    let reply = api.put("/v1/organizations", json!({})).await;
+    assert_eq!(reply.headers["allow"], "GET,HEAD,POST");
+    reply.problem(405, "method_not_allowed");
+    api.get("/v1/organizations?sort=name").await.refuses(400, "invalid_parameter", "sort");
+    api.get("/v1/organizations?limit=many").await.refuses(400, "invalid_parameter", "limit");
+    api.get("/v1/organizations/%ff").await.problem(404, "not_found");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn answers_carry_the_requests_name() {
+    let api = Api::start().await;
+    let named = api.ask(Method::GET, PATH).header("x-request-id", "from-the-host.1").send().await;
+    assert_eq!(named.headers["x-request-id"], "from-the-host.1");
+    for odd in ["", "two words", "<script>", &"x".repeat(65)] {
+        let reply = api.ask(Method::GET, PATH).header("x-request-id", odd).send().await;
+        assert!(reply.headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+    }
+    assert_ne!(api.get(PATH).await.headers["x-request-id"], api.get(PATH).await.headers["x-request-id"]);
+    api.stop().await;
+}
