@@ -70,7 +70,7 @@ fn with_body<B: Backend>(rig: &Rig<B>, body: LoggedBody) -> LoggedAttempt {
 }
 
 pub(crate) async fn a_whole_body_is_kept<B: Backend>(rig: &Rig<B>) {
-    for body in [&b""[..], b"{}", b"\xff\x00 not text", &[b'x'; 100_000]] {
+    for body in [&b""[..], b"{}", b"\xff\x00 not text", &[b'x'; 9_000]] {
         let attempt = with_body(rig, LoggedBody::Whole(Bytes::copy_from_slice(body)));
         assert_eq!(round_trip(rig, b"{\"n\":1}", attempt).await.request.unwrap().body, body);
     }

@@ -1,5 +1,7 @@
 //! What only the embedded store can do wrong: files, processes, disks and copies.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+
 mod backups;
 mod crashes;
 mod feed;
