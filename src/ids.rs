@@ -14,9 +14,9 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// For the node of this number.
-    pub fn new(node_number: u16, clock: Arc<dyn Clock>) -> Self {
-        Ids { generator: Mutex::new(IdGenerator::new(node_number)), clock }
+    /// For the node of this number; its ids are larger than `newest`.
+    pub fn new(node_number: u16, newest: i64, clock: Arc<dyn Clock>) -> Self {
+        Ids { generator: Mutex::new(IdGenerator::starting_after(node_number, newest)), clock }
     }
 
     /// The next one.

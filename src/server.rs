@@ -76,7 +76,7 @@ impl Server {
         })?;
         let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });
         let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
-        let ids = Arc::new(Ids::new(joined.number, Arc::clone(&clock)));
+        let ids = Arc::new(Ids::new(joined.number, joined.newest_id, Arc::clone(&clock)));
         let dispatcher = Dispatcher::new(
             Tools {
                 store: store.clone(),

@@ -45,7 +45,7 @@ async fn try_claim(
     if let Some(reason) = reason {
         return skip(dispatcher, webhook, reason).await;
     }
-    let config = compiled.map_or(idle_lane(), |compiled| compiled.lane);
+    let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane);
     if config.held {
         let due = tools.clock.now();
         return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
@@ -74,10 +74,6 @@ fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
     }
 }
 
-fn idle_lane() -> LaneConfig {
-    LaneConfig { organization: fanfare_engine::id::OrganizationId(0), concurrency: 1, per_second: None, held: false }
-}
-
 /// Skips a piece of what waits for a webhook that gets nothing any more.
 async fn skip(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, reason: SkipReason) -> StoreResult<Input> {
     let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
@@ -87,7 +83,7 @@ async fn skip(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, reason: SkipReas
     dispatcher.tools.metrics.skipped(reason, skipped);
     let more = skipped >= u64::from(SKIP_PIECE);
     let next_due = more.then(|| dispatcher.tools.clock.now());
-    Ok(Input::Claimed { webhook, config: idle_lane(), jobs: Vec::new(), next_due })
+    Ok(Input::Claimed { webhook, config: LaneConfig::UNKNOWN, jobs: Vec::new(), next_due })
 }
 
 /// Gives leases back; once that is on disk, the scheduler knows that they wait there.

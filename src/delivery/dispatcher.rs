@@ -218,8 +218,11 @@ impl Dispatcher {
             Ok(Some(compiled)) if compiled.webhook.status.takes_events() => {
                 self.tell(Input::Configured { webhook, config: compiled.lane });
             }
-            // What waits is skipped when it is claimed.
-            Ok(_) => self.tell(Input::Stored { webhook, config: None, due: self.tools.clock.now() }),
+            // What waits is skipped when it is claimed, which a pause would prevent.
+            Ok(_) => self.tell_all([
+                Input::Configured { webhook, config: LaneConfig::UNKNOWN },
+                Input::Stored { webhook, config: None, due: self.tools.clock.now() },
+            ]),
             Err(error) => tracing::warn!(%webhook, %error, "a changed webhook could not be read"),
         }
     }

@@ -181,6 +181,13 @@ impl IdGenerator {
         IdGenerator { node: i64::from(node_number), last_ms: 0, sequence: 0 }
     }
 
+    /// A generator whose ids are all larger than `newest`, another node's, so that order outlives a clock that was set
+    /// back between the two.
+    pub fn starting_after(node_number: u16, newest: i64) -> Self {
+        let last_ms = (newest >> (NODE_BITS + SEQUENCE_BITS)) + 1;
+        IdGenerator { last_ms, ..IdGenerator::new(node_number) }
+    }
+
     /// The next id: larger than every id this generator gave before, also when the clock steps back or more than
     /// 4,096 are made within a millisecond (then the ids run a little ahead of the clock).
     pub fn next(&mut self, now: Timestamp) -> i64 {
@@ -224,6 +231,17 @@ mod tests {
             last = id;
         }
         assert!(ids.next(Timestamp(EPOCH_MS + 2_000)) > last);
+    }
+
+    #[test]
+    fn ids_grow_from_one_node_to_the_next_though_the_clock_was_set_back() {
+        let newest = IdGenerator::new(900).next(Timestamp(EPOCH_MS + 90_000));
+        let mut ids = IdGenerator::starting_after(3, newest);
+        let first = ids.next(Timestamp(EPOCH_MS + 1_000));
+        assert!(first > newest);
+        assert!(ids.next(Timestamp(EPOCH_MS + 1_000)) > first);
+        let later = IdGenerator::new(3).next(Timestamp(EPOCH_MS + 99_000));
+        assert_eq!(ids.next(Timestamp(EPOCH_MS + 99_000)), later);
     }
 
     proptest! {

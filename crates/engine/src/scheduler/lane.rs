@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::{Job, LaneConfig};
-use crate::id::OrganizationId;
 use crate::time::Timestamp;
 
 /// Most deliveries that one claim asks for.
@@ -26,6 +25,10 @@ pub(super) struct Lane {
     /// When the first is due of what was written to the store since the claim that is under way was asked for.
     pub(super) unseen: Option<Timestamp>,
     pub(super) claiming: bool,
+    /// Bytes that are kept free for what the claim that is under way may bring.
+    pub(super) claimed_bytes: usize,
+    /// Whether its settings changed since the claim that is under way was asked for: its answer tells older ones.
+    pub(super) reconfigured: bool,
     /// Whether it stands in the round.
     pub(super) in_round: bool,
     /// Whether it waits for a slot of its organization.
@@ -43,10 +46,6 @@ pub(super) enum Turn {
 }
 
 impl Lane {
-    /// For a webhook of which only the id is known: it may claim, and the claim's answer says the rest.
-    pub(super) const UNKNOWN: LaneConfig =
-        LaneConfig { organization: OrganizationId(0), concurrency: 1, per_second: None, held: false };
-
     pub(super) fn new(config: LaneConfig) -> Self {
         Lane {
             config,
@@ -58,6 +57,8 @@ impl Lane {
             stored: None,
             unseen: None,
             claiming: false,
+            claimed_bytes: 0,
+            reconfigured: false,
             in_round: false,
             parked: false,
             starved: false,
@@ -65,12 +66,31 @@ impl Lane {
         }
     }
 
+    /// Takes settings over where none are known.
+    pub(super) fn learn(&mut self, config: LaneConfig) {
+        if !self.config.is_known() {
+            self.configure(config);
+        }
+    }
+
+    /// Takes settings over. A webhook that gets nothing any more is not held, so that what waits for it is skipped; the
+    /// rest of what is known stays, since its slots were taken by it.
     pub(super) fn configure(&mut self, config: LaneConfig) {
+        if !config.is_known() {
+            self.config.held = config.held;
+            return;
+        }
         let raised = config.concurrency > self.config.concurrency && self.allowed == self.config.concurrency.max(1);
         let limit = config.concurrency.max(1);
         self.allowed = if raised { limit } else { self.allowed.min(limit) };
         // A webhook never changes its organization; only what was unknown becomes known, before anything is sent.
         self.config = config;
+    }
+
+    /// The claim that was under way is answered; gives the bytes that were kept free for it.
+    pub(super) fn answered(&mut self) -> usize {
+        self.claiming = false;
+        std::mem::take(&mut self.claimed_bytes)
     }
 
     fn window(&self, per_slot: usize) -> usize {
@@ -101,22 +121,33 @@ impl Lane {
         !self.in_round && !self.parked && !self.queue.is_empty() && !self.config.held && self.in_flight < self.allowed
     }
 
-    pub(super) fn turn(&self, now: Timestamp) -> Turn {
+    pub(super) fn turn(&mut self, now: Timestamp) -> Turn {
         if self.queue.is_empty() || self.config.held || self.in_flight >= self.allowed {
             return Turn::Nothing;
         }
-        if self.config.per_second.is_some() && self.next_send_micros > now.millis().saturating_mul(1_000) {
-            return Turn::Wait(Timestamp(self.next_send_micros.div_euclid(1_000) + 1));
-        }
-        Turn::Send
+        self.paced_until(now).map_or(Turn::Send, Turn::Wait)
+    }
+
+    /// Until when the rate limit lets no further request start; `None` where one may start now.
+    pub(super) fn paced_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let pace = self.pace_micros()?;
+        let now = now.millis().saturating_mul(1_000);
+        // It is never further ahead, unless the clock was set back.
+        self.next_send_micros = self.next_send_micros.min(now.saturating_add(pace));
+        (self.next_send_micros > now).then(|| Timestamp(self.next_send_micros.div_euclid(1_000) + 1))
+    }
+
+    /// Microseconds from one request to the next under the rate limit.
+    fn pace_micros(&self) -> Option<i64> {
+        self.config.per_second.map(|per_second| 1_000_000 / i64::from(per_second.max(1)))
     }
 
     pub(super) fn send(&mut self, now: Timestamp) -> Option<Job> {
         let job = self.queue.pop_front()?;
         self.in_flight += 1;
-        if let Some(per_second) = self.config.per_second {
+        if let Some(pace) = self.pace_micros() {
             let from = self.next_send_micros.max(now.millis().saturating_mul(1_000));
-            self.next_send_micros = from + 1_000_000 / i64::from(per_second.max(1));
+            self.next_send_micros = from.saturating_add(pace);
         }
         Some(job)
     }
@@ -133,7 +164,7 @@ impl Lane {
         first.into_iter().chain(self.stored).min()
     }
 
-    /// Whether nothing is left that would have to be remembered.
+    /// Whether nothing is left to do.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.reserved == 0

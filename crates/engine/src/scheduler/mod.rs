@@ -24,6 +24,10 @@ use crate::time::Timestamp;
 
 /// How long a lane waits after the store could not give it work.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+/// A claim may bring this part of all bytes, so that many lanes can claim at once.
+const CLAIM_PART: usize = 64;
+/// A clock that goes back by less than this was not set; two threads read it one after the other.
+const CLOCK_JITTER: Duration = Duration::from_secs(1);
 
 /// The bounds of what is held and sent at once.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,17 @@ pub struct LaneConfig {
     pub held: bool,
 }
 
+impl LaneConfig {
+    /// Of a webhook of which only the id is known, or which gets nothing any more: it holds nothing back, and says nothing
+    /// else. Nothing is sent before the rest is known.
+    pub const UNKNOWN: LaneConfig =
+        LaneConfig { organization: OrganizationId(0), concurrency: 1, per_second: None, held: false };
+
+    fn is_known(&self) -> bool {
+        self.organization != LaneConfig::UNKNOWN.organization
+    }
+}
+
 /// A leased delivery in memory.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -83,7 +98,7 @@ pub enum Input {
     Refused { webhook: WebhookId, weight: usize },
     /// Something of this webhook waits in the store, due at this time.
     Stored { webhook: WebhookId, config: Option<LaneConfig>, due: Timestamp },
-    /// The answer to [`Command::Claim`].
+    /// The answer to [`Command::Claim`]. The settings are those of before the claim.
     Claimed { webhook: WebhookId, config: LaneConfig, jobs: Vec<Job>, next_due: Option<Timestamp> },
     /// [`Command::Claim`] could not be carried out.
     ClaimFailed { webhook: WebhookId },
@@ -91,7 +106,7 @@ pub enum Input {
     Sent { webhook: WebhookId, weight: usize, trouble: bool },
     /// What came of a [`Command::Send`] is on disk.
     Recorded,
-    /// The webhook's settings changed.
+    /// The webhook's settings changed; [`LaneConfig::UNKNOWN`] where it gets nothing any more.
     Configured { webhook: WebhookId, config: LaneConfig },
     /// Give back what waits in memory for this webhook, so that it can be changed in the store.
     Recall { webhook: WebhookId },
@@ -121,7 +136,7 @@ pub struct Figures {
     pub recording: usize,
     /// Deliveries in memory that wait for their turn.
     pub queued: usize,
-    /// Bytes of what is in memory.
+    /// Bytes of what is in memory, and of what claims under way may bring.
     pub bytes: usize,
     /// Webhooks that have anything to do.
     pub lanes: usize,
@@ -141,6 +156,12 @@ pub struct Scheduler {
     slots: Slots,
     bytes: usize,
     queued: usize,
+    /// Deliveries that were admitted and are not yet on disk.
+    admitted: usize,
+    /// Claims that are not answered.
+    claims: usize,
+    /// The latest moment that it was told.
+    latest: Timestamp,
     draining: bool,
 }
 
@@ -156,6 +177,9 @@ impl Scheduler {
             slots: Slots::new(limits.in_flight, limits.in_flight_per_organization),
             bytes: 0,
             queued: 0,
+            admitted: 0,
+            claims: 0,
+            latest: Timestamp(i64::MIN),
             draining: false,
         }
     }
@@ -167,19 +191,22 @@ impl Scheduler {
             return false;
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
+        lane.learn(config);
         if !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
             return false;
         }
         lane.reserved += 1;
+        self.admitted += 1;
         self.bytes += weight;
         true
     }
 
     /// Takes in a fact and adds what is to be done to `commands`.
     pub fn step(&mut self, now: Timestamp, input: Input, commands: &mut Vec<Command>) {
+        self.look_at_clock(now, commands);
         match input {
             Input::Accepted(job) => self.accepted(job, commands),
-            Input::Refused { webhook, weight } => self.refused(webhook, weight),
+            Input::Refused { webhook, weight } => self.refused(now, webhook, weight, commands),
             Input::Stored { webhook, config, due } => self.stored(now, webhook, config, due, commands),
             Input::Claimed { webhook, config, jobs, next_due } => {
                 self.claimed(now, webhook, config, jobs, next_due, commands);
@@ -201,9 +228,9 @@ impl Scheduler {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Whether a drain is through: nothing is under way, nothing unrecorded, nothing in memory.
+    /// Whether a drain is through: nothing is under way, nothing unrecorded, nothing in memory or on its way there.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.slots.is_idle() && self.queued == 0
+        self.draining && self.slots.is_idle() && self.queued == 0 && self.admitted == 0 && self.claims == 0
     }
 
     /// Every webhook that has anything to do.
@@ -236,6 +263,7 @@ impl Scheduler {
 
     fn accepted(&mut self, job: Job, commands: &mut Vec<Command>) {
         let webhook = job.webhook;
+        self.admitted -= 1;
         let Some(lane) = self.lanes.get_mut(&webhook) else {
             self.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
@@ -252,12 +280,14 @@ impl Scheduler {
         self.make_ready(webhook);
     }
 
-    fn refused(&mut self, webhook: WebhookId, weight: usize) {
+    fn refused(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, commands: &mut Vec<Command>) {
         self.bytes -= weight;
+        self.admitted -= 1;
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             lane.reserved -= 1;
         }
-        self.forget_if_idle(webhook);
+        // What was kept free for it may be what a claim waits for.
+        self.claim_or_wait(now, webhook, commands);
     }
 
     fn stored(
@@ -268,7 +298,10 @@ impl Scheduler {
         due: Timestamp,
         commands: &mut Vec<Command>,
     ) {
-        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config.unwrap_or(Lane::UNKNOWN)));
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(LaneConfig::UNKNOWN));
+        if let Some(config) = config {
+            lane.learn(config);
+        }
         if due != Timestamp::NEVER {
             lane.stored = earlier(lane.stored, Some(due));
             // A claim that is under way may not see it.
@@ -287,11 +320,17 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) {
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
-        lane.configure(config);
-        lane.claiming = false;
+        if std::mem::take(&mut lane.reconfigured) {
+            lane.learn(config);
+        } else {
+            lane.configure(config);
+        }
+        let held = lane.config.held;
+        self.bytes -= lane.answered();
+        self.claims -= 1;
         lane.stored = earlier(next_due, lane.unseen.take());
         self.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
-        if self.draining || config.held {
+        if self.draining || held {
             self.bytes -= jobs.iter().map(|job| job.weight).sum::<usize>();
             let leases: Vec<_> = jobs.iter().map(|job| (job.delivery, job.claim)).collect();
             if !leases.is_empty() {
@@ -307,7 +346,9 @@ impl Scheduler {
 
     fn claim_failed(&mut self, now: Timestamp, webhook: WebhookId) {
         if let Some(lane) = self.lanes.get_mut(&webhook) {
-            lane.claiming = false;
+            lane.reconfigured = false;
+            self.bytes -= lane.answered();
+            self.claims -= 1;
             self.set_timer(webhook, now.plus(CLAIM_AGAIN));
         }
     }
@@ -318,14 +359,14 @@ impl Scheduler {
             let organization = lane.config.organization;
             lane.sent(trouble);
             self.slots.give_back(organization);
-            self.unpark(organization);
+            self.unpark(now, organization);
         }
         self.make_ready(webhook);
         self.claim_or_wait(now, webhook, commands);
     }
 
-    /// Lets the next lane of an organization have the slot that became free.
-    fn unpark(&mut self, organization: OrganizationId) {
+    /// Lets the next lane of an organization have a slot that is free.
+    fn unpark(&mut self, now: Timestamp, organization: OrganizationId) {
         while let Some(webhook) = self.slots.unpark(organization) {
             let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
             lane.parked = false;
@@ -333,13 +374,13 @@ impl Scheduler {
                 self.make_ready(webhook);
                 return;
             }
-            self.forget_if_idle(webhook);
+            self.forget_if_idle(now, webhook);
         }
     }
 
-    /// Lets a lane that waits for memory ask again.
+    /// Lets lanes that wait for memory ask again, as long as there is some.
     fn feed_starved(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        if self.bytes < self.limits.bytes
+        while self.bytes < self.limits.bytes
             && let Some(webhook) = self.starved.pop_front()
         {
             if let Some(lane) = self.lanes.get_mut(&webhook) {
@@ -352,6 +393,7 @@ impl Scheduler {
     fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
+        lane.reconfigured = lane.claiming;
         if config.held {
             self.empty(webhook, commands);
         } else {
@@ -375,7 +417,9 @@ impl Scheduler {
         self.draining = true;
         self.timers.clear();
         self.ready.clear();
-        let webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        let mut webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        // The order of a hash map differs from run to run, and a simulated run must not.
+        webhooks.sort_unstable();
         for webhook in webhooks {
             self.empty(webhook, commands);
         }
@@ -413,9 +457,17 @@ impl Scheduler {
         {
             let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
             lane.in_round = false;
+            let organization = lane.config.organization;
             match lane.turn(now) {
-                Turn::Nothing => {}
-                Turn::Wait(until) => self.set_timer(webhook, until),
+                // It may have been given a slot that another lane of its organization waits for.
+                Turn::Nothing => {
+                    self.unpark(now, organization);
+                    self.forget_if_idle(now, webhook);
+                }
+                Turn::Wait(until) => {
+                    self.set_timer(webhook, until);
+                    self.unpark(now, organization);
+                }
                 Turn::Send if !self.slots.take(lane.config.organization, webhook) => lane.parked = true,
                 Turn::Send => {
                     if let Some(job) = lane.send(now) {
@@ -432,7 +484,7 @@ impl Scheduler {
     fn claim_or_wait(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         let Some(due) = lane.stored else {
-            self.forget_if_idle(webhook);
+            self.forget_if_idle(now, webhook);
             return;
         };
         if self.draining || lane.config.held || lane.claiming {
@@ -443,7 +495,7 @@ impl Scheduler {
             return;
         }
         let Some(limit) = lane.wants(self.limits.window_per_slot) else { return };
-        let share = (self.limits.bytes / 8).min(self.limits.bytes.saturating_sub(self.bytes));
+        let share = (self.limits.bytes / CLAIM_PART).max(1).min(self.limits.bytes.saturating_sub(self.bytes));
         if share == 0 {
             if !lane.starved {
                 lane.starved = true;
@@ -452,6 +504,9 @@ impl Scheduler {
             return;
         }
         lane.claiming = true;
+        lane.claimed_bytes = share;
+        self.bytes += share;
+        self.claims += 1;
         commands.push(Command::Claim { webhook, limit, max_bytes: share });
     }
 
@@ -469,11 +524,30 @@ impl Scheduler {
         self.timers.insert((at, webhook));
     }
 
-    fn forget_if_idle(&mut self, webhook: WebhookId) {
-        if self.lanes.get(&webhook).is_some_and(Lane::is_idle)
-            && let Some(at) = self.lanes.remove(&webhook).and_then(|lane| lane.timer)
-        {
+    fn forget_if_idle(&mut self, now: Timestamp, webhook: WebhookId) {
+        let Some(lane) = self.lanes.get_mut(&webhook).filter(|lane| lane.is_idle()) else { return };
+        // When it was last sent to is remembered until that does not matter any more.
+        if let Some(until) = lane.paced_until(now) {
+            self.set_timer(webhook, until);
+        } else if let Some(at) = self.lanes.remove(&webhook).and_then(|lane| lane.timer) {
             self.timers.remove(&(at, webhook));
+        }
+    }
+
+    /// Where the clock was set back, what waits for a moment is looked at anew: it may be far ahead now.
+    fn look_at_clock(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let back = self.latest.since(now);
+        self.latest = self.latest.max(now);
+        if back < CLOCK_JITTER {
+            return;
+        }
+        self.latest = now;
+        for (_, webhook) in std::mem::take(&mut self.timers) {
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.timer = None;
+            }
+            self.make_ready(webhook);
+            self.claim_or_wait(now, webhook, commands);
         }
     }
 }

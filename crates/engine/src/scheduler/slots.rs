@@ -56,9 +56,10 @@ impl Slots {
         }
     }
 
-    /// The next webhook that was parked for a slot of this organization.
+    /// The next webhook that was parked for a slot of this organization, if there is a slot for it.
     pub(super) fn unpark(&mut self, organization: OrganizationId) -> Option<WebhookId> {
-        self.organizations.get_mut(&organization)?.parked.pop_front()
+        let share = self.organizations.get_mut(&organization)?;
+        if share.in_flight < self.limit_per_organization { share.parked.pop_front() } else { None }
     }
 
     pub(super) fn recorded(&mut self) {

@@ -226,3 +226,171 @@ fn idle_lanes_are_forgotten() {
     step(&mut scheduler, NOW, sent(1, false));
     assert_eq!(scheduler.figures().lanes, 0);
 }
+
+/// A webhook is known to the scheduler by id only, since something of it waits in the store.
+fn with_something_stored(webhook: i64, due: Timestamp) -> Scheduler {
+    let mut scheduler =
+        Scheduler::new(Limits { in_flight_per_organization: 3, window_per_slot: 4, ..Limits::default() });
+    step(&mut scheduler, NOW, Input::Stored { webhook: WebhookId(webhook), config: None, due });
+    scheduler
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn what_was_unknown_of_a_webhook_becomes_known_before_it_is_sent_to() {
+    let mut scheduler = with_something_stored(1, later(60));
+    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    assert_eq!(offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap(), [1]);
+    assert!(offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap().is_empty(), "its rate limit holds");
+}
+
+#[test]
+fn slots_go_back_to_the_organization_that_they_were_taken_from() {
+    let mut scheduler = with_something_stored(1, later(1));
+    let webhook = WebhookId(1);
+    for delivery in 0..3 {
+        offer(&mut scheduler, NOW, config(1, 8), job(1, delivery)).unwrap();
+    }
+    // What waited was skipped meanwhile, since the webhook was switched off.
+    step(&mut scheduler, later(1), Input::Tick);
+    let skipped = Input::Claimed { webhook, config: LaneConfig::UNKNOWN, jobs: vec![], next_due: None };
+    step(&mut scheduler, later(1), skipped);
+    for _ in 0..3 {
+        step(&mut scheduler, later(1), sent(1, false));
+    }
+    for delivery in 10..13 {
+        assert_eq!(offer(&mut scheduler, later(1), config(1, 8), job(2, delivery)).unwrap(), [delivery]);
+    }
+}
+
+#[test]
+fn a_rate_limit_outlasts_an_idle_moment_and_is_forgotten_after_it() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap();
+    step(&mut scheduler, NOW, sent(1, false));
+    assert!(offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap().is_empty());
+    assert_eq!(sends(&step(&mut scheduler, later(2), Input::Tick)), [2]);
+    step(&mut scheduler, later(2), sent(1, false));
+    step(&mut scheduler, later(4), Input::Tick);
+    assert_eq!(scheduler.figures().lanes, 0);
+}
+
+#[test]
+fn case_059_a_clock_that_is_set_back_stops_no_rate_limited_webhook() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    let tomorrow = later(86_400);
+    for delivery in 0..3 {
+        offer(&mut scheduler, tomorrow, slow, job(1, delivery)).unwrap();
+    }
+    assert!(step(&mut scheduler, NOW, Input::Tick).is_empty());
+    assert!(scheduler.next_wakeup().unwrap() < later(2), "{:?}", scheduler.next_wakeup());
+    assert_eq!(sends(&step(&mut scheduler, later(2), Input::Tick)), [1]);
+}
+
+#[test]
+fn case_059_a_clock_that_is_set_back_does_not_put_off_what_the_store_failed_to_give() {
+    let webhook = WebhookId(1);
+    let tomorrow = later(86_400);
+    let mut scheduler = with_something_stored(1, NOW);
+    step(&mut scheduler, tomorrow, Input::ClaimFailed { webhook });
+    let commands = step(&mut scheduler, later(5), Input::Tick);
+    assert!(matches!(commands[..], [Command::Claim { .. }]), "{commands:?}");
+}
+
+#[test]
+fn room_that_was_kept_in_vain_is_used_for_what_waits_in_the_store() {
+    let webhook = WebhookId(1);
+    let mut scheduler = with_something_stored(1, later(1));
+    for _ in 0..4 {
+        assert!(scheduler.admit(NOW, webhook, config(1, 1), 100));
+    }
+    assert!(step(&mut scheduler, later(1), Input::Tick).is_empty(), "there is no room");
+    for _ in 0..2 {
+        step(&mut scheduler, later(1), Input::Refused { webhook, weight: 100 });
+    }
+    assert_eq!(scheduler.figures().lanes, 1);
+    let asked = scheduler.lanes[&webhook].claiming;
+    assert!(asked, "there is room");
+}
+
+#[test]
+fn a_lane_that_cannot_use_its_slot_hands_it_on() {
+    let limits = Limits { in_flight_per_organization: 1, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    assert_eq!(offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap(), [1]);
+    offer(&mut scheduler, NOW, config(1, 8), job(2, 2)).unwrap();
+    offer(&mut scheduler, NOW, config(1, 8), job(3, 3)).unwrap();
+    // The next in the queue for the slot is told, just then, that it may send only later.
+    step(&mut scheduler, NOW, Input::Recall { webhook: WebhookId(2) });
+    let mut slots = sends(&step(&mut scheduler, NOW, sent(1, false)));
+    assert_eq!(slots, [3], "webhook 2 has nothing to send any more");
+
+    let mut scheduler = Scheduler::new(limits);
+    offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap();
+    offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap();
+    offer(&mut scheduler, NOW, config(1, 8), job(3, 3)).unwrap();
+    slots = sends(&step(&mut scheduler, NOW, sent(1, false)));
+    assert_eq!(slots, [3], "webhook 1 may not send yet");
+}
+
+#[test]
+fn claims_leave_room_for_what_other_claims_bring() {
+    let mut scheduler = Scheduler::new(Limits { bytes: 6_400, ..Limits::default() });
+    let mut asked = 0;
+    for webhook in 1..=200 {
+        let stored = Input::Stored { webhook: WebhookId(webhook), config: Some(config(webhook, 8)), due: NOW };
+        for command in step(&mut scheduler, NOW, stored) {
+            let Command::Claim { max_bytes, .. } = command else { panic!("{command:?}") };
+            asked += max_bytes;
+        }
+    }
+    assert_eq!((asked, scheduler.figures().bytes), (6_400, 6_400));
+    let webhook = WebhookId(1);
+    let empty = Input::Claimed { webhook, config: config(1, 8), jobs: vec![], next_due: None };
+    let commands = step(&mut scheduler, NOW, empty);
+    assert!(matches!(commands[..], [Command::Claim { webhook: WebhookId(65), max_bytes: 100, .. }]), "{commands:?}");
+}
+
+#[test]
+fn a_claim_that_was_asked_before_a_hold_ended_does_not_bring_it_back() {
+    let webhook = WebhookId(1);
+    let mut scheduler = with_something_stored(1, NOW);
+    step(&mut scheduler, NOW, Input::Configured { webhook, config: config(1, 1) });
+    let held = LaneConfig { held: true, ..config(1, 1) };
+    let commands =
+        step(&mut scheduler, NOW, Input::Claimed { webhook, config: held, jobs: vec![], next_due: Some(NOW) });
+    assert!(matches!(commands[..], [Command::Claim { .. }]), "{commands:?}");
+}
+
+#[test]
+fn what_waits_for_a_webhook_that_was_paused_and_then_switched_off_is_dealt_with() {
+    let webhook = WebhookId(1);
+    let mut scheduler = Scheduler::new(Limits::default());
+    let held = LaneConfig { held: true, ..config(1, 1) };
+    step(&mut scheduler, NOW, Input::Stored { webhook, config: Some(held), due: NOW });
+    let commands = step(&mut scheduler, NOW, Input::Configured { webhook, config: LaneConfig::UNKNOWN });
+    assert!(matches!(commands[..], [Command::Claim { .. }]), "{commands:?}");
+}
+
+#[test]
+fn a_drain_waits_for_what_is_on_its_way_into_memory() {
+    let webhook = WebhookId(1);
+    let mut scheduler = with_something_stored(1, NOW);
+    assert!(scheduler.admit(NOW, WebhookId(2), config(1, 1), 100));
+    step(&mut scheduler, NOW, Input::Drain);
+    assert!(!scheduler.is_drained());
+    let commands = step(&mut scheduler, NOW, Input::Accepted(job(2, 2)));
+    assert!(matches!(commands[..], [Command::Release { .. }]), "{commands:?}");
+    assert!(!scheduler.is_drained(), "a claim is under way");
+    let jobs = vec![job(1, 1)];
+    let commands = step(&mut scheduler, NOW, Input::Claimed { webhook, config: config(1, 1), jobs, next_due: None });
+    assert!(matches!(commands[..], [Command::Release { .. }]), "{commands:?}");
+    assert!(scheduler.is_drained());
+    assert_eq!(scheduler.figures().bytes, 0);
+}

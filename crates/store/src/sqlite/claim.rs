@@ -34,7 +34,18 @@ pub(super) fn join(transaction: &Transaction<'_>, now: Timestamp) -> StoreResult
         "INSERT INTO nodes (id, number, started_at, heartbeat_at) VALUES (?1, ?2, ?3, ?3)",
         (id, number, now.0),
     )?;
-    Ok(Joined { node: NodeId(id), number, dead: others.into_iter().map(|(id, _)| id).collect() })
+    let newest_id = rows::first(
+        transaction,
+        "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(id) FROM deliveries), 0))",
+        (),
+        |row| row.get(0),
+    )?;
+    Ok(Joined {
+        node: NodeId(id),
+        number,
+        newest_id: newest_id.unwrap_or(0),
+        dead: others.into_iter().map(|(id, _)| id).collect(),
+    })
 }
 
 pub(super) fn claim(

@@ -40,6 +40,8 @@ pub struct Joined {
     pub node: NodeId,
     /// Its number, for its ids; no other live node has it.
     pub number: u16,
+    /// The largest id of an event or delivery; this node's ids must be larger, so that order is kept.
+    pub newest_id: i64,
     /// Nodes that are no more and may still hold leases.
     pub dead: Vec<NodeId>,
 }

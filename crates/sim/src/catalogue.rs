@@ -1,0 +1,194 @@
+//! Who takes part: organizations, their webhooks, and what is set of them at this moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use fanfare_engine::id::{OrganizationId, WebhookId};
+use fanfare_engine::retry::RetryPolicy;
+use fanfare_engine::scheduler::LaneConfig;
+use fanfare_engine::webhook::Status;
+
+use crate::chance::Chance;
+use crate::plan::Cast;
+use crate::receiver::Manner;
+
+/// The organization that floods, where there is one.
+pub(crate) const FLOODING: OrganizationId = OrganizationId(1);
+/// The organization whose receivers hang, where there is one.
+pub(crate) const HANGING: OrganizationId = OrganizationId(2);
+/// Its webhooks.
+const HANGING_WEBHOOKS: usize = 6;
+/// Organizations of a cast of neighbours beside those two.
+const NEIGHBOURS: i64 = 4;
+
+/// A webhook as it is set now.
+#[derive(Clone, Debug)]
+pub(crate) struct Webhook {
+    pub(crate) id: WebhookId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) status: Status,
+    pub(crate) concurrency: u32,
+    /// What the concurrency was before the last change, until the process knows of the change.
+    pub(crate) concurrency_before: u32,
+    pub(crate) per_second: Option<u32>,
+    /// Gets events whose kind's number, modulo this, is 0.
+    pub(crate) every: u32,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) manner: Manner,
+}
+
+/// Everything that is set. It is durable: a crash takes nothing of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalogue {
+    pub(crate) organizations: Vec<OrganizationId>,
+    webhooks: BTreeMap<WebhookId, Webhook>,
+    /// Whose each webhook is or was.
+    owners: BTreeMap<WebhookId, OrganizationId>,
+    /// Organizations for which everything is held.
+    pub(crate) held: BTreeSet<OrganizationId>,
+    /// Webhooks that took no events at some time: their deliveries may be skipped.
+    pub(crate) once_inactive: BTreeSet<WebhookId>,
+}
+
+impl Catalogue {
+    pub(crate) fn draw(cast: Cast, span: i64, chance: &mut Chance) -> Self {
+        let mut catalogue = Catalogue {
+            organizations: Vec::new(),
+            webhooks: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            held: BTreeSet::new(),
+            once_inactive: BTreeSet::new(),
+        };
+        match cast {
+            Cast::Mixed => {
+                for organization in 1..=chance.between(2, 4) {
+                    for _ in 0..chance.between(1, 4) {
+                        catalogue.add(OrganizationId(organization), |id, organization| {
+                            mixed(id, organization, span, chance)
+                        });
+                    }
+                }
+            }
+            Cast::Neighbours { disturbed } => {
+                let from = if disturbed { FLOODING.0 } else { HANGING.0 + 1 };
+                for organization in from..=HANGING.0 + NEIGHBOURS {
+                    let organization = OrganizationId(organization);
+                    let webhooks = if organization == HANGING { HANGING_WEBHOOKS } else { 1 };
+                    (0..webhooks).for_each(|_| catalogue.add(organization, neighbour));
+                }
+            }
+        }
+        catalogue
+    }
+
+    fn add(&mut self, organization: OrganizationId, make: impl FnOnce(WebhookId, OrganizationId) -> Webhook) {
+        if !self.organizations.contains(&organization) {
+            self.organizations.push(organization);
+        }
+        let id = WebhookId(self.webhooks.len() as i64 + 101);
+        self.webhooks.insert(id, make(id, organization));
+        self.owners.insert(id, organization);
+    }
+
+    /// Whose a webhook is or was.
+    pub(crate) fn organization_of(&self, id: WebhookId) -> Option<OrganizationId> {
+        self.owners.get(&id).copied()
+    }
+
+    pub(crate) fn webhook(&self, id: WebhookId) -> Option<&Webhook> {
+        self.webhooks.get(&id)
+    }
+
+    pub(crate) fn webhook_mut(&mut self, id: WebhookId) -> Option<&mut Webhook> {
+        self.webhooks.get_mut(&id)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<WebhookId> {
+        self.webhooks.keys().copied().collect()
+    }
+
+    pub(crate) fn of(&self, organization: OrganizationId) -> Vec<WebhookId> {
+        self.webhooks
+            .values()
+            .filter(|webhook| webhook.organization == organization)
+            .map(|webhook| webhook.id)
+            .collect()
+    }
+
+    pub(crate) fn delete(&mut self, id: WebhookId) {
+        self.webhooks.remove(&id);
+        self.once_inactive.insert(id);
+    }
+
+    pub(crate) fn set_status(&mut self, id: WebhookId, status: Status) {
+        if let Some(webhook) = self.webhooks.get_mut(&id) {
+            webhook.status = status;
+            if !status.takes_events() {
+                self.once_inactive.insert(id);
+            }
+        }
+    }
+
+    /// What the scheduler is to know of a webhook.
+    pub(crate) fn lane(&self, webhook: &Webhook) -> LaneConfig {
+        LaneConfig {
+            organization: webhook.organization,
+            concurrency: webhook.concurrency,
+            per_second: webhook.per_second,
+            held: webhook.status == Status::Paused || self.held.contains(&webhook.organization),
+        }
+    }
+
+    /// The webhooks that get an event of this kind.
+    pub(crate) fn matching(&self, organization: OrganizationId, kind: u32) -> Vec<&Webhook> {
+        let wants = |webhook: &&Webhook| {
+            webhook.organization == organization && webhook.status.takes_events() && kind.is_multiple_of(webhook.every)
+        };
+        self.webhooks.values().filter(wants).collect()
+    }
+}
+
+fn mixed(id: WebhookId, organization: OrganizationId, span: i64, chance: &mut Chance) -> Webhook {
+    let concurrency = chance.pick(&[1, 2, 4]);
+    let retries = chance.index(5);
+    let delays = [200, 2_000, 10_000, 60_000].into_iter().take(retries).map(Duration::from_millis).collect();
+    Webhook {
+        id,
+        organization,
+        status: Status::Active,
+        concurrency,
+        concurrency_before: concurrency,
+        per_second: chance.percent(30).then(|| chance.pick(&[1, 3, 10])),
+        every: chance.pick(&[1, 1, 2]),
+        retry: RetryPolicy {
+            delays,
+            jitter: 0.2,
+            honour_retry_after: true,
+            stop_after_unknown: false,
+            disable_on_410: true,
+        },
+        manner: Manner::draw(chance, span),
+    }
+}
+
+fn neighbour(id: WebhookId, organization: OrganizationId) -> Webhook {
+    let manner = if organization == HANGING { Manner::Hangs } else { Manner::Fine };
+    let retry = RetryPolicy {
+        delays: vec![Duration::from_secs(1), Duration::from_secs(5)],
+        jitter: 0.2,
+        honour_retry_after: true,
+        stop_after_unknown: false,
+        disable_on_410: true,
+    };
+    Webhook {
+        id,
+        organization,
+        status: Status::Active,
+        concurrency: 8,
+        concurrency_before: 8,
+        per_second: None,
+        every: 1,
+        retry,
+        manner,
+    }
+}

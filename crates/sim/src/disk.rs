@@ -1,0 +1,106 @@
+//! The store in virtual time: the real SQL in memory, behind a writer that gathers, takes its time, and may refuse.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fanfare_engine::event::Event;
+use fanfare_engine::id::{NodeId, WebhookId};
+use fanfare_engine::scheduler::LaneConfig;
+use fanfare_store::StoreResult;
+use fanfare_store::queue::{Lease, NewDelivery, Next, Operation};
+use fanfare_store::sqlite::Core;
+
+use crate::chance::Chance;
+
+/// What the process does once an operation is answered.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// Tell the scheduler of an event's deliveries, and answer the host's post.
+    Accepted {
+        post: usize,
+        event: Arc<Event>,
+        deliveries: Vec<NewDelivery>,
+        weight: usize,
+    },
+    Finished {
+        webhook: WebhookId,
+        next: Next,
+    },
+    Claimed {
+        webhook: WebhookId,
+        config: LaneConfig,
+    },
+    Skipped {
+        webhook: WebhookId,
+    },
+    Released {
+        webhook: WebhookId,
+        leases: Vec<Lease>,
+    },
+    Rescued {
+        node: NodeId,
+    },
+    /// Something of webhooks became due by somebody's wish.
+    Freed,
+}
+
+/// An operation on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) operation: Operation,
+    pub(crate) then: Then,
+}
+
+/// The disk outlives every process; what waits for it does not.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) core: Core,
+    pub(crate) waiting: VecDeque<Entry>,
+    /// What the writer took and has not committed yet.
+    pub(crate) writing: Vec<Entry>,
+    /// Whether it refuses to write.
+    pub(crate) refuses: bool,
+    /// Whether nothing more may be handed to it: its process stops.
+    pub(crate) closed: bool,
+    pub(crate) pace: Pace,
+}
+
+/// How fast it writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Most operations of one commit.
+    pub(crate) batch: usize,
+    /// Whether some commits take long.
+    pub(crate) stutters: bool,
+}
+
+impl Pace {
+    /// Milliseconds that a commit takes.
+    pub(crate) fn commit(self, chance: &mut Chance) -> i64 {
+        if self.stutters && chance.percent(3) { chance.between(100, 1_000) } else { chance.between(1, 8) }
+    }
+}
+
+impl Disk {
+    pub(crate) fn new(pace: Pace) -> StoreResult<Self> {
+        Ok(Disk {
+            core: Core::in_memory()?,
+            waiting: VecDeque::new(),
+            writing: Vec::new(),
+            refuses: false,
+            closed: false,
+            pace,
+        })
+    }
+
+    /// Whether nothing is on its way to it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.writing.is_empty()
+    }
+
+    /// Takes the next operations to be committed together.
+    pub(crate) fn take_batch(&mut self) {
+        let count = self.waiting.len().min(self.pace.batch);
+        self.writing.extend(self.waiting.drain(..count));
+    }
+}

@@ -1,0 +1,89 @@
+//! Fixed seeds: every invariant holds, every mistake made on purpose is noticed, neighbours are left in peace.
+
+use fanfare_engine::scheduler::Limits;
+use fanfare_sim::{Plan, Report, Sabotage, run};
+
+/// Short runs, and long ones.
+const SHORT: u64 = 200;
+const LONG: u64 = 6;
+/// A mistake is noticed within so many seeds.
+const NOTICED_WITHIN: u64 = 40;
+
+#[track_caller]
+fn holds(seeds: impl Iterator<Item = u64>, plan: &Plan) -> Report {
+    let mut sum = Report::default();
+    for seed in seeds {
+        match run(seed, plan) {
+            Ok(report) => sum.add(&report),
+            Err(violation) => panic!("{violation}"),
+        }
+    }
+    sum
+}
+
+#[test]
+fn every_invariant_holds_in_short_runs() {
+    let sum = holds(0..SHORT, &Plan::short());
+    // What did not happen was not tested.
+    assert!(sum.crashes > 100 && sum.unknown > 100 && sum.fenced > 50, "{sum:?}");
+    assert!(sum.delivered > 1_000 && sum.exhausted > 100 && sum.skipped > 100 && sum.cancelled > 10, "{sum:?}");
+}
+
+#[test]
+fn every_invariant_holds_in_long_runs() {
+    holds(0..LONG, &Plan::long());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_line_by_line() {
+    for seed in [3, 17] {
+        let (one, other) = (run(seed, &Plan::short()).unwrap(), run(seed, &Plan::short()).unwrap());
+        assert_eq!(one, other);
+    }
+    assert_ne!(run(3, &Plan::short()).unwrap().digest, run(17, &Plan::short()).unwrap().digest);
+}
+
+#[test]
+fn every_mistake_is_noticed() {
+    for sabotage in Sabotage::ALL {
+        let plan = Plan { sabotage: Some(sabotage), ..Plan::short() };
+        let noticed = (0..NOTICED_WITHIN).find_map(|seed| run(seed, &plan).err());
+        let violation = noticed.unwrap_or_else(|| panic!("no seed notices {sabotage:?}"));
+        assert_eq!(violation.rule, expected(sabotage, violation.rule), "{sabotage:?}: {violation}");
+    }
+}
+
+/// The invariant that a mistake breaks; several may be the first to notice some.
+fn expected(sabotage: Sabotage, found: &'static str) -> &'static str {
+    let rules: &[&'static str] = match sabotage {
+        Sabotage::ForgetStored | Sabotage::SkipRescue => &["everything accepted ends"],
+        Sabotage::AnswerBeforeCommit => &["nothing accepted is lost"],
+        Sabotage::IgnoreFence => &["stale leases are fenced"],
+        Sabotage::SendBeforeDue => &["nothing before it is due"],
+        Sabotage::IgnoreConcurrency => &["a webhook's concurrency holds"],
+        Sabotage::IgnoreRate => &["a rate limit holds"],
+        Sabotage::ForgetRelease | Sabotage::LoseOutcomes => {
+            &["a drain gives everything back", "nothing is forgotten in memory", "everything accepted ends"]
+        }
+        Sabotage::SendToDeactivated => &["nothing to a webhook that is off"],
+        Sabotage::IgnoreOrder => &["only the leased is sent", "no duplicates"],
+        Sabotage::MixUpEvents => &["attempts carry their event"],
+    };
+    if rules.contains(&found) { found } else { rules[0] }
+}
+
+#[test]
+fn case_070_hanging_receivers_and_a_flood_leave_others_in_peace() {
+    for seed in 0..2 {
+        let calm = holds(seed..=seed, &Plan::neighbours(false));
+        let disturbed = holds(seed..=seed, &Plan::neighbours(true));
+        assert!(disturbed.deliveries > 5 * calm.deliveries, "{disturbed:?}");
+        let (calm, disturbed) = (calm.neighbours_p99_ms, disturbed.neighbours_p99_ms);
+        assert!(disturbed < 2 * calm, "p99 of {calm} ms became {disturbed} ms");
+    }
+    // Without a share for each organization it would be otherwise.
+    let plan = Plan::neighbours(true);
+    let limits = plan.limits.map(|limits| Limits { in_flight_per_organization: limits.in_flight, ..limits });
+    let unprotected = holds(0..1, &Plan { limits, ..plan });
+    assert!(unprotected.neighbours_p99_ms > 1_000, "{unprotected:?}");
+}
