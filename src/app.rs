@@ -18,7 +18,7 @@ use crate::catalogue::projects;
 use crate::catalogue::turns::Turns;
 use crate::clock::Clock;
 use crate::compiled::Compiled;
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 use crate::ids::Ids;
 use crate::keyring::Keyring;
 use crate::vault::{Vault, VaultError};

@@ -13,7 +13,7 @@ use fanfare_store::{StoreError, StoreResult};
 use tokio::sync::oneshot;
 
 use crate::compiled::{CompiledOrganization, CompiledWebhook};
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 
 /// What a delivery weighs beside its share of the event, in bytes.
 const DELIVERY_WEIGHT: usize = 512;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fanfare_engine::id::NodeId;
 use fanfare_store::queue::Operation;
 
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 
 pub use self::pruner::{Retention, prune};
 pub use self::rescuer::rescue;

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::app::{Addresses, CatalogueObserver, NameLookup};
-use crate::delivery::dispatcher::Dispatcher;
 use crate::delivery::dns::Resolver;
+use crate::dispatch::dispatcher::Dispatcher;
 use crate::intake;
 
 /// See the module.

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fanfare_engine::profile::Profiles;
 use fanfare_engine::scheduler::Limits;
 use fanfare_store::Store;
+use fanfare_store::sqlite::Joined;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -18,9 +20,9 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, FromStore};
 use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
-use crate::delivery::dispatcher::{Dispatcher, Tools};
 use crate::delivery::dns::{DnsResolver, Resolver};
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
+use crate::dispatch::dispatcher::{Dispatcher, Tools};
 use crate::ids::Ids;
 use crate::listener;
 use crate::maintenance::{self, Retention};
@@ -60,9 +62,28 @@ impl Server {
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
-        let address = listener.local_addr()?;
         make_directory(&settings.data)?;
         let (store, joined) = open_store(&settings, &clock).await?;
+        let kept = store.clone();
+        let started = Self::over(store, joined, listener, &settings, sources, profiles, clock).await;
+        if started.is_err() {
+            // Its threads and its lock end now, and not when the process does.
+            tokio::task::spawn_blocking(move || kept.close()).await?;
+        }
+        started
+    }
+
+    /// Starts a server over an open store.
+    async fn over(
+        store: Store,
+        joined: Joined,
+        listener: TcpListener,
+        settings: &Settings,
+        sources: &Sources,
+        profiles: Arc<Profiles>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Server> {
+        let address = listener.local_addr()?;
         let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
         let vault = Vault::new(&keys.master);
 
@@ -88,7 +109,7 @@ impl Server {
                 metrics: Arc::new(Metrics::default()),
                 runtime: Handle::current(),
             },
-            limits(&settings),
+            limits(settings),
         );
         let (stop, stopped) = watch::channel(false);
         let app = App::start(Parts {
@@ -165,10 +186,7 @@ fn make_directory(path: &Path) -> anyhow::Result<()> {
     builder.create(path).with_context(|| format!("cannot make the data directory {}", path.display()))
 }
 
-async fn open_store(
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(Store, fanfare_store::sqlite::Joined)> {
+async fn open_store(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Store, Joined)> {
     let (directory, clock) = (settings.data.clone(), Arc::clone(clock));
     let open = move || Store::open(&directory, fanfare_store::sqlite::Limits::default(), Arc::new(move || clock.now()));
     Ok(tokio::task::spawn_blocking(open).await??)

@@ -9,7 +9,7 @@ use fanfare_store::catalogue::projects;
 use fanfare_store::queue::{Answer, Operation, Prune};
 use fanfare_store::{StoreError, StoreResult};
 
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 
 /// Events looked at, or rows removed, in one commit.
 const PIECE: u32 = 200;

@@ -7,7 +7,7 @@ use fanfare_engine::id::NodeId;
 use fanfare_engine::scheduler::Input;
 use fanfare_store::queue::{Answer, Operation};
 
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 
 /// Deliveries taken over in one commit.
 const PIECE: u32 = 500;

@@ -17,7 +17,7 @@ use crate::api::events::post::organization;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
-use crate::delivery::updates::DeliveryUpdate;
+use crate::dispatch::updates::DeliveryUpdate;
 
 /// What a stream may be narrowed to.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

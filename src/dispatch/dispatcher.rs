@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
 
-use super::http::HttpClient;
 use super::updates::DeliveryUpdate;
 use super::{backlog, runner};
 use crate::clock::Clock;
 use crate::compiled::Compiled;
+use crate::delivery::http::HttpClient;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 

@@ -14,11 +14,11 @@ use fanfare_store::queue::{LoggedAttempt, LoggedBody, LoggedRequest, LoggedRespo
 use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
-use super::exchange::Exchange;
-use super::http::OutgoingRequest;
 use super::verdict::{self, Ending};
 use super::{disable, record};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
+use crate::delivery::exchange::Exchange;
+use crate::delivery::http::OutgoingRequest;
 use crate::random;
 
 /// What is to be done with a delivery whose turn it is.

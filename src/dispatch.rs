@@ -1,0 +1,13 @@
+//! The scheduler at work: what it decides is carried out here, and what comes of it is told back.
+//!
+//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt, `verdict` says what follows, `record` has it
+//! written, `report` and `disable` tell the operator and switch webhooks off, `backlog` fetches what waits in the store.
+
+mod backlog;
+mod disable;
+pub mod dispatcher;
+mod record;
+pub mod report;
+mod runner;
+pub mod updates;
+mod verdict;
