@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn case_089_api_keys_are_compared_by_a_hash_under_the_master_key() {
+        let hash = vault().hash_api_key("ffk_a");
+        assert_eq!(hash, vault().hash_api_key("ffk_a"));
+        assert_ne!(hash, vault().hash_api_key("ffk_b"));
+        assert_ne!(hash, Vault::new(&MasterKey([8; 32])).hash_api_key("ffk_a"));
+        assert_ne!(hash, *blake3::hash(b"ffk_a").as_bytes());
+    }
+
+    #[test]
     fn cursors_are_good_for_their_own_list_only() {
         let cursor = vault().cursor("webhooks", 42);
         assert_eq!(vault().read_cursor("webhooks", &cursor), Some(42));

@@ -42,7 +42,7 @@ async fn cases_014_015_017_urls_that_are_none() {
 }
 
 #[tokio::test]
-async fn addresses_that_may_not_be_called_are_refused_alike() {
+async fn cases_001_to_018_addresses_that_may_not_be_called_are_refused_alike() {
     let api = Api::start().await;
     api.organization("acme").await;
     let urls = [
