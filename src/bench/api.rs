@@ -1,4 +1,4 @@
-//! The few calls of the API that a measurement needs: an organization, an event type, webhooks, and away again.
+//! The few calls of the API that a measurement needs: an organization, an event type, webhooks, a pause, and away again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -116,28 +116,62 @@ impl Api {
         let organization = format!("/v1/organizations/{}", setup.organization);
         let event_type = setup.made_event_type.then(|| format!("/v1/event-types/{EVENT_TYPE}"));
         for path in std::iter::once(organization).chain(event_type) {
-            let (status, answer) = self.call(Method::DELETE, &path, None).await?;
-            if !status.is_success() {
-                return Err(refusal("DELETE", &path, status, &answer));
-            }
+            self.delete(&path).await?;
         }
         Ok(())
     }
 
+    /// Posts events that name their organization, as the body of a batch. Answers how many were acknowledged: all.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses the batch or one of its events; with what it says.
+    pub async fn post_batch(&self, body: Bytes) -> anyhow::Result<usize> {
+        const PATH: &str = "/v1/events/batch";
+        let (status, answer) = self.call(Method::POST, PATH, Some(body)).await?;
+        let results = answer["results"].as_array().filter(|_| status.is_success());
+        let results = results.ok_or_else(|| refusal("POST", PATH, status, &answer))?;
+        if let Some(error) = results.iter().map(|result| &result["error"]).find(|error| !error.is_null()) {
+            bail!("an event of a batch was refused: {error}");
+        }
+        Ok(results.len())
+    }
+
+    /// Holds everything for an organization. Answers the pause's id.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn pause(&self, organization: &str) -> anyhow::Result<String> {
+        let (_, pause) = self.make("/v1/pauses", json!({"organization": organization}), &[]).await?;
+        Ok(pause["id"].as_str().context("the new pause has no id")?.to_owned())
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn resume(&self, pause: &str) -> anyhow::Result<()> {
+        self.delete(&format!("/v1/pauses/{pause}")).await
+    }
+
+    async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let (status, answer) = self.call(Method::DELETE, path, None).await?;
+        if status.is_success() { Ok(()) } else { Err(refusal("DELETE", path, status, &answer)) }
+    }
+
     async fn make(&self, path: &str, body: Value, accepted: &[StatusCode]) -> anyhow::Result<(StatusCode, Value)> {
-        let (status, answer) = self.call(Method::POST, path, Some(&body)).await?;
+        let (status, answer) = self.call(Method::POST, path, Some(body.to_string().into())).await?;
         if !status.is_success() && !accepted.contains(&status) {
             return Err(refusal("POST", path, status, &answer));
         }
         Ok((status, answer))
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(StatusCode, Value)> {
+    async fn call(&self, method: Method, path: &str, body: Option<Bytes>) -> anyhow::Result<(StatusCode, Value)> {
         let exchange = self.exchange(method, path, body);
         tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| anyhow!("{path} was not answered in time"))?
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(StatusCode, Value)> {
+    async fn exchange(&self, method: Method, path: &str, body: Option<Bytes>) -> anyhow::Result<(StatusCode, Value)> {
         let stream = TcpStream::connect(self.address).await;
         let stream = stream.with_context(|| format!("cannot reach the server at {}", self.address))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -148,7 +182,7 @@ impl Api {
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONNECTION, "close")
-            .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))?;
+            .body(Full::new(body.unwrap_or_default()))?;
         let answer = async {
             let (head, body) = sender.send_request(request).await?.into_parts();
             let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| anyhow!(error))?.to_bytes();

@@ -8,12 +8,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use tokio::time::Instant;
 
 use super::api::Api;
 
 /// How long a server may take until it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-const READY_PAUSE: Duration = Duration::from_millis(20);
+/// How often it is asked whether a server is ready; also how exactly its start is measured.
+const READY_PAUSE: Duration = Duration::from_millis(2);
 /// How much of a failed server's output is shown, in lines.
 const SHOWN_LINES: usize = 20;
 
@@ -69,41 +71,53 @@ impl Drop for Child {
 }
 
 /// How to start the server that is to be measured.
-pub struct ServerCommand<'a> {
+pub struct ServerCommand {
     /// The program; `serve` is its first argument.
-    pub program: &'a Path,
-    /// Where its data and its output go.
-    pub directory: &'a Path,
+    pub program: PathBuf,
     /// The admin key it is given.
-    pub key: &'a str,
+    pub key: String,
     /// Further settings, over those that the measurement needs.
-    pub settings: &'a [(String, String)],
+    pub settings: Vec<(String, String)>,
 }
 
-/// Starts a server on a free port of the loopback and returns when it is ready.
+/// A server that is ready.
+pub struct Started {
+    /// Its process.
+    pub child: Child,
+    /// Its API.
+    pub api: Api,
+    /// When its process was started.
+    pub at: Instant,
+    /// From then until it was ready.
+    pub took: Duration,
+}
+
+/// Starts a server on a free port of the loopback and returns when it is ready. Its data and its output go to
+/// `directory`; where data is there already, it goes on with it.
 ///
 /// # Errors
 /// It cannot be started, ends at once, or is not ready within 30 seconds; then with the end of its output.
-pub async fn start_server(wanted: &ServerCommand<'_>) -> anyhow::Result<(Child, Api)> {
+pub async fn start_server(wanted: &ServerCommand, directory: &Path) -> anyhow::Result<Started> {
     let address = free_address()?;
-    let output = wanted.directory.join("server.log");
+    let output = directory.join("server.log");
     let log = File::create(&output)?;
-    let mut command = Command::new(wanted.program);
+    let mut command = Command::new(&wanted.program);
     forget_settings(&mut command);
     command
         .arg("serve")
-        .env("FANFARE_DATA", wanted.directory.join("data"))
+        .env("FANFARE_DATA", directory.join("data"))
         .env("FANFARE_LISTEN", address.to_string())
-        .env("FANFARE_ADMIN_KEY", wanted.key)
+        .env("FANFARE_ADMIN_KEY", &wanted.key)
         .env("FANFARE_EGRESS_ALLOW", "127.0.0.0/8")
         .env("FANFARE_LOG", "warn")
         .envs(wanted.settings.iter().map(|(name, value)| (name, value)))
-        .current_dir(wanted.directory)
+        .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
+    let api = Api::new(&format!("http://{address}"), &wanted.key).await?;
+    let at = Instant::now();
     let mut server = Child::spawn(&mut command)?;
-    let api = Api::new(&format!("http://{address}"), wanted.key).await?;
     let ready = tokio::time::timeout(START_TIMEOUT, async {
         while !api.is_ready().await {
             if let Ok(Some(status)) = server.0.try_wait() {
@@ -114,7 +128,7 @@ pub async fn start_server(wanted: &ServerCommand<'_>) -> anyhow::Result<(Child, 
         Ok(())
     });
     match ready.await {
-        Ok(Ok(())) => Ok((server, api)),
+        Ok(Ok(())) => Ok(Started { child: server, api, at, took: at.elapsed() }),
         Ok(Err(status)) => bail!("the server ended before it was ready ({status}); it said:\n{}", tail(&output)),
         Err(_) => bail!("the server was not ready after {} s; it said:\n{}", START_TIMEOUT.as_secs(), tail(&output)),
     }
@@ -191,8 +205,8 @@ mod tests {
         std::fs::write(&program, "#!/bin/sh\necho \"cannot $1 $FANFARE_EXTRA\"\nexit 3\n").unwrap();
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let settings = [("FANFARE_EXTRA".to_owned(), "today".to_owned())];
-        let wanted = ServerCommand { program: &program, directory: directory.path(), key: "k", settings: &settings };
-        let error = start_server(&wanted).await.err().unwrap().to_string();
+        let wanted = ServerCommand { program, key: "k".to_owned(), settings: settings.to_vec() };
+        let error = start_server(&wanted, directory.path()).await.err().unwrap().to_string();
         assert!(error.contains("exit status: 3") && error.contains("cannot serve today"), "{error}");
     }
 }

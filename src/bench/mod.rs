@@ -7,6 +7,8 @@
 pub mod api;
 pub mod child;
 pub mod disk;
+pub mod figures;
+pub mod fill;
 pub mod forwarder;
 pub mod histogram;
 pub mod ledger;
@@ -18,5 +20,7 @@ pub mod receiver;
 pub mod report;
 pub mod round;
 pub mod sample;
+pub mod starting;
 pub mod template;
+pub mod waiting;
 pub mod wire;

@@ -1,22 +1,30 @@
-//! What a process has used: CPU time and peak memory, from /proc.
+//! What a process uses: CPU time and memory, from /proc.
 
 /// The kernel's unit of the CPU times in `/proc/PID/stat`: USER_HZ, 100 on every Linux in use.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What a process has used since it started.
+/// What a process uses, and has used since it started.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
     /// CPU time in user and system mode, of all its threads, in milliseconds; known to 10 ms.
     pub cpu_ms: f64,
+    /// The memory it has resident now, in bytes.
+    pub resident_bytes: u64,
     /// The most memory it ever had resident, in bytes.
     pub peak_bytes: u64,
 }
 
-/// Reads what process `pid` has used; `None` where there is no such process or no /proc.
+/// Reads what process `pid` uses; `None` where there is no such process or no /proc.
 pub fn usage(pid: u32) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(Usage { cpu_ms: cpu_ms(&stat)?, peak_bytes: peak_bytes(&status)? })
+    let (resident_bytes, peak_bytes) = (bytes(&status, "VmRSS:")?, bytes(&status, "VmHWM:")?);
+    Some(Usage { cpu_ms: cpu_ms(&stat)?, resident_bytes, peak_bytes })
+}
+
+/// A number of bytes in the unit that memory is reported in.
+pub fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
 }
 
 fn cpu_ms(stat: &str) -> Option<f64> {
@@ -28,8 +36,8 @@ fn cpu_ms(stat: &str) -> Option<f64> {
     Some((user + system) * 1000.0 / TICKS_PER_SECOND)
 }
 
-fn peak_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -46,15 +54,17 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_peak() {
-        assert_eq!(peak_bytes("Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t1 kB\n"), Some(2 * 1024 * 1024));
-        assert_eq!(peak_bytes("Name:\tx\n"), None);
+    fn reads_amounts_of_memory() {
+        let status = "Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t1 kB\n";
+        assert_eq!((bytes(status, "VmHWM:"), bytes(status, "VmRSS:")), (Some(2 * 1024 * 1024), Some(1024)));
+        assert_eq!(bytes("Name:\tx\n", "VmHWM:"), None);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn reads_this_process() {
-        assert!(usage(std::process::id()).unwrap().peak_bytes > 0);
-        assert_eq!(usage(u32::MAX), None);
+        let usage = usage(std::process::id()).unwrap();
+        assert!(usage.peak_bytes >= usage.resident_bytes && usage.resident_bytes > 0);
+        assert_eq!(super::usage(u32::MAX), None);
     }
 }

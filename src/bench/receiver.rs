@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
@@ -20,6 +20,9 @@ use crate::clock::{Clock as _, SystemClock};
 
 /// The most connections it serves at once; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 8192;
+/// Connections that wait to be accepted. The usual 128 would overflow when a server opens hundreds at once, and each that
+/// is turned away costs it a second that it is not to blame for. The kernel may allow fewer (net.core.somaxconn).
+const BACKLOG: u32 = 4096;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 /// What arrivals are recorded in.
@@ -46,10 +49,24 @@ impl Receiver {
     /// # Errors
     /// The address cannot be listened on.
     pub fn start(address: SocketAddr, clock: Clock) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        let address = socket.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let listening = {
+            // The listener belongs to the runtime that it is made in.
+            let _within = runtime.enter();
+            socket.listen(BACKLOG)
+        };
+        let listener = match listening {
+            Ok(listener) => listener,
+            Err(error) => {
+                // The caller may be in a runtime itself, where none may be waited for.
+                runtime.shutdown_background();
+                return Err(error).with_context(|| format!("cannot listen on {address}"));
+            }
+        };
         let current = Current::default();
         let (stop, stopped) = oneshot::channel();
         let serving = current.clone();
@@ -84,8 +101,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, clock: Clock, current: Current) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+async fn accept(listener: TcpListener, clock: Clock, current: Current) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {

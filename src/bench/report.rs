@@ -64,14 +64,14 @@ impl Series {
 
 /// Median, least and most of some rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
 }
 
 impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Spread> {
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Spread> {
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
         let middle = values.len() / 2;
@@ -79,7 +79,7 @@ impl Spread {
         Some(Spread { median, min, max })
     }
 
-    fn text(&self, decimals: usize) -> String {
+    pub(super) fn text(&self, decimals: usize) -> String {
         let number = |value| grouped(value, decimals);
         if number(self.min) == number(self.max) {
             return number(self.median);
@@ -121,7 +121,7 @@ pub fn table(title: &str, series: &[Series]) -> String {
     out
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let mut out = String::new();
@@ -137,7 +137,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
 }
 
 /// The number with its thousands apart.
-fn grouped(value: f64, decimals: usize) -> String {
+pub(super) fn grouped(value: f64, decimals: usize) -> String {
     let plain = format!("{value:.decimals$}");
     let (whole, fraction) = plain.split_once('.').map_or((plain.as_str(), ""), |(whole, fraction)| (whole, fraction));
     let mut out = String::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
+use super::api::{Api, Setup};
 use super::ledger::{Clock, Ledger, MAX_DELIVERIES, Totals};
 use super::load::{self, Plan, Sent};
 use super::process::{self, Usage};
@@ -40,6 +41,22 @@ pub struct Target {
     pub fan_out: usize,
     /// The secrets of its webhooks, in order, if deliveries are signed.
     pub secrets: Vec<String>,
+}
+
+impl Target {
+    /// A server in which `setup` was made, with `fan_out` webhooks.
+    pub fn server(api: &Api, setup: &Setup, pid: Option<u32>, fan_out: usize) -> Self {
+        Target {
+            name: "fanfare",
+            address: api.address(),
+            host: api.host().to_owned(),
+            path: api.events_path(&setup.organization),
+            key: api.key().to_owned(),
+            pid,
+            fan_out,
+            secrets: setup.secrets.clone(),
+        }
+    }
 }
 
 /// How much is sent, and how.
@@ -96,26 +113,47 @@ impl Bench {
         self.nonce
     }
 
+    /// The clock that events are stamped by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Begins a run of at most `events` events, each to webhooks with these secrets or to `fan_out` without one. From now
+    /// on arrivals are recorded in it.
+    ///
+    /// # Errors
+    /// A secret that is not a Standard Webhooks secret.
+    pub fn begin(&self, events: u32, fan_out: usize, secrets: &[String]) -> anyhow::Result<Arc<Run>> {
+        let number = self.next_run.fetch_add(1, Relaxed);
+        let ledger = Arc::new(Ledger::new(number, events as usize, fan_out));
+        let run = Arc::new(Run { ledger, sample: Sample::new(secrets)? });
+        self.record(&run);
+        Ok(run)
+    }
+
+    /// From now on arrivals are recorded in `run` again.
+    pub fn record(&self, run: &Arc<Run>) {
+        self.receiver.record(run.clone());
+    }
+
     /// Measures one run.
     ///
     /// # Errors
     /// Nothing at all was acknowledged, with the first refusal.
     pub async fn run(&self, target: &Target, shape: &Shape) -> anyhow::Result<Measured> {
-        let run = self.next_run.fetch_add(1, Relaxed);
         let events = shape.most_events(target.fan_out);
-        let ledger = Arc::new(Ledger::new(run, events as usize, target.fan_out));
-        let record = Arc::new(Run { ledger: ledger.clone(), sample: Sample::new(&target.secrets)? });
-        self.receiver.record(record.clone());
+        let run = self.begin(events, target.fan_out, &target.secrets)?;
+        let ledger = &run.ledger;
         let before = self.usages(target);
-        let sent = self.send(target, shape, run, events, ledger.clone()).await?;
+        let sent = self.send(target, shape, events, ledger.clone()).await?;
         if sent.hopeless {
             let reason = sent.first_failure.unwrap_or_default();
             bail!("{} acknowledged nothing; its first answer: {reason}", target.name);
         }
-        wait_for_arrivals(&ledger, shape.patience).await;
+        wait_for_arrivals(ledger, shape.patience).await;
         tokio::time::sleep(SETTLE).await;
         let after = self.usages(target);
-        let (signed, badly_signed) = record.sample.counts();
+        let (signed, badly_signed) = run.sample.counts();
         let mut measured = Measured::of(&sent, &ledger.totals());
         measured.cost(before, after);
         measured.signatures_valid = signed;
@@ -123,18 +161,11 @@ impl Bench {
         Ok(measured)
     }
 
-    async fn send(
-        &self,
-        target: &Target,
-        shape: &Shape,
-        run: u32,
-        events: u32,
-        ledger: Arc<Ledger>,
-    ) -> anyhow::Result<Sent> {
+    async fn send(&self, target: &Target, shape: &Shape, events: u32, ledger: Arc<Ledger>) -> anyhow::Result<Sent> {
         let address = Address { host: &target.host, path: &target.path, key: &target.key };
         let plan = Plan {
             target: target.address,
-            template: Template::new(&address, shape.payload, self.nonce, run),
+            template: Template::new(&address, shape.payload, self.nonce, ledger.run),
             connections: shape.connections,
             events,
             duration: shape.duration,
@@ -154,7 +185,7 @@ impl Bench {
 }
 
 /// Returns when everything acknowledged has arrived, or nothing has for as long as `patience`.
-async fn wait_for_arrivals(ledger: &Ledger, patience: Duration) {
+pub async fn wait_for_arrivals(ledger: &Ledger, patience: Duration) {
     ledger.expect_all();
     let mut waited = Duration::ZERO;
     let mut arrived = ledger.arrived();
@@ -264,7 +295,7 @@ impl Measured {
         };
         self.cpu_ms_per_delivery = each(before.target, after.target);
         self.load_cpu_ms_per_delivery = each(before.load, after.load);
-        self.peak_memory_mib = after.target.map(|usage| usage.peak_bytes as f64 / (1024.0 * 1024.0));
+        self.peak_memory_mib = after.target.map(|usage| process::mebibytes(usage.peak_bytes));
     }
 }
 

@@ -12,6 +12,7 @@ const ID_DIGITS: usize = 8;
 #[derive(Clone)]
 pub struct Template {
     bytes: Vec<u8>,
+    body_at: usize,
     id_at: usize,
     mark_at: usize,
     run: u32,
@@ -45,9 +46,10 @@ impl Template {
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
+        let body_at = head.len();
         let id_at = head.len() + before_mark.len() - "\",\"data\":".len() - ID_DIGITS;
         let mark_at = head.len() + before_mark.len() + data_start.len();
-        Template { bytes: (head + &body).into_bytes(), id_at, mark_at, run }
+        Template { bytes: (head + &body).into_bytes(), body_at, id_at, mark_at, run }
     }
 
     /// The request of one event.
@@ -55,6 +57,12 @@ impl Template {
         write_hex(u64::from(event), &mut self.bytes[self.id_at..self.id_at + ID_DIGITS]);
         Mark { run: self.run, event, sent }.stamp(&mut self.bytes[self.mark_at..self.mark_at + mark::LENGTH]);
         &self.bytes
+    }
+
+    /// The event alone, a JSON object, as [`Template::stamp`] has it in the request's body.
+    pub fn event(&mut self, event: u32, sent: u64) -> &[u8] {
+        let body_at = self.body_at;
+        &self.stamp(event, sent)[body_at..]
     }
 }
 
@@ -80,7 +88,7 @@ mod tests {
         assert_eq!(event["type"], EVENT_TYPE);
         assert_eq!(event["data"].to_string().len(), 300);
         assert_eq!(Mark::find(body(&first)), Some(Mark { run: 2, event: 10, sent: 99 }));
-        let second: Value = serde_json::from_slice(body(template.stamp(11, 99))).unwrap();
+        let second: Value = serde_json::from_slice(template.event(11, 99)).unwrap();
         assert_ne!(second["id"], event["id"]);
     }
 

@@ -1,6 +1,6 @@
-//! As much HTTP/1.1 as the load, the receiver and the bare forwarder need: where a message ends, and its status.
+//! As much HTTP/1.1 as the load and the receiver need: where a message ends, and its status.
 //!
-//! They all share the machine with the server that is measured, so they must cost next to nothing; a full HTTP
+//! They share the machine with the server that is measured, so they must cost next to nothing; a full HTTP
 //! library would cost as much as what is measured.
 
 /// The longest head that is accepted, in bytes.

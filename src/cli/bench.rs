@@ -9,11 +9,14 @@ use serde_json::json;
 use crate::bench::api::{Api, Setup};
 use crate::bench::child::{self, Child, Scratch, ServerCommand};
 use crate::bench::disk;
+use crate::bench::figures::{self, Figure};
 use crate::bench::forwarder;
 use crate::bench::receiver::webhook_path;
 use crate::bench::report::{self, Series};
 use crate::bench::round::{Bench, Shape, Target};
+use crate::bench::starting;
 use crate::bench::template::MAX_PAYLOAD;
+use crate::bench::waiting::{self, Wanted};
 use crate::random;
 
 /// The most events sent before a target's first round, so that its caches and connections are warm.
@@ -44,7 +47,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub fan_out: u32,
     /// Bytes of each event's data
-    #[arg(long, value_name = "BYTES", default_value_t = 512, value_parser = clap::value_parser!(u32).range(..=MAX_PAYLOAD as i64))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(..=MAX_PAYLOAD as i64))]
     pub payload: u32,
     /// Events a second, answered or not (open loop); without it, each connection waits for its answer
     #[arg(long, value_parser = rate)]
@@ -70,6 +73,13 @@ pub struct BenchArgs {
     /// Seconds in which nothing arrives until what is missing counts as lost
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub patience: u64,
+    /// Measure instead what a server does while this many deliveries wait: memory, restarts, other events, catching up
+    #[arg(long, value_name = "DELIVERIES", conflicts_with_all = ["url", "rate", "start"],
+        value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    pub backlog: Option<u32>,
+    /// Measure instead how soon a server with an empty store is ready, and what it uses while idle
+    #[arg(long, conflicts_with = "url")]
+    pub start: bool,
     /// Do not measure the limits (a bare forwarder; the receiver without anything between)
     #[arg(long)]
     pub no_limits: bool,
@@ -104,9 +114,15 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
 
 async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(interrupt);
+    if args.start {
+        return unless(interrupt, measure_start(&args)).await;
+    }
+    if let Some(deliveries) = args.backlog {
+        return unless(interrupt, measure_backlog(&args, deliveries)).await;
+    }
     let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
     // Declared before whatever runs in it, so that it is removed after that has ended.
-    let scratch = Scratch::new(&args.data_dir.clone().unwrap_or_else(std::env::temp_dir))?;
+    let scratch = scratch(&args)?;
     let sync = disk::sync_time(scratch.path())?;
     let fanfare = unless(interrupt.as_mut(), Fanfare::start(&args, &bench, &scratch)).await?;
     let mut targets = vec![fanfare.target(&args)];
@@ -125,6 +141,44 @@ async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow
     let lost: u64 = series[0].rounds.iter().map(|round| round.lost).sum();
     anyhow::ensure!(lost == 0, "{lost} deliveries of acknowledged events never arrived");
     Ok(())
+}
+
+async fn measure_start(args: &BenchArgs) -> anyhow::Result<()> {
+    let scratch = scratch(args)?;
+    let sync = disk::sync_time(scratch.path())?;
+    let figures = starting::measure(&server_command(args)?, scratch.path()).await?;
+    print_figures(args, &format!("an empty store\n{}", machine(sync)), sync, &figures)
+}
+
+async fn measure_backlog(args: &BenchArgs, deliveries: u32) -> anyhow::Result<()> {
+    let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
+    let scratch = scratch(args)?;
+    let sync = disk::sync_time(scratch.path())?;
+    let wanted = Wanted {
+        command: &server_command(args)?,
+        directory: scratch.path(),
+        deliveries,
+        shape: shape(args),
+        rounds: args.rounds,
+    };
+    let (figures, lost) = waiting::measure(&wanted, &bench).await?;
+    let title = format!("{deliveries} deliveries of {} bytes wait; beside them {}", args.payload, title(args, sync));
+    print_figures(args, &title, sync, &figures)?;
+    anyhow::ensure!(lost == 0, "{lost} deliveries of acknowledged events never arrived");
+    Ok(())
+}
+
+fn print_figures(args: &BenchArgs, title: &str, sync: Duration, figures: &[Figure]) -> anyhow::Result<()> {
+    let output = match args.json {
+        true => serde_json::to_string_pretty(&figures::json(settings(args, sync), figures))?,
+        false => figures::table(title, figures),
+    };
+    println!("{output}");
+    Ok(())
+}
+
+fn scratch(args: &BenchArgs) -> anyhow::Result<Scratch> {
+    Scratch::new(&args.data_dir.clone().unwrap_or_else(std::env::temp_dir))
 }
 
 /// What `work` comes to, unless it is interrupted.
@@ -181,8 +235,8 @@ impl Fanfare {
         let (child, api) = match (&args.url, &args.admin_key) {
             (Some(url), Some(key)) => (None, Api::new(url, key).await?),
             _ => {
-                let (child, api) = start_own(args, scratch).await?;
-                (Some(child), api)
+                let started = child::start_server(&server_command(args)?, scratch.path()).await?;
+                (Some(started.child), started.api)
             }
         };
         let setup = api.set_up(bench.receiver(), args.fan_out as usize, bench.nonce()).await?;
@@ -190,16 +244,8 @@ impl Fanfare {
     }
 
     fn target(&self, args: &BenchArgs) -> Target {
-        Target {
-            name: "fanfare",
-            address: self.api.address(),
-            host: self.api.host().to_owned(),
-            path: self.api.events_path(&self.setup.organization),
-            key: self.api.key().to_owned(),
-            pid: self.child.as_ref().map(Child::pid).or(args.server_pid),
-            fan_out: args.fan_out as usize,
-            secrets: self.setup.secrets.clone(),
-        }
+        let pid = self.child.as_ref().map(Child::pid).or(args.server_pid);
+        Target::server(&self.api, &self.setup, pid, args.fan_out as usize)
     }
 
     /// Removes what was made in a server that goes on after the measurement.
@@ -208,13 +254,12 @@ impl Fanfare {
     }
 }
 
-async fn start_own(args: &BenchArgs, scratch: &Scratch) -> anyhow::Result<(Child, Api)> {
+fn server_command(args: &BenchArgs) -> anyhow::Result<ServerCommand> {
     let program = args.server_program.clone().map_or_else(std::env::current_exe, Ok)?;
-    let key: String = random::bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = random::bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
     let concurrency = args.webhook_concurrency.map(|most| ("FANFARE_WEBHOOK_CONCURRENCY".to_owned(), most.to_string()));
-    let settings: Vec<_> = concurrency.into_iter().chain(args.server_env.iter().cloned()).collect();
-    let wanted = ServerCommand { program: &program, directory: scratch.path(), key: &key, settings: &settings };
-    child::start_server(&wanted).await
+    let settings = concurrency.into_iter().chain(args.server_env.iter().cloned()).collect();
+    Ok(ServerCommand { program, key, settings })
 }
 
 /// Starts the forwarder and adds the two limits.
@@ -255,16 +300,21 @@ fn title(args: &BenchArgs, sync: Duration) -> String {
         Some(rate) => format!("open loop at {rate} events/s"),
         None => "closed loop".to_owned(),
     };
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
         "{amount} of {} bytes × fan-out {}, {} connections, {pace}, {} rounds: median (least–most)\n\
-         {cpus} CPUs shared by server, load and receiver; fdatasync {:.2} ms",
+         {}",
         args.payload,
         args.fan_out,
         args.connections,
         args.rounds,
-        sync.as_secs_f64() * 1e3
+        machine(sync)
     )
+}
+
+/// The line that says on what it was measured.
+fn machine(sync: Duration) -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cpus} CPUs shared by server, load and receiver; fdatasync {:.2} ms", sync.as_secs_f64() * 1e3)
 }
 
 fn settings(args: &BenchArgs, sync: Duration) -> serde_json::Value {
@@ -276,6 +326,7 @@ fn settings(args: &BenchArgs, sync: Duration) -> serde_json::Value {
         "payload_bytes": args.payload,
         "rate": args.rate,
         "rounds": args.rounds,
+        "backlog": args.backlog,
         "webhook_concurrency": args.webhook_concurrency,
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),
         "fdatasync_ms": sync.as_secs_f64() * 1e3,

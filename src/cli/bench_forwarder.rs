@@ -22,12 +22,12 @@ pub struct BenchForwarderArgs {
     pub log: PathBuf,
 }
 
-/// Forwards until standard input ends, on a thread with a runtime of its own.
+/// Forwards until standard input ends.
 ///
 /// # Errors
 /// The log cannot be written or the loopback not listened on.
 pub async fn run(args: BenchForwarderArgs) -> anyhow::Result<()> {
     let BenchForwarderArgs { target, fan_out, connections, log } = args;
     let settings = Settings { target, fan_out, connections, log };
-    tokio::task::spawn_blocking(move || forwarder::run(settings)).await?
+    forwarder::run(settings).await
 }
