@@ -10,7 +10,7 @@ use fanfare_engine::scheduler::Limits;
 use fanfare_store::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::api;
@@ -91,6 +91,7 @@ impl Server {
             limits(&settings),
         );
         let (stop, stopped) = watch::channel(false);
+        let jobs = Arc::new(Notify::new());
         let app = App::start(Parts {
             store: store.clone(),
             node: joined.node,
@@ -104,6 +105,7 @@ impl Server {
             observer: Arc::new(Observer::new(Arc::clone(&dispatcher))),
             dispatcher: Arc::clone(&dispatcher),
             max_event_bytes: settings.max_event_bytes,
+            jobs: Arc::clone(&jobs),
             stopping: stopped.clone(),
             admin_key: keys.admin.clone(),
         })
@@ -114,6 +116,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&dispatcher).keep_time());
         let retention = Retention { default: settings.retention };
+        tasks.spawn(maintenance::jobs::run(Arc::clone(&dispatcher), jobs, stopped.clone()));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();
         listening.spawn(listener::serve(listener, api::router(&app), stopped));
