@@ -11,7 +11,7 @@ use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::projects::DEFAULT_PROJECT;
 use fanfare_store::{Store, StoreError};
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::background::Background;
 use crate::catalogue::projects;
@@ -65,6 +65,8 @@ pub struct Parts {
     pub dispatcher: Arc<Dispatcher>,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
+    /// Rung when a job was made.
+    pub jobs: Arc<Notify>,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
     /// The admin key; only its hash is kept.
@@ -85,6 +87,8 @@ pub struct App {
     pub dispatcher: Arc<Dispatcher>,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
+    /// Rung when a job was made.
+    pub jobs: Arc<Notify>,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
     /// The API keys in use.
@@ -132,6 +136,7 @@ impl App {
             observer: parts.observer,
             dispatcher: parts.dispatcher,
             max_event_bytes: parts.max_event_bytes,
+            jobs: parts.jobs,
             stopping: parts.stopping,
             keyring,
             default_project,

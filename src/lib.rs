@@ -21,5 +21,6 @@ pub mod metrics;
 pub mod observer;
 pub mod random;
 pub mod receiver;
+pub mod recovery;
 pub mod server;
 pub mod vault;

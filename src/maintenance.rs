@@ -1,7 +1,8 @@
-//! What goes on beside the main path: taking over from dead nodes, and removing what is too old.
+//! What goes on beside the main path: taking over from dead nodes, removing what is too old, and bulk work.
 //!
 //! Each part is a function that does one round, called with the time; [`run`] calls them at intervals.
 
+pub mod jobs;
 mod pruner;
 mod rescuer;
 

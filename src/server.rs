@@ -12,7 +12,7 @@ use fanfare_store::Store;
 use fanfare_store::sqlite::Joined;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::api;
@@ -112,6 +112,7 @@ impl Server {
             limits(settings),
         );
         let (stop, stopped) = watch::channel(false);
+        let jobs = Arc::new(Notify::new());
         let app = App::start(Parts {
             store: store.clone(),
             node: joined.node,
@@ -125,6 +126,7 @@ impl Server {
             observer: Arc::new(Observer::new(Arc::clone(&dispatcher))),
             dispatcher: Arc::clone(&dispatcher),
             max_event_bytes: settings.max_event_bytes,
+            jobs: Arc::clone(&jobs),
             stopping: stopped.clone(),
             admin_key: keys.admin.clone(),
         })
@@ -135,6 +137,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&dispatcher).keep_time());
         let retention = Retention { default: settings.retention };
+        tasks.spawn(maintenance::jobs::run(Arc::clone(&dispatcher), jobs, stopped.clone()));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();
         listening.spawn(listener::serve(listener, api::router(&app), stopped));

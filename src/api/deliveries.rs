@@ -1,7 +1,8 @@
-//! Deliveries: lists, one of them, its attempts, sending again, cancelling, and the live stream.
+//! Deliveries: lists, one of them, its attempts, sending again, cancelling, one or many, and the live stream.
 
 mod act;
 mod body;
+mod bulk;
 mod list;
 mod stream;
 
@@ -22,4 +23,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list::attempts))
         .routes(routes!(act::resend))
         .routes(routes!(act::cancel))
+}
+
+/// The routes of bulk work on deliveries.
+pub(super) fn bulk_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(bulk::resend_many)).routes(routes!(bulk::cancel_many))
 }

@@ -9,6 +9,7 @@ pub mod event_types;
 pub mod events;
 pub mod health;
 pub mod idempotency;
+pub mod jobs;
 pub mod openapi;
 pub mod operator_webhooks;
 pub mod organizations;
@@ -18,6 +19,7 @@ pub mod problem;
 pub mod projects;
 pub mod request;
 pub mod request_id;
+pub mod stats;
 pub mod webhooks;
 
 use std::any::Any;
@@ -44,6 +46,9 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(operator_webhooks::routes())
         .merge(api_keys::routes())
         .merge(pauses::routes())
+        .merge(deliveries::bulk_routes())
+        .merge(jobs::routes())
+        .merge(stats::routes())
 }
 
 /// The routes of what happens. They do not keep answers under an `Idempotency-Key`: an event's key is kept with the

@@ -5,6 +5,7 @@
 pub mod api_keys;
 pub mod event_types;
 mod fields;
+pub mod jobs;
 pub mod organizations;
 pub mod pauses;
 pub mod projects;

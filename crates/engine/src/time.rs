@@ -30,6 +30,14 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
 
+    /// The start of this moment's month in UTC.
+    pub fn month_start(self) -> Timestamp {
+        let Ok(moment) = jiff::Timestamp::from_millisecond(self.0) else { return self };
+        let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month();
+        let since_epoch = date.duration_since(jiff::civil::date(1970, 1, 1));
+        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// The time from `earlier` to this moment; zero where `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -84,6 +92,17 @@ mod tests {
         assert_eq!("2020-05-02T14:20:00.207Z".parse::<Timestamp>().unwrap(), moment);
         assert_eq!("2020-05-02T16:20:00.207+02:00".parse::<Timestamp>().unwrap(), moment);
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn months_start_on_their_first_day() {
+        for (moment, start) in
+            [("2026-11-22T09:30:00Z", "2026-11-01T00:00:00Z"), ("1969-12-31T23:59:59Z", "1969-12-01T00:00:00Z")]
+        {
+            let moment: Timestamp = moment.parse().unwrap();
+            assert_eq!(moment.month_start(), start.parse().unwrap());
+            assert_eq!(moment.month_start().month_start(), moment.month_start());
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! whatever passes it is a store.
 
 pub mod backend;
+pub mod bulk;
 pub mod catalogue;
 #[cfg(test)]
 mod conformance;
@@ -14,6 +15,7 @@ pub mod log;
 pub mod query;
 pub mod queue;
 pub mod sqlite;
+pub mod stats;
 
 pub use backend::Backend;
 pub use error::{StoreError, StoreResult};

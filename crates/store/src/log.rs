@@ -7,6 +7,7 @@ use fanfare_engine::attempt::{Attempt, Outcome, ReceivedResponse, SentRequest};
 use fanfare_engine::delivery::{SkipReason, State, Trigger};
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId, floor_at};
 use fanfare_engine::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row, Value};
@@ -67,8 +68,9 @@ fn small<T: TryFrom<i64>>(value: i64) -> StoreResult<T> {
     T::try_from(value).map_err(|_| StoreError::Damaged(format!("{value} is out of range")))
 }
 
-/// Which deliveries a list shows. Newest first.
-#[derive(Clone, Debug, Default)]
+/// Which deliveries a list shows. Newest first, unless `after` says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeliveryFilter {
     pub project: Option<ProjectId>,
     pub organization: Option<OrganizationId>,
@@ -79,8 +81,12 @@ pub struct DeliveryFilter {
     pub response_code: Option<u16>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Only those that are not final, or are being sent again.
+    pub live: bool,
     /// Only ids below this one: where the last page ended.
     pub before: Option<DeliveryId>,
+    /// Only ids above this one, and those oldest first: for going through all.
+    pub after: Option<DeliveryId>,
 }
 
 /// One page of deliveries.
@@ -88,6 +94,22 @@ pub struct DeliveryFilter {
 /// A filter that few rows match could look at every row there is; so a page looks at no more than `scan` rows. Use
 /// [`delivery_scan_end`] to learn where it stopped.
 pub fn deliveries(filter: &DeliveryFilter, limit: u32, scan: u32) -> Query<DeliveryRow> {
+    let (mut sql, mut arguments) = selection(filter, scan);
+    arguments.push(Value::Int(i64::from(limit)));
+    sql.push_str(&format!(" ORDER BY id {} LIMIT ?{}", direction(filter), arguments.len()));
+    Query { sql: Cow::Owned(sql), arguments, decode: decode_delivery }
+}
+
+/// How many deliveries a list shows, counted up to `limit`.
+pub fn count_deliveries(filter: &DeliveryFilter, limit: u32, scan: u32) -> Query<u32> {
+    let (sql, mut arguments) = selection(filter, scan);
+    arguments.push(Value::Int(i64::from(limit)));
+    let sql = format!("SELECT count(*) FROM ({sql} LIMIT ?{})", arguments.len());
+    Query { sql: Cow::Owned(sql), arguments, decode: |row| small(row.int(0)?) }
+}
+
+/// The rows that match, among the next `scan` rows.
+fn selection(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let (source, mut arguments) = delivery_source(filter, scan);
     let mut wheres = Vec::new();
     let mut add = |clause: &str, value: Value| {
@@ -121,32 +143,38 @@ pub fn deliveries(filter: &DeliveryFilter, limit: u32, scan: u32) -> Query<Deliv
         };
         add(clause, Value::Int(state as i64));
     }
+    if filter.live {
+        wheres.push("state < 2".to_owned());
+    }
     let wheres = if wheres.is_empty() { "1".to_owned() } else { wheres.join(" AND ") };
-    arguments.push(Value::Int(i64::from(limit)));
-    let sql =
-        format!("SELECT {DELIVERY_COLUMNS} FROM ({source}) WHERE {wheres} ORDER BY id DESC LIMIT ?{}", arguments.len());
-    Query { sql: Cow::Owned(sql), arguments, decode: decode_delivery }
+    (format!("SELECT {DELIVERY_COLUMNS} FROM ({source}) WHERE {wheres}"), arguments)
+}
+
+fn direction(filter: &DeliveryFilter) -> &'static str {
+    if filter.after.is_some() { "ASC" } else { "DESC" }
 }
 
 /// The id at which a scan of `scan` rows stops; no row where the end is reached before.
 pub fn delivery_scan_end(filter: &DeliveryFilter, scan: u32) -> Query<DeliveryId> {
     let (source, mut arguments) = delivery_source(filter, scan);
     arguments.push(Value::Int(i64::from(scan) - 1));
-    let sql = format!("SELECT id FROM ({source}) ORDER BY id DESC LIMIT 1 OFFSET ?{}", arguments.len());
+    let sql =
+        format!("SELECT id FROM ({source}) ORDER BY id {} LIMIT 1 OFFSET ?{}", direction(filter), arguments.len());
     Query { sql: Cow::Owned(sql), arguments, decode: |row| Ok(DeliveryId(row.int(0)?)) }
 }
 
-/// The rows that a list walks over, by the narrowest index that fits, newest first.
+/// The rows that a list walks over, by the narrowest index that fits, in its order.
 fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let below = filter.before.map_or(i64::MAX, |id| id.0).min(filter.until.map_or(i64::MAX, floor_at));
-    let from = filter.since.map_or(0, floor_at);
+    let from = filter.since.map_or(0, floor_at).max(filter.after.map_or(0, |id| id.0.saturating_add(1)));
+    let direction = direction(filter);
     if let Some(event) = filter.event {
         let sql = format!(
             "SELECT {DELIVERY_COLUMNS} FROM (
                  SELECT d.* FROM events e JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
                  WHERE e.id = ?1
                  UNION ALL SELECT * FROM deliveries WHERE late = 1 AND event_id = ?1)
-             WHERE id < ?2 AND id >= ?3 ORDER BY id DESC LIMIT ?4"
+             WHERE id < ?2 AND id >= ?3 ORDER BY id {direction} LIMIT ?4"
         );
         return (sql, crate::arguments![event.0, below, from, i64::from(scan)]);
     }
@@ -165,7 +193,7 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let next = arguments.len() + 1;
     arguments.extend(crate::arguments![below, from, i64::from(scan)]);
     let sql = format!(
-        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= ?{} ORDER BY id DESC LIMIT ?{}",
+        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= ?{} ORDER BY id {direction} LIMIT ?{}",
         next + 1,
         next + 2
     );

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, SkipReason, Trigger};
 use fanfare_engine::event::Event;
-use fanfare_engine::id::{DeliveryId, EventId, NodeId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::id::{DeliveryId, EventId, JobId, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
 use crate::query::Change;
@@ -39,6 +39,8 @@ pub enum Operation {
     Cancel { deliveries: Vec<DeliveryId> },
     /// Make deliveries for events that are kept already (recovery of what was never sent).
     Deliver(Deliver),
+    /// Do a piece of a job, and note how far it got.
+    Work(Work),
     /// Remove what is too old or too much, in small pieces.
     Prune(Prune),
     /// Change the catalogue. `report`: an operational event that tells of it, kept in the same commit.
@@ -62,6 +64,7 @@ impl Operation {
     pub fn weight(&self) -> usize {
         match self {
             Operation::Accept(accept) => accept.event.weight() + accept.deliveries.len() * 64,
+            Operation::Work(piece) => 512 + piece.len() * 64,
             _ => 512,
         }
     }
@@ -260,6 +263,37 @@ pub struct Deliver {
     pub webhook: WebhookId,
     pub id: DeliveryId,
     pub trigger: Trigger,
+}
+
+/// A piece of a job. What it does and how far the job got are kept together, so that a job that breaks off goes on where
+/// it was. Refused with [`StoreError::Stale`](crate::StoreError::Stale) where the job is not at `from`, or does not run.
+#[derive(Debug)]
+pub struct Work {
+    pub job: JobId,
+    /// Where the job was when the piece was put together.
+    pub from: i64,
+    /// Where it is after it.
+    pub to: i64,
+    /// Whether that is the end of the job.
+    pub ends: bool,
+    /// As by [`Operation::Resend`].
+    pub resend: Vec<DeliveryId>,
+    /// As by [`Operation::Cancel`].
+    pub cancel: Vec<DeliveryId>,
+    /// As by [`Operation::Deliver`]; what lacks its event is passed over.
+    pub deliver: Vec<Deliver>,
+}
+
+impl Work {
+    /// How many deliveries it is about.
+    pub fn len(&self) -> usize {
+        self.resend.len() + self.cancel.len() + self.deliver.len()
+    }
+
+    /// Whether it only notes how far the job got.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What may be removed.

@@ -84,7 +84,7 @@ impl DeliveryQuery {
             response_code: self.response_code,
             since: time("since", &self.since)?,
             until: time("until", &self.until)?,
-            before: None,
+            ..DeliveryFilter::default()
         })
     }
 

@@ -17,7 +17,7 @@ use crate::api::page::{List, ListBody};
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
 use crate::catalogue::organizations;
-use crate::catalogue::webhooks::{self, Place, Rotation, Switch, WebhookInput};
+use crate::catalogue::webhooks::{self, OpenWebhook, Place, Rotation, Switch, WebhookInput};
 
 /// The longest text that is searched for, in characters.
 const MAX_SEARCH_CHARS: usize = 200;
@@ -45,6 +45,15 @@ pub struct RotateBody {
     secret: Option<String>,
     /// How long the present one still signs: 0 to 2592000 (30 days), by default as the profile says.
     overlap_seconds: Option<u32>,
+}
+
+/// Refuses a webhook that gets nothing as it is.
+pub(super) fn active(webhook: &OpenWebhook) -> Answer<()> {
+    let status = webhook.row.status;
+    if status.takes_events() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::InvalidState, format!("the webhook is {}; enable it first", status.name())))
 }
 
 /// The place of a customer's webhooks.

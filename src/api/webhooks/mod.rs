@@ -2,6 +2,9 @@
 
 pub mod answers;
 mod everywhere;
+mod recover;
+mod stats;
+mod test_event;
 pub mod view;
 
 use std::sync::Arc;
@@ -34,6 +37,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(resume))
         .routes(routes!(secret))
         .routes(routes!(rotate))
+        .routes(routes!(test_event::test))
+        .routes(routes!(recover::recover))
+        .routes(routes!(stats::stats))
         .merge(everywhere::routes())
 }
 

@@ -25,6 +25,9 @@ const FIXED: &str = "
     POST /v1/organizations/{org}/webhooks/{webhook}/resume
     GET /v1/organizations/{org}/webhooks/{webhook}/secret
     POST /v1/organizations/{org}/webhooks/{webhook}/secret/rotate
+    POST /v1/organizations/{org}/webhooks/{webhook}/test
+    POST /v1/organizations/{org}/webhooks/{webhook}/recover
+    GET /v1/organizations/{org}/webhooks/{webhook}/stats
     POST GET /v1/organizations/{org}/events
     POST /v1/events/batch
     GET /v1/organizations/{org}/events/{event}
@@ -37,6 +40,11 @@ const FIXED: &str = "
     GET /v1/organizations/{org}/deliveries/stream
     GET /v1/webhooks
     GET /v1/deliveries
+    POST /v1/deliveries/resend
+    POST /v1/deliveries/cancel
+    GET /v1/jobs/{job}
+    POST /v1/jobs/{job}/cancel
+    GET /v1/stats
     GET POST /v1/pauses
     DELETE /v1/pauses/{pause}
     GET POST /v1/api-keys

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::{Api, URL};
+use super::{Api, START, URL};
 
 /// The actions on a webhook, and the bodies that they take.
 fn webhook_routes() -> Vec<(Method, &'static str, Value)> {
@@ -16,6 +16,9 @@ fn webhook_routes() -> Vec<(Method, &'static str, Value)> {
         (Method::POST, "/resume", Value::Null),
         (Method::GET, "/secret", Value::Null),
         (Method::POST, "/secret/rotate", json!({})),
+        (Method::POST, "/test", json!({})),
+        (Method::POST, "/recover", json!({"since": START})),
+        (Method::GET, "/stats", Value::Null),
         (Method::DELETE, "", Value::Null),
     ]
 }

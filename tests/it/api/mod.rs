@@ -7,12 +7,17 @@ mod description;
 mod event_types;
 mod idempotency;
 mod isolation;
+mod jobs;
 mod operator_webhooks;
 mod organizations;
 mod pages;
 mod pauses;
 mod projects;
+mod recover;
 mod secrecy;
+mod sending;
+mod stats;
+mod test_event;
 mod webhook_secrets;
 mod webhook_urls;
 mod webhooks;
@@ -52,7 +57,11 @@ impl Api {
     }
 
     pub(crate) async fn start_with(sources: Sources) -> Api {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), sources).await
+    }
+
+    /// One over the data that another left.
+    pub(crate) async fn start_in(directory: TempDir, sources: Sources) -> Api {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
         let sources = Sources {
             listen: Some("127.0.0.1:0".to_owned()),

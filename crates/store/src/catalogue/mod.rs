@@ -7,6 +7,7 @@
 pub mod api_keys;
 pub mod event_types;
 pub mod idempotency;
+pub mod jobs;
 pub mod meta;
 pub mod organizations;
 pub mod ownership;

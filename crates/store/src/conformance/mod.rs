@@ -5,7 +5,9 @@
 //! stands still unless a case moves it.
 
 pub(crate) mod changes;
+pub(crate) mod figures;
 pub(crate) mod intake;
+pub(crate) mod jobs;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod ordering;
@@ -104,6 +106,22 @@ macro_rules! conformance_suite {
                 case_073_poison_is_set_aside
                 an_outcome_forgives_earlier_claims
                 a_rescued_single_attempt_stays_single
+            ]
+            jobs: [
+                a_job_is_kept_as_it_was_made
+                case_079_a_piece_is_done_once
+                a_job_that_ended_does_nothing
+                a_piece_cancels_what_waits
+                a_piece_passes_over_events_that_are_gone
+                old_jobs_are_forgotten
+                what_a_webhook_got_of_each_event
+                deliveries_can_be_gone_through_upwards
+            ]
+            figures: [
+                attempts_of_a_webhook_by_time
+                the_last_attempt_of_a_webhook
+                what_happens_in_a_project
+                a_repeated_event_is_counted_once
             ]
             lists: [
                 deliveries_by_what_they_belong_to

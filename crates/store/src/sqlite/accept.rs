@@ -8,13 +8,19 @@ use rusqlite::{Transaction, params};
 
 use super::open::unavailable;
 use super::rows;
+use super::tally::Tally;
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, NewDelivery};
 
 /// The status that a repeated request for an event is answered with.
 const ACCEPTED: i64 = 202;
 
-pub(super) fn accept(transaction: &Transaction<'_>, now: Timestamp, accept: &Accept) -> StoreResult<Accepted> {
+pub(super) fn accept(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    accept: &Accept,
+    tally: &mut Tally,
+) -> StoreResult<Accepted> {
     if let Some(key) = &accept.idempotency
         && let Some(kept) = kept_answer(transaction, now, key)?
     {
@@ -49,6 +55,7 @@ pub(super) fn accept(transaction: &Transaction<'_>, now: Timestamp, accept: &Acc
             held_back.push(delivery.id);
         }
     }
+    tally.event(event.project, event.organization, accept.deliveries.len());
     Ok(Accepted::New { held_back })
 }
 
@@ -122,7 +129,7 @@ fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewD
     rows::execute(
         transaction,
         "INSERT INTO events (id, project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key,
-             deliveries, last_delivery_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             deliveries, last_delivery_id, is_test) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             event.id.0,
             event.project.0,
@@ -134,7 +141,8 @@ fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewD
             scope,
             event.ordering_key,
             deliveries.len() as i64,
-            last
+            last,
+            deliveries.iter().any(|delivery| delivery.trigger == Trigger::Test)
         ],
     )?;
     let entity_data = event.entity.as_ref().and_then(|entity| entity.data.as_deref());

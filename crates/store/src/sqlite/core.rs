@@ -11,8 +11,9 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::open::{self, unavailable};
-use super::rows::{self, Tally};
-use super::{accept, claim, finish, prune, resend};
+use super::rows;
+use super::tally::Tally;
+use super::{accept, claim, finish, prune, resend, work};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
 use crate::queue::{Answer, Operation, Touches};
@@ -109,7 +110,7 @@ impl Core {
                 answer => Ok(answer?),
             });
         }
-        tally.write(&transaction)?;
+        tally.write(&transaction, now)?;
         transaction.commit().map_err(unavailable)?;
         self.catalogue_version = version;
         Ok(answers)
@@ -141,7 +142,7 @@ fn carry_out(
     tally: &mut Tally,
 ) -> StoreResult<Answer> {
     match operation {
-        Operation::Accept(event) => accept::accept(transaction, now, event).map(Answer::Accepted),
+        Operation::Accept(event) => accept::accept(transaction, now, event, tally).map(Answer::Accepted),
         Operation::Finish(outcome) => finish::finish(transaction, now, outcome, tally).map(Answer::Finished),
         Operation::Claim(wish) => claim::claim(transaction, now, wish, *version).map(Answer::Claimed),
         Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),
@@ -149,14 +150,15 @@ fn carry_out(
             finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
         }
         Operation::Rescue { node, limit } => claim::rescue(transaction, now, *node, *limit).map(Answer::Released),
-        Operation::Resend(wish) => resend::resend(transaction, now, wish).map(Answer::Released),
+        Operation::Resend(wish) => resend::resend(transaction, now, &wish.deliveries).map(Answer::Released),
         Operation::Cancel { deliveries } => resend::cancel(transaction, now, deliveries).map(Answer::Released),
-        Operation::Deliver(wish) => resend::deliver(transaction, now, wish).map(Answer::Released),
+        Operation::Deliver(wish) => resend::deliver(transaction, now, wish, tally).map(Answer::Released),
+        Operation::Work(piece) => work::work(transaction, now, piece, tally).map(Answer::Released),
         Operation::Prune(what) => prune::prune(transaction, what),
         Operation::Change { change, touches, report } => {
             apply_change(transaction, change)?;
             if let Some(report) = report {
-                accept::accept(transaction, now, report)?;
+                accept::accept(transaction, now, report, tally)?;
             }
             if let Some(touches) = touches {
                 *version = note_touch(transaction, *touches)?;

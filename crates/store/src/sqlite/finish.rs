@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{SkipReason, State};
-use fanfare_engine::id::{DeliveryId, WebhookId};
+use fanfare_engine::id::{DeliveryId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::accept;
 use super::open::unavailable;
-use super::rows::{self, Tally, encode_headers};
+use super::rows::{self, encode_headers};
+use super::tally::{Ended, Tally};
 use crate::error::StoreResult;
 use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
 
@@ -23,10 +24,16 @@ pub(super) fn finish(
     let Some(row) = update(transaction, now, finish)? else { return Ok(Finished::Fenced) };
     if let Some(attempt) = &finish.attempt {
         insert_attempt(transaction, finish.lease.delivery, row.attempts, attempt)?;
-        tally.add(finish.webhook, attempt.at, attempt.outcome == Outcome::Success, attempt.duration_ms);
+        let ended = Ended {
+            at: attempt.at,
+            duration_ms: attempt.duration_ms,
+            outcome: attempt.outcome,
+            response_code: attempt.response.as_ref().map(|response| response.status),
+        };
+        tally.attempt(row.project, row.organization, finish.webhook, ended);
     }
     if let Some(report) = &finish.report {
-        accept::accept(transaction, now, report)?;
+        accept::accept(transaction, now, report, tally)?;
     }
     let unblocked = match row.ordering_key {
         Some(key) if !row.waits_again => unblock(transaction, now, finish.webhook, &key)?,
@@ -36,6 +43,8 @@ pub(super) fn finish(
 }
 
 struct Updated {
+    project: ProjectId,
+    organization: OrganizationId,
     attempts: i64,
     ordering_key: Option<String>,
     waits_again: bool,
@@ -63,7 +72,7 @@ fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> Sto
                  completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?10 END,
                  trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
              WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3
-             RETURNING attempts, ordering_key, state",
+             RETURNING attempts, ordering_key, state, project_id, organization_id",
         )
         .map_err(unavailable)?;
     let mut rows = statement
@@ -82,6 +91,8 @@ fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> Sto
         .map_err(unavailable)?;
     let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
     Ok(Some(Updated {
+        project: ProjectId(row.get(3).map_err(unavailable)?),
+        organization: OrganizationId(row.get(4).map_err(unavailable)?),
         attempts: row.get(0).map_err(unavailable)?,
         ordering_key: row.get(1).map_err(unavailable)?,
         waits_again: row.get::<_, i64>(2).map_err(unavailable)? == State::Pending as i64,

@@ -20,6 +20,8 @@ mod resend;
 mod rows;
 mod schema;
 mod store;
+mod tally;
+mod work;
 mod writer;
 
 pub use self::backup::{backup, restore};

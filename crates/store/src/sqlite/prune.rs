@@ -102,6 +102,18 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit
                  SELECT webhook_id, bucket FROM webhook_stats WHERE bucket < ?1 LIMIT ?2)",
             (stats.0, limit),
         )?,
+        rows::execute(
+            transaction,
+            "DELETE FROM project_stats WHERE (project_id, bucket) IN (
+                 SELECT project_id, bucket FROM project_stats WHERE bucket < ?1 LIMIT ?2)",
+            (stats.0, limit),
+        )?,
+        rows::execute(
+            transaction,
+            "DELETE FROM organization_stats WHERE (organization_id, bucket) IN (
+                 SELECT organization_id, bucket FROM organization_stats WHERE bucket < ?1 LIMIT ?2)",
+            (stats.0, limit),
+        )?,
     ];
     let more = removed.iter().any(|rows| *rows == u64::from(limit));
     let position = seen.or_else(|| more.then_some(after));

@@ -6,19 +6,20 @@ use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::rows;
+use super::tally::Tally;
 use super::{accept, claim, finish};
 use crate::error::StoreResult;
-use crate::queue::{Deliver, NewDelivery, Resend};
+use crate::queue::{Deliver, NewDelivery};
 
 /// Makes deliveries due now. A final one gets a single attempt and a delivered one stays delivered; one that waits for
 /// its next attempt gets it early; one that is being sent is left alone.
 pub(super) fn resend(
     transaction: &Transaction<'_>,
     now: Timestamp,
-    wish: &Resend,
+    deliveries: &[DeliveryId],
 ) -> StoreResult<Vec<(WebhookId, u32)>> {
     let mut due = Due::default();
-    for id in &wish.deliveries {
+    for id in deliveries {
         let webhook = rows::first(
             transaction,
             "UPDATE deliveries SET state = 0, next_attempt_at = ?2, trigger = ?3, skipped_reason = NULL, claims = 0,
@@ -64,6 +65,7 @@ pub(super) fn deliver(
     transaction: &Transaction<'_>,
     now: Timestamp,
     wish: &Deliver,
+    tally: &mut Tally,
 ) -> StoreResult<Vec<(WebhookId, u32)>> {
     let there = rows::first(
         transaction,
@@ -79,6 +81,7 @@ pub(super) fn deliver(
     let event = claim::load_event(transaction, wish.event)?;
     let delivery = NewDelivery { id: wish.id, webhook: wish.webhook, lease: None, due: now, trigger: wish.trigger };
     accept::insert_delivery(transaction, &event, &delivery, true)?;
+    tally.late_delivery(event.project, event.organization);
     Ok(vec![(wish.webhook, 1)])
 }
 

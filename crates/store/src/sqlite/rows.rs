@@ -1,18 +1,14 @@
-//! Between SQLite's values and ours; and statistics gathered over a batch.
+//! Between SQLite's values and ours.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fanfare_engine::attempt::Headers;
-use fanfare_engine::id::WebhookId;
-use fanfare_engine::time::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params};
 
 use super::open::unavailable;
 use crate::error::{StoreError, StoreResult};
-use crate::log::STATS_BUCKET_MS;
 use crate::query::{Query, Row, Value};
 
 /// Runs a statement that gives no rows; answers how many it changed.
@@ -113,45 +109,6 @@ pub(crate) fn decode_headers(text: &[u8]) -> Headers {
 /// A JSON document, or nothing where there is nothing to say.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> StoreResult<Cow<'static, str>> {
     serde_json::to_string(value).map(Cow::Owned).map_err(|error| StoreError::Damaged(error.to_string()))
-}
-
-/// Attempts counted over one batch, so that a row is written once for each webhook and not for each attempt.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    counts: BTreeMap<(WebhookId, i64), Count>,
-}
-
-#[derive(Debug, Default)]
-struct Count {
-    succeeded: i64,
-    failed: i64,
-    duration_ms: i64,
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, webhook: WebhookId, at: Timestamp, success: bool, duration_ms: u32) {
-        let bucket = at.millis() - at.millis().rem_euclid(STATS_BUCKET_MS);
-        let count = self.counts.entry((webhook, bucket)).or_default();
-        if success {
-            count.succeeded += 1;
-        } else {
-            count.failed += 1;
-        }
-        count.duration_ms += i64::from(duration_ms);
-    }
-
-    pub(super) fn write(self, connection: &Connection) -> StoreResult<()> {
-        for ((webhook, bucket), count) in self.counts {
-            execute(
-                connection,
-                "INSERT INTO webhook_stats (webhook_id, bucket, succeeded, failed, duration_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (webhook_id, bucket) DO UPDATE SET succeeded = succeeded + excluded.succeeded,
-                     failed = failed + excluded.failed, duration_ms = duration_ms + excluded.duration_ms",
-                (webhook.0, bucket, count.succeeded, count.failed, count.duration_ms),
-            )?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

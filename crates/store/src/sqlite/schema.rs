@@ -104,6 +104,7 @@ CREATE TABLE pauses (
 );
 CREATE INDEX pauses_by_project ON pauses (project_id, id);
 
+-- position: how far it got; a piece of work names where it starts, so that none is done twice.
 CREATE TABLE jobs (
     id              INTEGER PRIMARY KEY,
     project_id      INTEGER NOT NULL,
@@ -113,11 +114,13 @@ CREATE TABLE jobs (
     state           TEXT NOT NULL,
     position        INTEGER NOT NULL,
     done            INTEGER NOT NULL,
+    total           INTEGER,
     error           TEXT,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
 );
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
+CREATE INDEX jobs_by_project ON jobs (project_id, id);
 
 -- What changed in the catalogue, so that every node drops what it compiled from it.
 CREATE TABLE catalogue_changes (
@@ -149,7 +152,8 @@ CREATE TABLE events (
     scope            TEXT,
     ordering_key     TEXT,
     deliveries       INTEGER NOT NULL,
-    last_delivery_id INTEGER NOT NULL
+    last_delivery_id INTEGER NOT NULL,
+    is_test          INTEGER NOT NULL
 );
 CREATE INDEX events_by_organization ON events (organization_id, id);
 
@@ -231,12 +235,39 @@ CREATE INDEX attempts_later ON attempts (delivery_id, number) WHERE number > 1;
 
 -- Counted as they happen, five minutes a row.
 CREATE TABLE webhook_stats (
-    webhook_id  INTEGER NOT NULL,
-    bucket      INTEGER NOT NULL,
-    succeeded   INTEGER NOT NULL,
-    failed      INTEGER NOT NULL,
-    duration_ms INTEGER NOT NULL,
+    webhook_id    INTEGER NOT NULL,
+    bucket        INTEGER NOT NULL,
+    succeeded     INTEGER NOT NULL,
+    failed        INTEGER NOT NULL,
+    duration_ms   INTEGER NOT NULL,
+    last_at       INTEGER NOT NULL,
+    last_outcome  INTEGER NOT NULL,
+    last_response INTEGER,
     PRIMARY KEY (webhook_id, bucket)
 ) WITHOUT ROWID;
 CREATE INDEX webhook_stats_by_age ON webhook_stats (bucket);
+
+-- Five minutes a row, for rates.
+CREATE TABLE project_stats (
+    project_id INTEGER NOT NULL,
+    bucket     INTEGER NOT NULL,
+    events     INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    failed     INTEGER NOT NULL,
+    PRIMARY KEY (project_id, bucket)
+) WITHOUT ROWID;
+CREATE INDEX project_stats_by_age ON project_stats (bucket);
+
+-- An hour a row, for usage.
+CREATE TABLE organization_stats (
+    organization_id INTEGER NOT NULL,
+    bucket          INTEGER NOT NULL,
+    events          INTEGER NOT NULL,
+    deliveries      INTEGER NOT NULL,
+    attempts        INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, bucket)
+) WITHOUT ROWID;
+CREATE INDEX organization_stats_by_age ON organization_stats (bucket);
 "#];

@@ -1,0 +1,187 @@
+//! Figures of webhooks, projects and organizations, from what was counted as it happened.
+
+use fanfare_engine::attempt::Outcome;
+use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::time::Timestamp;
+
+use crate::catalogue::Page;
+use crate::error::{StoreError, StoreResult};
+use crate::query::{Query, Row};
+
+pub use crate::log::STATS_BUCKET_MS;
+
+/// How long one row of an organization's usage spans, in milliseconds.
+pub const USAGE_BUCKET_MS: i64 = 60 * 60 * 1000;
+
+/// Deliveries of a backlog that are counted at most, over all projects.
+pub const MAX_BACKLOG: u32 = 1_000_000;
+
+/// Attempts of a webhook in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    pub succeeded: u64,
+    pub failed: u64,
+    /// Of all of them together.
+    pub duration_ms: u64,
+}
+
+/// How the last attempt for a webhook ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastAttempt {
+    pub at: Timestamp,
+    pub outcome: Outcome,
+    pub response_code: Option<u16>,
+}
+
+/// What happened in a project or organization in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub events: u64,
+    pub deliveries: u64,
+    pub attempts: u64,
+    /// Attempts that did not succeed.
+    pub failed: u64,
+}
+
+/// What an organization used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganizationUsage {
+    pub organization: OrganizationId,
+    pub external_id: Option<String>,
+    pub name: String,
+    /// Since the first and the second of the times that were asked for.
+    pub usage: [Usage; 2],
+}
+
+/// What waits in a project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries that are not final, be they due or not.
+    pub deliveries: u64,
+    /// When the first of them is or was due.
+    pub first_due: Option<Timestamp>,
+}
+
+fn count(row: &dyn Row, column: usize) -> StoreResult<u64> {
+    u64::try_from(row.int(column)?).map_err(|_| StoreError::Damaged("a figure is below zero".to_owned()))
+}
+
+/// Attempts of a webhook since each of three times, which are taken down to whole buckets.
+pub fn attempts(webhook: WebhookId, since: [Timestamp; 3]) -> Query<[Attempts; 3]> {
+    let starts = since.map(|at| at.millis() - at.millis().rem_euclid(STATS_BUCKET_MS));
+    let earliest = starts.into_iter().min().unwrap_or(0);
+    let sum =
+        |column: &str, number: usize| format!("coalesce(sum(CASE WHEN bucket >= ?{number} THEN {column} END), 0)");
+    let sums: Vec<String> =
+        (1..=3).flat_map(|number| ["succeeded", "failed", "duration_ms"].map(|column| sum(column, number))).collect();
+    Query {
+        sql: format!("SELECT {} FROM webhook_stats WHERE webhook_id = ?4 AND bucket >= ?5", sums.join(", ")).into(),
+        arguments: crate::arguments![starts[0], starts[1], starts[2], webhook.0, earliest],
+        decode: |row| {
+            let read = |at: usize| -> StoreResult<Attempts> {
+                Ok(Attempts {
+                    succeeded: count(row, at)?,
+                    failed: count(row, at + 1)?,
+                    duration_ms: count(row, at + 2)?,
+                })
+            };
+            Ok([read(0)?, read(3)?, read(6)?])
+        },
+    }
+}
+
+/// How the last attempt for a webhook ended, while statistics of it are kept.
+pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
+    Query {
+        sql: "SELECT last_at, last_outcome, last_response FROM webhook_stats WHERE webhook_id = ?1
+              ORDER BY bucket DESC LIMIT 1"
+            .into(),
+        arguments: crate::arguments![webhook.0],
+        decode: |row| {
+            let damaged = |what: &str| StoreError::Damaged(format!("the last attempt has {what}"));
+            let code = row.int_or_null(2)?.map(u16::try_from).transpose();
+            Ok(LastAttempt {
+                at: Timestamp(row.int(0)?),
+                outcome: Outcome::from_number(row.int(1)?).ok_or_else(|| damaged("an unknown outcome"))?,
+                response_code: code.map_err(|_| damaged("no status"))?,
+            })
+        },
+    }
+}
+
+/// What happened in a project, by buckets of [`STATS_BUCKET_MS`], from the one that holds `since`; each with the time of
+/// its start.
+pub fn project(project: ProjectId, since: Timestamp) -> Query<(Timestamp, Usage)> {
+    Query {
+        sql: "SELECT bucket, events, deliveries, attempts, failed FROM project_stats
+              WHERE project_id = ?1 AND bucket >= ?2 ORDER BY bucket"
+            .into(),
+        arguments: crate::arguments![project.0, since.millis() - since.millis().rem_euclid(STATS_BUCKET_MS)],
+        decode: |row| Ok((Timestamp(row.int(0)?), usage(row, 1)?)),
+    }
+}
+
+fn usage(row: &dyn Row, at: usize) -> StoreResult<Usage> {
+    Ok(Usage {
+        events: count(row, at)?,
+        deliveries: count(row, at + 1)?,
+        attempts: count(row, at + 2)?,
+        failed: count(row, at + 3)?,
+    })
+}
+
+/// A page of a project's customers, and what each used since two times, which are taken down to whole hours.
+pub fn organizations(project: ProjectId, since: [Timestamp; 2], page: Page) -> Query<OrganizationUsage> {
+    let starts = since.map(|at| at.millis() - at.millis().rem_euclid(USAGE_BUCKET_MS));
+    let earliest = starts.into_iter().min().unwrap_or(0);
+    let sum =
+        |column: &str, number: usize| format!("coalesce(sum(CASE WHEN bucket >= ?{number} THEN {column} END), 0)");
+    let sums: Vec<String> = (1..=2)
+        .flat_map(|number| ["events", "deliveries", "attempts", "failed"].map(|column| sum(column, number)))
+        .collect();
+    let sql = format!(
+        "SELECT o.id, o.external_id, o.name, {}
+         FROM (SELECT id, external_id, name FROM organizations
+               WHERE project_id = ?3 AND is_operator = 0 AND id < ?4 ORDER BY id DESC LIMIT ?5) o
+         LEFT JOIN organization_stats s ON s.organization_id = o.id AND s.bucket >= ?6
+         GROUP BY o.id, o.external_id, o.name ORDER BY o.id DESC",
+        sums.join(", ")
+    );
+    Query {
+        sql: sql.into(),
+        arguments: crate::arguments![
+            starts[0],
+            starts[1],
+            project.0,
+            page.before.unwrap_or(i64::MAX),
+            i64::from(page.limit),
+            earliest
+        ],
+        decode: |row| {
+            Ok(OrganizationUsage {
+                organization: OrganizationId(row.int(0)?),
+                external_id: row.text_or_null(1)?,
+                name: row.text(2)?,
+                usage: [usage(row, 3)?, usage(row, 7)?],
+            })
+        },
+    }
+}
+
+/// What waits for the webhooks of a project. Looks at no more than [`MAX_BACKLOG`] deliveries, in an index.
+pub fn backlog(project: ProjectId) -> Query<Backlog> {
+    Query {
+        sql: "SELECT coalesce(sum(waiting), 0), min(due) FROM (
+                  SELECT webhook_id, count(*) AS waiting, min(next_attempt_at) AS due
+                  FROM (SELECT lease_node, webhook_id, next_attempt_at FROM deliveries INDEXED BY deliveries_live
+                        WHERE state < 2 ORDER BY lease_node, webhook_id LIMIT ?1)
+                  GROUP BY lease_node, webhook_id) w
+              JOIN webhooks ON webhooks.id = w.webhook_id WHERE webhooks.project_id = ?2"
+            .into(),
+        arguments: crate::arguments![i64::from(MAX_BACKLOG), project.0],
+        decode: |row| {
+            let first_due = row.int_or_null(1)?.map(Timestamp).filter(|due| *due != Timestamp::NEVER);
+            Ok(Backlog { deliveries: count(row, 0)?, first_due })
+        },
+    }
+}

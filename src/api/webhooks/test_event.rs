@@ -1,0 +1,72 @@
+//! Trying a webhook out by a test event.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use fanfare_engine::id::DeliveryId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::answers::{active, customer_place};
+use crate::api::auth::Manager;
+use crate::api::body::OptionalJsonBody;
+use crate::api::problem::{Answer, Code, Problem};
+use crate::api::request::PathParts;
+use crate::app::App;
+use crate::catalogue::webhooks;
+use crate::intake;
+
+/// What to send.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestBody {
+    /// One of the project's event types, whose example is sent; by default the test event of the webhook's profile.
+    event_type: Option<String>,
+}
+
+/// A test that is on its way.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TestReceipt {
+    /// The delivery, with its attempt in the log.
+    #[schema(value_type = String)]
+    delivery_id: DeliveryId,
+}
+
+/// Sends a webhook a test event
+///
+/// A single attempt with the example of an event type, or `{}` where it has none. It is logged like any other, whether or
+/// not the webhook wants events of that type.
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/test", tag = "webhooks",
+    params(("org" = String, Path, description = "The organization's id or external id"),
+        ("webhook" = String, Path, description = "The webhook's id")),
+    request_body = Option<TestBody>,
+    responses((status = 202, body = TestReceipt),
+        (status = 409, description = "The webhook is not active"),
+        (status = 422, description = "There is no such event type")))]
+pub(super) async fn test(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts((org, webhook)): PathParts<(String, String)>,
+    OptionalJsonBody(body): OptionalJsonBody<TestBody>,
+) -> Answer<(StatusCode, Json<TestReceipt>)> {
+    let place = customer_place(&app, &principal, &org).await?;
+    let webhook = webhooks::find(&app, &place, &webhook).await?;
+    active(&webhook)?;
+    let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or_else(|| Problem::not_found("webhook"))?;
+    let sender = compiled.sender.as_ref().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;
+    let by_default = sender.profile.activation.test_event.as_str();
+    let name = body.event_type.as_deref().unwrap_or(by_default);
+    let types = app.compiled().event_types(place.project).await?;
+    let known = types.get(name);
+    if known.is_none() && name != by_default {
+        let message = "is no event type of this project";
+        return Err(Problem::field(Code::ValidationFailed, "event_type", message));
+    }
+    let example = known.and_then(|kind| kind.example.clone()).unwrap_or_else(|| "{}".to_owned());
+    let (delivery_id, pending) = intake::accept_test(&app.dispatcher, &compiled, Arc::from(name), Bytes::from(example));
+    pending.wait().await?;
+    Ok((StatusCode::ACCEPTED, Json(TestReceipt { delivery_id })))
+}

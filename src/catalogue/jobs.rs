@@ -1,0 +1,139 @@
+//! Bulk work: counted beforehand, made, looked at, cancelled. It is done by `maintenance`.
+
+use std::time::Duration;
+
+use fanfare_engine::id::{JobId, OrganizationId, ProjectId};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, Task};
+use fanfare_store::log::{self, DeliveryFilter};
+use fanfare_store::{StoreError, bulk};
+
+use super::{CatalogueError, CatalogueResult, check_room};
+use crate::app::App;
+use crate::recovery::{self, Wanted};
+
+/// How many jobs of a project may run or wait for their turn.
+pub const MAX_RUNNING: u32 = 100;
+/// How far is counted.
+pub const MAX_COUNT: u32 = 10_000;
+/// How many deliveries are looked at to count.
+const SCAN: u32 = 200_000;
+/// How many events are looked at to count what a recovery is about, and how many at once.
+const EVENTS: u32 = 20_000;
+const EVENTS_AT_ONCE: u32 = 1_000;
+/// How long a job that ended is kept.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+const NAME: &str = "job";
+
+/// How many deliveries a job would be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    pub count: u32,
+    /// There may be more: only so many were looked at.
+    pub more: bool,
+}
+
+impl Count {
+    fn exact(self) -> Option<u64> {
+        (!self.more).then_some(u64::from(self.count))
+    }
+}
+
+/// Counts what a task is about, within limits.
+///
+/// # Errors
+/// The webhook of a recovery is unknown.
+pub async fn count(app: &App, task: &Task) -> CatalogueResult<Count> {
+    match task {
+        Task::Resend(filter) | Task::Cancel(filter) => count_deliveries(app, filter).await,
+        Task::Recover(recovery) => count_recovery(app, recovery).await,
+    }
+}
+
+async fn count_deliveries(app: &App, filter: &DeliveryFilter) -> CatalogueResult<Count> {
+    let count = app.store.read_one(log::count_deliveries(filter, MAX_COUNT, SCAN)).await?.unwrap_or(0);
+    let more = count >= MAX_COUNT || app.store.read_one(log::delivery_scan_end(filter, SCAN)).await?.is_some();
+    Ok(Count { count, more })
+}
+
+async fn count_recovery(app: &App, recovery: &Recovery) -> CatalogueResult<Count> {
+    let webhook = app.compiled().webhook(recovery.webhook).await?.ok_or(CatalogueError::NotFound("webhook"))?;
+    let organization = webhook.webhook.organization;
+    let (mut count, mut position) = (0, 0);
+    for _ in 0..EVENTS / EVENTS_AT_ONCE {
+        let (after, below) = recovery::bounds(recovery, position, i64::MAX);
+        let question = bulk::received(organization, recovery.webhook, after, below, EVENTS_AT_ONCE);
+        let found = app.store.read(question).await?;
+        let matched = |received: &&bulk::Received| recovery::wanted(recovery, &webhook, received) != Wanted::Nothing;
+        count += found.iter().filter(matched).count() as u32;
+        match found.last() {
+            Some(last) if found.len() == EVENTS_AT_ONCE as usize => position = last.event.id.0,
+            _ => return Ok(Count { count: count.min(MAX_COUNT), more: count > MAX_COUNT }),
+        }
+        if count > MAX_COUNT {
+            break;
+        }
+    }
+    Ok(Count { count: count.min(MAX_COUNT), more: true })
+}
+
+/// Makes a job, about one organization or the whole project, and has it begun.
+///
+/// # Errors
+/// Too many jobs run already.
+pub async fn start(
+    app: &App,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    task: Task,
+) -> CatalogueResult<Job> {
+    check_room(app.store.read_one(rows::count_running(project)).await?, "jobs of a project that run", MAX_RUNNING)?;
+    let total = count(app, &task).await?.exact();
+    let now = app.now();
+    let job = Job {
+        id: app.ids.next(),
+        project,
+        organization,
+        task,
+        state: JobState::Running,
+        position: 0,
+        done: 0,
+        total,
+        error: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    app.store.change(rows::insert(&job, Timestamp(now.millis().saturating_sub(kept))), None).await?;
+    app.jobs.notify_one();
+    Ok(job)
+}
+
+/// The job of a project, or of one organization of it, that `text` names.
+///
+/// # Errors
+/// It is unknown there.
+pub async fn find(
+    app: &App,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    text: &str,
+) -> CatalogueResult<Job> {
+    let id = JobId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    let job = app.store.read_one(rows::by_id(id)).await?;
+    job.filter(|job| job.project == project && (organization.is_none() || job.organization == organization))
+        .ok_or(CatalogueError::NotFound(NAME))
+}
+
+/// Stops a job. What it did stays done.
+///
+/// # Errors
+/// It has ended already.
+pub async fn cancel(app: &App, job: &Job) -> CatalogueResult<()> {
+    match app.store.change(rows::cancel(job.id, app.now()), None).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::Stale(_)) => Err(CatalogueError::State("it has ended already")),
+        Err(error) => Err(error.into()),
+    }
+}
