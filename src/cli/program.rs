@@ -1,0 +1,58 @@
+//! The whole command line: which commands there are, and which function runs each.
+
+use clap::{Parser, Subcommand};
+
+use super::{
+    api_key, bench, bench_forwarder, delivery, event, event_type, listen, openapi, organization, serve, webhook,
+};
+
+/// Webhooks for your customers: signed, retried, logged, from one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fanfare",
+    version,
+    arg_required_else_help = true,
+    after_help = "`fanfare demo` shows it at work. `fanfare COMMAND --help` says more of a command."
+)]
+pub struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Listen(listen::ListenArgs),
+    Organization(organization::OrganizationArgs),
+    EventType(event_type::EventTypeArgs),
+    Webhook(webhook::WebhookArgs),
+    Event(event::EventArgs),
+    Delivery(delivery::DeliveryArgs),
+    ApiKey(api_key::ApiKeyArgs),
+    Openapi(openapi::OpenapiArgs),
+    Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    BenchForwarder(bench_forwarder::BenchForwarderArgs),
+}
+
+impl Program {
+    /// Runs the command until it is done.
+    ///
+    /// # Errors
+    /// Whatever the command cannot do, in words for its user.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Listen(args) => listen::run(args).await,
+            Command::Organization(args) => organization::run(args).await,
+            Command::EventType(args) => event_type::run(args).await,
+            Command::Webhook(args) => webhook::run(args).await,
+            Command::Event(args) => event::run(args).await,
+            Command::Delivery(args) => delivery::run(args).await,
+            Command::ApiKey(args) => api_key::run(args).await,
+            Command::Openapi(args) => openapi::run(&args),
+            Command::Bench(args) => bench::run(args).await,
+            Command::BenchForwarder(args) => bench_forwarder::run(args).await,
+        }
+    }
+}
