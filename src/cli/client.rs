@@ -121,7 +121,9 @@ fn in_words(status: StatusCode, body: &[u8]) -> String {
         None => text.push_str(&format!("\n  {}", problem["detail"].as_str().unwrap_or("no reason given"))),
     }
     if status == StatusCode::UNAUTHORIZED {
-        text.push_str("\n  Give a key by --key or FANFARE_KEY; the admin key is in the file admin-key of the data directory.");
+        text.push_str(
+            "\n  Give a key by --key or FANFARE_KEY; the admin key is in the file admin-key of the data directory.",
+        );
     }
     text
 }
@@ -140,7 +142,8 @@ impl Client {
     /// # Errors
     /// A URL that is not `http://…` or `https://…`, a key that no header can hold, a file that cannot be used.
     pub fn new(url: &str, key: &str, ca_file: Option<&Path>) -> anyhow::Result<Self> {
-        let parsed = Url::parse(url).with_context(|| format!("--url {url:?} is no URL such as http://127.0.0.1:8686"))?;
+        let parsed =
+            Url::parse(url).with_context(|| format!("--url {url:?} is no URL such as http://127.0.0.1:8686"))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             bail!("--url {url:?} must start with http:// or https://");
         }

@@ -7,6 +7,7 @@ pub mod bench_forwarder;
 pub mod client;
 pub mod connection;
 pub mod delivery;
+pub mod demo;
 pub mod event;
 pub mod event_type;
 pub mod input;

@@ -54,8 +54,7 @@ pub async fn run(args: OrganizationArgs) -> anyhow::Result<()> {
     let path = ["v1", "organizations"];
     match args.command {
         OrganizationCommand::List { search, page } => {
-            let columns =
-                [("ID", "id"), ("EXTERNAL ID", "external_id"), ("NAME", "name"), ("CREATED", "created_at")];
+            let columns = [("ID", "id"), ("EXTERNAL ID", "external_id"), ("NAME", "name"), ("CREATED", "created_at")];
             session.list(Request::get(&path).query("search", search), &page, "organizations", &columns).await
         }
         OrganizationCommand::Get { org } => session.one(Request::get(&[path[0], path[1], &org])).await,

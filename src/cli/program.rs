@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    api_key, bench, bench_forwarder, delivery, event, event_type, listen, openapi, organization, serve, webhook,
+    api_key, bench, bench_forwarder, delivery, demo, event, event_type, listen, openapi, organization, serve, webhook,
 };
 
 /// Webhooks for your customers: signed, retried, logged, from one binary.
@@ -21,6 +21,7 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Serve(serve::ServeArgs),
     Listen(listen::ListenArgs),
     Organization(organization::OrganizationArgs),
@@ -42,6 +43,7 @@ impl Program {
     /// Whatever the command cannot do, in words for its user.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Organization(args) => organization::run(args).await,
