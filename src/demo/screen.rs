@@ -128,7 +128,11 @@ impl<'a> Screen<'a> {
             (None, Some(Outcome::Success) | None) => "-".to_owned(),
             (None, Some(outcome)) => outcome.name().to_owned(),
         };
-        let milliseconds = update.duration_ms.map_or("-".to_owned(), |duration| duration.to_string());
+        let milliseconds = match update.duration_ms {
+            None => "-".to_owned(),
+            Some(0) => "<1".to_owned(),
+            Some(duration) => duration.to_string(),
+        };
         let next = update.next_attempt_at.map(|at| format!("in {} s", seconds_until(update.at, at)));
         let line = format!(
             "{}  {:<13}  {:<17}  {:>3}  {}  {status:<6}  {milliseconds:>4}  {}",
@@ -184,7 +188,7 @@ fn lines_to_try(examples: &Examples) -> [(&'static str, String); 5] {
             "post an event",
             format!("curl -s {base}/events \\\n  {key} \\\n  -H 'Content-Type: application/json' \\\n  -d '{event}'"),
         ),
-        ("list deliveries", format!("curl -s {base}/deliveries?limit=3 \\\n  {key}")),
+        ("list deliveries", format!("curl -s '{base}/deliveries?limit=3' \\\n  {key}")),
         ("see the attempts of one", format!("curl -s {base}/deliveries/{delivery}/attempts \\\n  {key}")),
         ("send one again", format!("curl -s -X POST {base}/deliveries/{delivery}/resend \\\n  {key}")),
         (

@@ -46,7 +46,7 @@ async fn webhook(client: &Client, receiver: &str) -> anyhow::Result<Value> {
     let path = ["v1", "organizations", ORGANIZATION, "webhooks"];
     let settings = json!({
         "name": WEBHOOK, "url": receiver, "events": "all", "enabled": true,
-        "retry": {"delays_seconds": RETRY_DELAYS, "jitter": 0.1},
+        "retry": {"delays_seconds": RETRY_DELAYS, "jitter": 0},
     });
     let found = client.json(Request::get(&path).query("search", Some(WEBHOOK))).await?;
     let request = match found["data"][0]["id"].as_str() {
