@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    api_key, bench, bench_forwarder, delivery, demo, event, event_type, listen, openapi, organization, serve, webhook,
+    api_key, backup, bench, bench_forwarder, check, delivery, demo, event, event_type, listen, manual, migrate,
+    openapi, organization, profile, serve, webhook,
 };
 
 /// Webhooks for your customers: signed, retried, logged, from one binary.
@@ -30,10 +31,17 @@ enum Command {
     Event(event::EventArgs),
     Delivery(delivery::DeliveryArgs),
     ApiKey(api_key::ApiKeyArgs),
+    Profile(profile::ProfileArgs),
+    Check(check::CheckArgs),
+    Migrate(migrate::MigrateArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Openapi(openapi::OpenapiArgs),
     Bench(bench::BenchArgs),
     #[command(hide = true)]
     BenchForwarder(bench_forwarder::BenchForwarderArgs),
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 impl Program {
@@ -52,9 +60,15 @@ impl Program {
             Command::Event(args) => event::run(args).await,
             Command::Delivery(args) => delivery::run(args).await,
             Command::ApiKey(args) => api_key::run(args).await,
+            Command::Profile(args) => profile::run(args),
+            Command::Check(args) => check::run(&args),
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Backup(args) => backup::run_backup(args).await,
+            Command::Restore(args) => backup::run_restore(args).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Bench(args) => bench::run(args).await,
             Command::BenchForwarder(args) => bench_forwarder::run(args).await,
+            Command::Manual(args) => manual::run(&args),
         }
     }
 }

@@ -1,19 +1,20 @@
 //! The directory of a demonstration: known by a file in it, so that nobody else's data are used or removed.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fanfare_store::sqlite::DirectoryLock;
 
-/// The file by which a directory is known to be a demonstration's. It is locked while one runs there.
+/// The file by which a directory is known to be a demonstration's.
 const MARK: &str = "fanfare-demo";
+/// The file by which a process says that it uses a directory.
+const LOCK: &str = "fanfare.lock";
 
-/// A directory that this process alone uses for a demonstration.
+/// A directory that is a demonstration's.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Holds the lock until the demonstration ends.
-    _mark: File,
 }
 
 impl Folder {
@@ -21,7 +22,7 @@ impl Folder {
     /// demonstration's, the content is removed first where `fresh` says so.
     ///
     /// # Errors
-    /// It holds something else, another demonstration runs there, or it cannot be written to.
+    /// It holds something else, it is to be emptied while in use, or it cannot be written to.
     pub(super) fn claim(directory: &Path, fresh: bool) -> anyhow::Result<Folder> {
         let shown = directory.display();
         let mark = directory.join(MARK);
@@ -29,18 +30,13 @@ impl Folder {
             bail!("{shown} holds something else than an earlier demo; --data names another directory");
         }
         make(directory).with_context(|| format!("cannot make the directory {shown}"))?;
-        let file = File::options().create(true).truncate(false).write(true).open(&mark);
-        let file = file.with_context(|| format!("cannot write to {shown}"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another demo runs in {shown}; --data names another directory"),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {shown}")),
-        }
+        File::create(&mark).with_context(|| format!("cannot write to {shown}"))?;
         if fresh {
+            let _lock = DirectoryLock::take(directory)?;
             empty(directory).with_context(|| format!("cannot empty {shown}"))?;
         }
         let path = std::path::absolute(directory).with_context(|| format!("cannot find {shown}"))?;
-        Ok(Folder { path, _mark: file })
+        Ok(Folder { path })
     }
 
     /// Where it is, from the root on.
@@ -65,11 +61,11 @@ fn make(directory: &Path) -> std::io::Result<()> {
     builder.create(directory)
 }
 
-/// Removes the files of a server, but not the mark, which is locked. A directory in it is not a server's and stays.
+/// Removes the files of a server, but not the mark and the lock. A directory in it is not a server's and stays.
 fn empty(directory: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name() != MARK && entry.file_type()?.is_file() {
+        if ![MARK, LOCK].contains(&&*entry.file_name().to_string_lossy()) && entry.file_type()?.is_file() {
             std::fs::remove_file(entry.path())?;
         }
     }
@@ -104,12 +100,15 @@ mod tests {
     }
 
     #[test]
-    fn two_at_once_do_not_share() {
+    fn what_is_in_use_is_not_emptied() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Folder::claim(directory.path(), false).unwrap();
+        drop(Folder::claim(directory.path(), false).unwrap());
+        std::fs::write(directory.path().join("fanfare.db"), "data").unwrap();
+        let lock = DirectoryLock::take(directory.path()).unwrap();
         let error = Folder::claim(directory.path(), true).unwrap_err().to_string();
-        assert!(error.starts_with("another demo runs in"), "{error}");
-        drop(first);
+        assert!(error.contains("in use by another"), "{error}");
+        assert!(directory.path().join("fanfare.db").exists());
+        drop(lock);
         assert!(Folder::claim(directory.path(), true).is_ok());
     }
 }

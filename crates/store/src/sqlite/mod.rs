@@ -20,6 +20,7 @@ mod resend;
 mod rows;
 mod schema;
 mod store;
+mod upgrade;
 mod writer;
 
 pub use self::backup::{backup, restore};
@@ -27,4 +28,5 @@ pub use self::core::{Core, Joined};
 pub use self::lock::DirectoryLock;
 pub(crate) use self::rows::decode_headers;
 pub use self::store::{Limits, Store};
+pub use self::upgrade::{Upgrade, upgrade};
 pub use self::writer::{COMMIT_BUCKETS_MICROS, CommitFigures};
