@@ -10,6 +10,7 @@ pub mod clock;
 pub mod compiled;
 pub mod config;
 pub mod delivery;
+pub mod demo;
 pub mod dispatch;
 pub mod ids;
 pub mod intake;

@@ -14,9 +14,7 @@ const DEFAULT_FILTER: &str = "info";
 /// # Errors
 /// A filter that cannot be understood.
 pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), SettingsError> {
-    let filter = filter.unwrap_or(DEFAULT_FILTER);
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| SettingsError::Value { setting: "log", reason: format!("{filter:?}: {error}") })?;
+    let filter = self::filter(filter.unwrap_or(DEFAULT_FILTER))?;
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second start (in tests) keeps what the first set up.
@@ -25,4 +23,13 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), SettingsErro
         LogFormat::Json => builder.json().try_init(),
     };
     Ok(())
+}
+
+/// Reads what is to be logged.
+///
+/// # Errors
+/// A filter that cannot be understood.
+pub fn filter(text: &str) -> Result<EnvFilter, SettingsError> {
+    EnvFilter::try_new(text)
+        .map_err(|error| SettingsError::Value { setting: "log", reason: format!("{text:?}: {error}") })
 }

@@ -2,31 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use fanfare::cli;
+use clap::Parser;
+use fanfare::cli::program::Program;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Webhooks for your customers: signed, retried, logged, from one binary.
-#[derive(Parser)]
-#[command(name = "fanfare", version, arg_required_else_help = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Serve(cli::serve::ServeArgs),
-    Listen(cli::listen::ListenArgs),
-    Bench(cli::bench::BenchArgs),
-    #[command(hide = true)]
-    BenchForwarder(cli::bench_forwarder::BenchForwarderArgs),
-}
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let program = Program::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -34,20 +17,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli.command)) {
+    match runtime.block_on(program.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fanfare: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
-        Command::Serve(args) => cli::serve::run(args).await,
-        Command::Listen(args) => cli::listen::run(args).await,
-        Command::Bench(args) => cli::bench::run(args).await,
-        Command::BenchForwarder(args) => cli::bench_forwarder::run(args).await,
     }
 }

@@ -57,6 +57,11 @@ pub fn delivery_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().merge(events::routes()).merge(deliveries::routes()).merge(health::routes())
 }
 
+/// The description of the whole API, as a server gives it at `/openapi.json`.
+pub fn description() -> utoipa::openapi::OpenApi {
+    openapi::complete(catalogue_routes().merge(delivery_routes()).into_openapi())
+}
+
 /// The whole API.
 pub fn router(app: &Arc<App>) -> Router {
     let kept = catalogue_routes().layer(from_fn_with_state(Arc::clone(app), idempotency::once));

@@ -95,6 +95,7 @@ async fn listen(
         status: args.status,
         delay: Duration::from_millis(args.delay),
         fail_every: args.fail_every,
+        outage: 0..0,
         failure: args.fail_status,
         stall: args.stall,
     };

@@ -36,15 +36,24 @@ impl Keys {
     pub fn load(data: &Path, admin: Option<&str>, master: Option<&str>) -> Result<Self, SettingsError> {
         let make_admin = || format!("ffk_{}", MasterKey::generate().to_hex());
         let (admin, admin_origin) = one("admin_key", admin, &data.join(ADMIN_KEY_FILE), make_admin)?;
-        if admin.len() < MIN_ADMIN_KEY || !admin.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let reason = format!("it must be at least {MIN_ADMIN_KEY} visible ASCII characters");
-            return Err(SettingsError::value("admin_key", reason));
-        }
+        check_admin_key(&admin)?;
         let make_master = || MasterKey::generate().to_hex();
         let (master, master_origin) = one("master_key", master, &data.join(MASTER_KEY_FILE), make_master)?;
         let master = master.parse().map_err(|error| SettingsError::value("master_key", format!("{error}")))?;
         Ok(Keys { admin, admin_origin, master, master_origin })
     }
+}
+
+/// Whether an admin key can be used.
+///
+/// # Errors
+/// It is too short, or holds what no header can.
+pub fn check_admin_key(key: &str) -> Result<(), SettingsError> {
+    if key.len() >= MIN_ADMIN_KEY && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let reason = format!("it must be at least {MIN_ADMIN_KEY} visible ASCII characters");
+    Err(SettingsError::value("admin_key", reason))
 }
 
 fn one(

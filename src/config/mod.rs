@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use fanfare_engine::egress::EgressPolicy;
 
-pub use self::keys::{KeyOrigin, Keys};
-pub use self::profiles::load_profiles;
+pub use self::keys::{KeyOrigin, Keys, check_admin_key};
+pub use self::profiles::{load_profiles, read_profile_files};
 pub use self::sources::{LogFormat, Sources};
 
 /// The file that is read where none is named, if it is there.
 pub const DEFAULT_FILE: &str = "fanfare.toml";
+/// The data directory where none is named.
+pub const DEFAULT_DATA: &str = "./fanfare-data";
 
 /// Checked settings of a server.
 #[derive(Clone, Debug)]
@@ -85,7 +87,7 @@ impl Settings {
         let days = within("retention_days", sources.retention_days, 30, 1..=3_650)?;
         Ok(Settings {
             listen,
-            data: sources.data.clone().unwrap_or_else(|| PathBuf::from("./fanfare-data")),
+            data: sources.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
             profile: sources.profile.clone().unwrap_or_else(|| "standard".to_owned()),
             profiles_dir: sources.profiles_dir.clone(),
             egress: egress.with_own_listeners([listen]),

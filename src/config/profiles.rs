@@ -9,14 +9,18 @@ use super::SettingsError;
 /// The profiles that come with the program, and those of a directory.
 pub fn load_profiles(directory: Option<&Path>) -> Result<Profiles, SettingsError> {
     let files = match directory {
-        Some(directory) => read(directory)
-            .map_err(|error| SettingsError::value("profiles_dir", format!("{}: {error}", directory.display())))?,
+        Some(directory) => read_profile_files(directory)?,
         None => Vec::new(),
     };
     let given = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Profiles::load(given).map_err(|errors| {
         SettingsError::Profiles(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })
+}
+
+/// The files of profiles in a directory, as pairs of name and content, in the order of their names.
+pub fn read_profile_files(directory: &Path) -> Result<Vec<(String, String)>, SettingsError> {
+    read(directory).map_err(|error| SettingsError::value("profiles_dir", format!("{}: {error}", directory.display())))
 }
 
 fn read(directory: &Path) -> std::io::Result<Vec<(String, String)>> {

@@ -31,6 +31,19 @@ macro_rules! sources {
         }
 
         impl Sources {
+            /// The settings' names, as they are in the file.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            /// Each setting that is given, alone, with its name and its variable.
+            pub fn each(&self) -> Vec<(&'static str, &'static str, Sources)> {
+                let mut each = Vec::new();
+                $(if self.$name.is_some() {
+                    let single = Sources { $name: self.$name.clone(), ..Sources::default() };
+                    each.push((stringify!($name), $variable, single));
+                })*
+                each
+            }
+
             /// What these say, and where they say nothing what `other` says.
             #[must_use]
             pub fn or(self, other: Sources) -> Sources {

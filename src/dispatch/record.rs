@@ -81,6 +81,7 @@ fn update(dispatcher: &Dispatcher, job: &Job, attempt: Option<&LoggedAttempt>, n
         attempts: job.attempts + u32::from(attempt.is_some()),
         outcome: attempt.map(|attempt| attempt.outcome),
         response_code: attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status),
+        duration_ms: attempt.map(|attempt| attempt.duration_ms),
         next_attempt_at,
     }
 }

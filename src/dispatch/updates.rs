@@ -21,5 +21,7 @@ pub struct DeliveryUpdate {
     /// How the attempt ended; `None` where none was made.
     pub outcome: Option<Outcome>,
     pub response_code: Option<u16>,
+    /// How long the attempt took; `None` where none was made.
+    pub duration_ms: Option<u32>,
     pub next_attempt_at: Option<Timestamp>,
 }

@@ -1,12 +1,13 @@
 //! How a receiver answers: at once, late, with which status, or not at all.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::time::Duration;
 
 use http::StatusCode;
 
 /// What the receiver was told to do with the requests it gets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Behaviour {
     /// The status of an ordinary answer.
     pub status: StatusCode,
@@ -14,6 +15,8 @@ pub struct Behaviour {
     pub delay: Duration,
     /// Every so many requests, one is failed with [`Behaviour::failure`].
     pub fail_every: Option<NonZeroU64>,
+    /// Requests that are all failed, by their numbers: the receiver is down for a while.
+    pub outage: Range<u64>,
     /// The status of a request that is failed on purpose.
     pub failure: StatusCode,
     /// Take requests and never answer them.
@@ -26,6 +29,7 @@ impl Default for Behaviour {
             status: StatusCode::OK,
             delay: Duration::ZERO,
             fail_every: None,
+            outage: 0..0,
             failure: StatusCode::INTERNAL_SERVER_ERROR,
             stall: false,
         }
@@ -52,7 +56,8 @@ impl Behaviour {
         if self.stall {
             return Reply::Stall;
         }
-        let failed = self.fail_every.is_some_and(|every| number.is_multiple_of(every.get()));
+        let failed =
+            self.outage.contains(&number) || self.fail_every.is_some_and(|every| number.is_multiple_of(every.get()));
         Reply::Answer { status: if failed { self.failure } else { self.status }, delay: self.delay }
     }
 }
@@ -61,16 +66,24 @@ impl Behaviour {
 mod tests {
     use super::*;
 
+    fn statuses(behaviour: &Behaviour) -> Vec<u16> {
+        let status = |number| match behaviour.reply(number) {
+            Reply::Answer { status, .. } => status.as_u16(),
+            Reply::Stall => 0,
+        };
+        (1..=6).map(status).collect()
+    }
+
     #[test]
     fn fails_every_third() {
         let behaviour = Behaviour { fail_every: NonZeroU64::new(3), ..Behaviour::default() };
-        let statuses: Vec<u16> = (1..=6)
-            .map(|number| match behaviour.reply(number) {
-                Reply::Answer { status, .. } => status.as_u16(),
-                Reply::Stall => 0,
-            })
-            .collect();
-        assert_eq!(statuses, [200, 200, 500, 200, 200, 500]);
+        assert_eq!(statuses(&behaviour), [200, 200, 500, 200, 200, 500]);
+    }
+
+    #[test]
+    fn fails_all_of_an_outage() {
+        let behaviour = Behaviour { outage: 2..4, failure: StatusCode::BAD_GATEWAY, ..Behaviour::default() };
+        assert_eq!(statuses(&behaviour), [200, 502, 502, 200, 200, 200]);
     }
 
     #[test]

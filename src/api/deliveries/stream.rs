@@ -40,6 +40,7 @@ struct UpdateBody<'a> {
     attempts: u32,
     outcome: Option<&'static str>,
     response_code: Option<u16>,
+    duration_ms: Option<u32>,
     next_attempt_at: Option<String>,
 }
 
@@ -119,6 +120,7 @@ fn event(update: &DeliveryUpdate) -> Event {
         attempts: update.attempts,
         outcome: update.outcome.map(fanfare_engine::attempt::Outcome::name),
         response_code: update.response_code,
+        duration_ms: update.duration_ms,
         next_attempt_at: update.next_attempt_at.map(|at| at.to_string()),
     };
     // Its members are texts and numbers, which always can be written.

@@ -24,6 +24,11 @@ impl Profiles {
         Ok(profiles)
     }
 
+    /// The files that come with the program, as pairs of name and content.
+    pub fn builtin() -> &'static [(&'static str, &'static str)] {
+        &builtin::FILES
+    }
+
     /// The profile of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
         self.by_name.get(name)

@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 mod store;
 mod tally;
+mod upgrade;
 mod work;
 mod writer;
 
@@ -29,4 +30,5 @@ pub use self::core::{Core, Joined};
 pub use self::lock::DirectoryLock;
 pub(crate) use self::rows::decode_headers;
 pub use self::store::{Limits, Store};
+pub use self::upgrade::{Upgrade, upgrade};
 pub use self::writer::{COMMIT_BUCKETS_MICROS, CommitFigures};

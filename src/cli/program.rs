@@ -1,0 +1,74 @@
+//! The whole command line: which commands there are, and which function runs each.
+
+use clap::{Parser, Subcommand};
+
+use super::{
+    api_key, backup, bench, bench_forwarder, check, delivery, demo, event, event_type, listen, manual, migrate,
+    openapi, organization, profile, serve, webhook,
+};
+
+/// Webhooks for your customers: signed, retried, logged, from one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fanfare",
+    version,
+    arg_required_else_help = true,
+    after_help = "`fanfare demo` shows it at work. `fanfare COMMAND --help` says more of a command."
+)]
+pub struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Listen(listen::ListenArgs),
+    Organization(organization::OrganizationArgs),
+    EventType(event_type::EventTypeArgs),
+    Webhook(webhook::WebhookArgs),
+    Event(event::EventArgs),
+    Delivery(delivery::DeliveryArgs),
+    ApiKey(api_key::ApiKeyArgs),
+    Profile(profile::ProfileArgs),
+    Check(check::CheckArgs),
+    Migrate(migrate::MigrateArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Openapi(openapi::OpenapiArgs),
+    Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    BenchForwarder(bench_forwarder::BenchForwarderArgs),
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
+}
+
+impl Program {
+    /// Runs the command until it is done.
+    ///
+    /// # Errors
+    /// Whatever the command cannot do, in words for its user.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Listen(args) => listen::run(args).await,
+            Command::Organization(args) => organization::run(args).await,
+            Command::EventType(args) => event_type::run(args).await,
+            Command::Webhook(args) => webhook::run(args).await,
+            Command::Event(args) => event::run(args).await,
+            Command::Delivery(args) => delivery::run(args).await,
+            Command::ApiKey(args) => api_key::run(args).await,
+            Command::Profile(args) => profile::run(args),
+            Command::Check(args) => check::run(&args),
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Backup(args) => backup::run_backup(args).await,
+            Command::Restore(args) => backup::run_restore(args).await,
+            Command::Openapi(args) => openapi::run(&args),
+            Command::Bench(args) => bench::run(args).await,
+            Command::BenchForwarder(args) => bench_forwarder::run(args).await,
+            Command::Manual(args) => manual::run(&args),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! JSON as aligned text for people.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::answers::Column;
+
+/// The longest cell of a table, in characters; what is longer ends in an ellipsis.
+const MAX_CELL: usize = 72;
+const GAP: &str = "  ";
+
+/// A row for each entry below the titles.
+pub fn of(entries: &[Value], columns: &[Column]) -> String {
+    let cell = |entry: &Value, path: &str| shortened(cell(member(entry, path)));
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|(title, _)| (*title).to_owned()).collect()];
+    rows.extend(entries.iter().map(|entry| columns.iter().map(|(_, path)| cell(entry, path)).collect()));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join(GAP).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A line for each member of an object.
+pub fn fields(object: &Value) -> String {
+    let Some(members) = object.as_object() else { return format!("{}\n", cell(object)) };
+    let width = members.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    members.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:<width$}{GAP}{}", cell(value));
+        text
+    })
+}
+
+fn member<'a>(entry: &'a Value, path: &str) -> &'a Value {
+    path.split('.').fold(entry, |value, name| value.get(name).unwrap_or(&Value::Null))
+}
+
+/// A value as a person reads it, on one line.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => harmless(text),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            harmless(&items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
+        }
+        other => harmless(&other.to_string()),
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_CELL) {
+        None => text,
+        Some(_) => text.chars().take(MAX_CELL - 1).chain(['…']).collect(),
+    }
+}
+
+/// The text without characters that could steer the terminal it is shown in: customers write names and answers.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_are_aligned_whatever_is_in_them() {
+        let entries = [
+            json!({"id": "whk_1", "events": ["a", "b"], "filter": {"type": "job"}, "on": true}),
+            json!({"id": "é", "events": "all", "filter": null, "on": false}),
+        ];
+        let shown = of(&entries, &[("ID", "id"), ("EVENTS", "events"), ("FILTER", "filter.type"), ("ON", "on")]);
+        assert_eq!(
+            shown,
+            "ID     EVENTS  FILTER  ON\n\
+             whk_1  a, b    job     yes\n\
+             é      all     -       no\n"
+        );
+    }
+
+    #[test]
+    fn a_cell_is_bounded_and_cannot_steer_the_terminal() {
+        let shown = of(&[json!({"a": "x".repeat(500)})], &[("A", "a")]);
+        assert!(shown.lines().all(|line| line.chars().count() <= MAX_CELL), "{shown}");
+        assert!(!fields(&json!({"a": "\u{1b}[2J\nb"})).contains(['\u{1b}']));
+        assert_eq!(fields(&json!({"a": "x\ny"})).lines().count(), 1);
+    }
+
+    #[test]
+    fn an_object_is_a_line_for_each_member() {
+        assert_eq!(fields(&json!({"id": 1, "name": null})), "id    1\nname  -\n");
+    }
+}
