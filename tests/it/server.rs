@@ -2,10 +2,14 @@
 
 mod changes;
 mod client;
+mod crash;
 mod failures;
 mod first_webhook;
+mod ledger;
+mod load;
 mod patience;
 mod pauses;
 mod process;
 mod receiver;
 mod scene;
+mod stopping;

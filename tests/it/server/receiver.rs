@@ -190,7 +190,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 async fn answer(request: hyper::Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let reply = {
+    let request = {
         let mut received = shared.received.lock();
         let request = Request {
             number: received.len() + 1,
@@ -200,10 +200,11 @@ async fn answer(request: hyper::Request<Incoming>, shared: &Shared) -> Result<Re
             body,
         };
         received.push(request.clone());
-        shared.count.send_replace(received.len());
-        drop(received);
-        (shared.script.lock())(&request)
+        request
     };
+    // Not under the lock: whoever waits looks at the requests while it looks at the count.
+    shared.count.send_modify(|count| *count += 1);
+    let reply = (shared.script.lock())(&request);
     Ok(give(reply, shared).await.unwrap_or_else(|never| match never {}))
 }
 

@@ -49,11 +49,6 @@ impl Scene {
         self.api.post_event(ORG, &event(data)).await
     }
 
-    /// Another process on the same data, after this one's end.
-    pub(super) async fn restart(&mut self) {
-        self.server = self.home.launch().start().await;
-        self.api = self.server.api();
-    }
 }
 
 /// A webhook that wants everything and retries three times, a second apart.
