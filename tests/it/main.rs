@@ -5,4 +5,5 @@
 mod api;
 mod delivery_http;
 mod receivers;
+mod server;
 mod shape;
