@@ -32,7 +32,7 @@ use self::stage::Stage;
 use crate::cli::client::{Client, Request};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Sources;
-use crate::delivery::updates::DeliveryUpdate;
+use crate::dispatch::updates::DeliveryUpdate;
 use crate::random;
 use crate::receiver::behaviour::Behaviour;
 use crate::receiver::serve::{MAX_UNREAD, Received, Settings, serve};

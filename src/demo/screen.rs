@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Tally;
 use super::stage::ORGANIZATION;
-use crate::delivery::updates::DeliveryUpdate;
+use crate::dispatch::updates::DeliveryUpdate;
 
 /// What the lines to try are made of.
 pub(super) struct Examples {

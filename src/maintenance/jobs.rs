@@ -17,7 +17,7 @@ use fanfare_store::{StoreError, StoreResult};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
 
-use crate::delivery::dispatcher::Dispatcher;
+use crate::dispatch::dispatcher::Dispatcher;
 use crate::recovery::{self, Wanted};
 
 /// Jobs at work at once; the others wait for their turn.

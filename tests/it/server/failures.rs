@@ -86,7 +86,8 @@ async fn case_033_gone_switches_the_webhook_off_and_the_operator_is_told() {
 #[tokio::test]
 async fn what_used_up_its_schedule_is_exhausted_and_the_operator_is_told() {
     let scene = Scene::start().await;
-    let operator = json!({"name": "operator", "url": scene.receiver.url("/operator"), "events": ["delivery.exhausted"]});
+    let operator =
+        json!({"name": "operator", "url": scene.receiver.url("/operator"), "events": ["delivery.exhausted"]});
     let made = scene.api.post("/v1/operator-webhooks", &operator).await.expect(201);
     scene.receiver.script(|request| Reply::status(if request.path == "/operator" { 200 } else { 503 }));
     scene.webhook_with("/hook", json!({"retry": {"delays_seconds": [1], "jitter": 0.0}})).await;

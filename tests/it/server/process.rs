@@ -113,7 +113,8 @@ impl Launch {
     /// Starts it and expects it to refuse: a failure's exit status. Answers what it said.
     pub(super) async fn refused(self) -> String {
         let (child, output) = self.spawn();
-        let mut running = Running { child: Some(child), output, address: ([127, 0, 0, 1], 0).into(), key: String::new() };
+        let mut running =
+            Running { child: Some(child), output, address: ([127, 0, 0, 1], 0).into(), key: String::new() };
         let status = running.wait().await;
         let said = running.output.text();
         assert_eq!(status.code(), Some(1), "{said}");

@@ -56,7 +56,11 @@ impl Request {
 /// What a request gets.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    Answer { status: u16, headers: Vec<(&'static str, String)>, body: &'static str },
+    Answer {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: &'static str,
+    },
     /// Nothing until [`Receiver::release`], and then 200.
     Hold,
 }

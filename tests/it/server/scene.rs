@@ -48,7 +48,6 @@ impl Scene {
     pub(super) async fn post(&self, data: Value) -> String {
         self.api.post_event(ORG, &event(data)).await
     }
-
 }
 
 /// A webhook that wants everything and retries three times, a second apart.
