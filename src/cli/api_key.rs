@@ -30,7 +30,7 @@ enum ApiKeyCommand {
         #[arg(long, required = true, value_delimiter = ',', value_parser = ["manage", "read", "events:write"])]
         scopes: Vec<String>,
         /// The one organization on which it may act: its id or external id
-        #[arg(long, env = "FANFARE_ORG")]
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
         org: Option<String>,
         /// The one user of that organization on whose behalf it acts
         #[arg(long, requires = "org")]

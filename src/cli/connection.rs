@@ -17,7 +17,7 @@ const KEY_FILE: &str = "admin-key";
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// Where the server is
-    #[arg(long, env = "FANFARE_URL", default_value = "http://127.0.0.1:8686", global = true)]
+    #[arg(long, env = "FANFARE_URL", hide_env_values = true, default_value = "http://127.0.0.1:8686", global = true)]
     url: String,
     /// The key to its API [default: FANFARE_ADMIN_KEY, else the file admin-key of ./fanfare-data or ./fanfare-demo]
     #[arg(long, env = "FANFARE_KEY", hide_env_values = true, global = true)]

@@ -10,10 +10,10 @@ use crate::config::{DEFAULT_DATA, Sources};
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
     /// Directory of the embedded store and the keys [default: as the settings file says, else ./fanfare-data]
-    #[arg(long, env = "FANFARE_DATA", value_name = "DIRECTORY")]
+    #[arg(long, env = "FANFARE_DATA", hide_env_values = true, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
     /// Settings file [default: fanfare.toml, if it is there]
-    #[arg(long, env = "FANFARE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "FANFARE_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 

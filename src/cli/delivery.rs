@@ -40,7 +40,7 @@ enum DeliveryCommand {
 #[derive(Args, Debug)]
 struct OneDelivery {
     /// The organization's id or external id
-    #[arg(long, env = "FANFARE_ORG")]
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
     org: String,
     /// The delivery's id
     delivery: String,
@@ -59,7 +59,7 @@ impl OneDelivery {
 #[derive(Args, Debug)]
 struct ListArgs {
     /// Only this organization's: its id or external id
-    #[arg(long, env = "FANFARE_ORG")]
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
     org: Option<String>,
     /// Only those for this webhook
     #[arg(long, value_name = "ID")]

@@ -25,7 +25,7 @@ enum EventCommand {
     /// List events, newest first
     List {
         /// The organization's id or external id
-        #[arg(long, env = "FANFARE_ORG")]
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
         org: String,
         /// Only events of this type
         #[arg(long = "type", value_name = "TYPE")]
@@ -36,7 +36,7 @@ enum EventCommand {
     /// Show an event
     Get {
         /// The organization's id or external id
-        #[arg(long, env = "FANFARE_ORG")]
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
         org: String,
         /// The event's id, or your own id for it
         event: String,
@@ -44,7 +44,7 @@ enum EventCommand {
     /// Say for each webhook why it got the event, or why not
     Explain {
         /// The organization's id or external id
-        #[arg(long, env = "FANFARE_ORG")]
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
         org: String,
         /// The event's id, or your own id for it
         event: String,
@@ -54,7 +54,7 @@ enum EventCommand {
 #[derive(Args, Debug)]
 struct SendArgs {
     /// The organization's id or external id
-    #[arg(long, env = "FANFARE_ORG")]
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
     org: String,
     /// The event type, such as job.created
     #[arg(long = "type", value_name = "TYPE")]

@@ -16,7 +16,7 @@ pub struct ProfileArgs {
     #[command(subcommand)]
     command: ProfileCommand,
     /// Directory of further profiles, *.toml
-    #[arg(long, env = "FANFARE_PROFILES_DIR", value_name = "DIRECTORY", global = true)]
+    #[arg(long, env = "FANFARE_PROFILES_DIR", hide_env_values = true, value_name = "DIRECTORY", global = true)]
     profiles_dir: Option<PathBuf>,
 }
 

@@ -22,7 +22,7 @@ enum WebhookCommand {
     /// List webhooks, newest first
     List {
         /// Only this organization's: its id or external id
-        #[arg(long, env = "FANFARE_ORG")]
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
         org: Option<String>,
         /// Only those with this status
         #[arg(long, value_parser = ["active", "deactivated", "paused", "auto_disabled"])]
@@ -73,7 +73,7 @@ enum WebhookCommand {
 #[derive(Args, Debug)]
 struct OneWebhook {
     /// The organization's id or external id
-    #[arg(long, env = "FANFARE_ORG")]
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
     org: String,
     /// The webhook's id
     webhook: String,
@@ -89,7 +89,7 @@ impl OneWebhook {
 #[derive(Args, Debug)]
 struct CreateArgs {
     /// The organization's id or external id
-    #[arg(long, env = "FANFARE_ORG")]
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
     org: String,
     /// Where the requests go
     endpoint: String,
