@@ -117,6 +117,8 @@ impl<'a> Screen<'a> {
     pub(super) fn show(&mut self, update: &DeliveryUpdate) -> anyhow::Result<()> {
         self.count(update);
         let (ink, word) = match update.state {
+            // One that was sent again stays delivered.
+            State::Delivered if update.outcome != Some(Outcome::Success) => (Ink::Yellow, "failed"),
             State::Delivered => (Ink::Green, "delivered"),
             State::Pending | State::Delivering => (Ink::Yellow, "failed"),
             State::Exhausted => (Ink::Red, "exhausted"),
@@ -148,7 +150,7 @@ impl<'a> Screen<'a> {
 
     fn count(&mut self, update: &DeliveryUpdate) {
         self.retries += u64::from(update.attempts > 1);
-        self.delivered += u64::from(update.state == State::Delivered);
+        self.delivered += u64::from(update.outcome == Some(Outcome::Success));
         self.exhausted += u64::from(update.state == State::Exhausted);
         if update.next_attempt_at.is_some() {
             self.waiting.insert(update.delivery);
