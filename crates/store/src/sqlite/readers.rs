@@ -19,11 +19,12 @@ pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
 /// The way to the reading threads.
 pub(super) struct Readers {
     questions: SyncSender<Question>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
-    /// Starts `count` threads; they end when the last handle is dropped.
-    pub(super) fn start(path: &Path, count: usize) -> StoreResult<(Self, Vec<JoinHandle<()>>)> {
+    /// Starts `count` threads; they end when this is dropped.
+    pub(super) fn start(path: &Path, count: usize) -> StoreResult<Self> {
         let (questions, waiting) = sync_channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         let threads = (0..count)
@@ -36,7 +37,15 @@ impl Readers {
                     .map_err(|error| StoreError::Unavailable(error.to_string()))
             })
             .collect::<StoreResult<Vec<_>>>()?;
-        Ok((Readers { questions }, threads))
+        Ok(Readers { questions, threads })
+    }
+
+    /// Has what was asked answered, and waits until the threads have ended.
+    pub(super) fn end(self) {
+        drop(self.questions);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
     }
 
     /// Hands a question to whichever reader is free first.

@@ -75,10 +75,9 @@ impl Store {
         let lock = DirectoryLock::take(directory)?;
         let mut core = Core::open(&path)?;
         let joined = core.join(now())?;
-        let (readers, mut threads) = Readers::start(&path, limits.readers)?;
+        let readers = Readers::start(&path, limits.readers)?;
         let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
         let (folder, folder_thread) = folder::start(path.clone()).map_err(failed)?;
-        threads.push(folder_thread);
         let inbox = Arc::new(Inbox::new(Bounds { operations: limits.waiting_operations, bytes: limits.waiting_bytes }));
         let figures = Arc::new(CommitFigures::default());
         let writer = {
@@ -92,8 +91,8 @@ impl Store {
                 })
                 .map_err(failed)?
         };
-        threads.push(writer);
-        let shared = Shared { inbox, readers: Mutex::new(Some(readers)), figures, threads: Mutex::new(threads), path };
+        let threads = Mutex::new(vec![writer, folder_thread]);
+        let shared = Shared { inbox, readers: Mutex::new(Some(readers)), figures, threads, path };
         Ok((Store { shared: Arc::new(shared) }, joined))
     }
 
@@ -156,8 +155,12 @@ impl Store {
 
     /// Writes what waits, then ends the threads. Blocks until they have ended.
     pub fn close(&self) {
+        // Whoever only reads goes first: the last to go folds the log of changes into the main file and removes it.
+        let readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(readers) = readers {
+            readers.end();
+        }
         self.shared.inbox.close();
-        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).take();
         for thread in self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }

@@ -65,6 +65,15 @@ fn a_busy_store_is_copied_as_of_one_moment() {
     store.close();
 }
 
+#[test]
+fn a_closed_store_is_a_single_file() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        feed::fill(directory.path(), 1);
+        assert_eq!(contents(directory.path()).into_keys().collect::<Vec<_>>(), ["fanfare.db"]);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_copy_is_its_owners_alone() {
