@@ -172,7 +172,7 @@ impl<'a> Screen<'a> {
             0 => {}
             1 => text.push_str("One delivery waits for its next try, which the next demo makes.\n"),
             waiting => {
-                text.push_str(&format!("{waiting} deliveries wait for their next try, which the next demo makes.\n"))
+                text.push_str(&format!("{waiting} deliveries wait for their next try, which the next demo makes.\n"));
             }
         }
         self.write(&text)
