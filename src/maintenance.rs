@@ -24,24 +24,33 @@ const PRUNE: Duration = Duration::from_secs(60);
 
 /// Takes over from `dead` nodes at once, then goes round until the task is dropped.
 pub async fn run(dispatcher: Arc<Dispatcher>, dead: Vec<NodeId>, retention: Retention) {
-    for node in dead {
-        rescue(&dispatcher, node).await;
-    }
+    let rescued = async {
+        for node in dead {
+            rescue(&dispatcher, node).await;
+        }
+    };
+    tokio::join!(rescued, say_alive(&dispatcher), keep_pruned(&dispatcher, retention));
+}
+
+async fn say_alive(dispatcher: &Arc<Dispatcher>) {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    let mut pruning = tokio::time::interval(PRUNE);
     loop {
-        tokio::select! {
-            _ = heartbeat.tick() => {
-                let operation = Operation::Heartbeat { node: dispatcher.tools.node };
-                if let Err(error) = dispatcher.tools.store.apply(operation).await {
-                    tracing::warn!(%error, "this node could not say that it lives");
-                }
-            }
-            _ = pruning.tick() => {
-                if let Err(error) = prune(&dispatcher, retention).await {
-                    tracing::warn!(%error, "what is too old could not be removed; trying again later");
-                }
-            }
+        heartbeat.tick().await;
+        let operation = Operation::Heartbeat { node: dispatcher.tools.node };
+        if let Err(error) = dispatcher.tools.store.apply(operation).await {
+            tracing::warn!(%error, "this node could not say that it lives");
+        }
+    }
+}
+
+async fn keep_pruned(dispatcher: &Arc<Dispatcher>, retention: Retention) {
+    let mut pruning = tokio::time::interval(PRUNE);
+    // A round that takes long is followed by a rest, not by all those that it missed.
+    pruning.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pruning.tick().await;
+        if let Err(error) = prune(dispatcher, retention).await {
+            tracing::warn!(%error, "what is too old could not be removed; trying again later");
         }
     }
 }

@@ -136,7 +136,8 @@ impl Server {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&dispatcher).keep_time());
-        let retention = Retention { default: settings.retention };
+        let retention =
+            Retention { default: settings.retention, deliveries_per_webhook: settings.retention_deliveries };
         tasks.spawn(maintenance::jobs::run(Arc::clone(&dispatcher), jobs, stopped.clone()));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();

@@ -37,6 +37,8 @@ pub struct Settings {
     pub base_url: String,
     /// Events, deliveries and attempts are kept so long.
     pub retention: Duration,
+    /// Final deliveries kept of each webhook; `None` keeps all within the retention.
+    pub retention_deliveries: Option<u32>,
     pub https_only: bool,
     /// Requests under way for one webhook, at most.
     pub webhook_concurrency: u32,
@@ -94,6 +96,10 @@ impl Settings {
             extra_roots: sources.tls_ca_file.as_deref().map(read_roots).transpose()?,
             base_url: base_url(sources.base_url.as_deref(), listen)?,
             retention: Duration::from_secs(u64::from(days) * 86_400),
+            retention_deliveries: sources
+                .retention_deliveries
+                .map(|keep| within("retention_deliveries", Some(keep), keep, 1..=10_000_000))
+                .transpose()?,
             https_only: sources.https_only.unwrap_or(false),
             webhook_concurrency: within("webhook_concurrency", sources.webhook_concurrency, 64, 1..=1_024)?,
             concurrency: within("concurrency", sources.concurrency, 4_096, 1..=65_536)? as usize,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fanfare_engine::id::ProjectId;
 use fanfare_engine::time::Timestamp;
-use fanfare_store::catalogue::projects;
+use fanfare_store::catalogue::webhooks::{self, WebhookFilter};
+use fanfare_store::catalogue::{Page, projects};
 use fanfare_store::queue::{Answer, Operation, Prune};
 use fanfare_store::{StoreError, StoreResult};
 
@@ -27,6 +28,8 @@ const STATISTICS: Duration = Duration::from_secs(90 * 86_400);
 pub struct Retention {
     /// Events, deliveries and attempts of projects that say nothing else.
     pub default: Duration,
+    /// Deliveries of each webhook beyond the newest so many are removed once they are final; `None` keeps all.
+    pub deliveries_per_webhook: Option<u32>,
 }
 
 /// One round over everything. Answers how many rows were removed.
@@ -38,6 +41,9 @@ pub async fn prune(dispatcher: &Arc<Dispatcher>, retention: Retention) -> StoreR
         let days = project.options.retention_days;
         let keep = days.map_or(retention.default, |days| Duration::from_secs(u64::from(days) * 86_400));
         removed += by_age(dispatcher, project.id, before(now, keep)).await?;
+        if let Some(keep) = retention.deliveries_per_webhook {
+            removed += by_count(dispatcher, project.id, keep).await?;
+        }
     }
     removed += stale_keys(dispatcher, now).await?;
     Ok(removed)
@@ -71,6 +77,28 @@ async fn by_age(dispatcher: &Arc<Dispatcher>, project: ProjectId, before: Timest
         removed += count;
         match position {
             Some(position) => after = position,
+            None => return Ok(removed),
+        }
+    }
+}
+
+async fn by_count(dispatcher: &Arc<Dispatcher>, project: ProjectId, keep: u32) -> StoreResult<u64> {
+    let mut removed = 0;
+    let mut page = Page { before: None, limit: PIECE };
+    loop {
+        let webhooks = dispatcher.tools.store.read(webhooks::list(project, &WebhookFilter::default(), page)).await?;
+        for webhook in &webhooks {
+            let what = Prune::Count { webhook: webhook.id, keep, limit: PIECE };
+            loop {
+                let (count, position) = piece(dispatcher, what).await?;
+                removed += count;
+                if position.is_none() {
+                    break;
+                }
+            }
+        }
+        match webhooks.last().filter(|_| webhooks.len() == PIECE as usize) {
+            Some(last) => page.before = Some(last.id.0),
             None => return Ok(removed),
         }
     }

@@ -14,6 +14,7 @@ mod pages;
 mod pauses;
 mod projects;
 mod recover;
+mod retention;
 mod secrecy;
 mod sending;
 mod stats;
