@@ -119,3 +119,26 @@ async fn what_is_wrong_is_named() {
     }
     api.stop().await;
 }
+
+#[tokio::test]
+async fn many_events_are_recovered_in_pieces() {
+    const COUNT: usize = 450;
+    let mut sink = Sink::start().await;
+    let (api, webhook) = ready(&sink).await;
+    api.post(&format!("{webhook}/disable"), json!({})).await.ok();
+    let event = |number: usize| json!({"organization": "acme", "type": "wanted", "data": {"number": number}});
+    let events: Vec<Value> = (0..COUNT).map(event).collect();
+    api.post("/v1/events/batch", json!({"events": events})).await.with(202);
+    api.post(&format!("{webhook}/enable"), json!({})).await.ok();
+    let made = api.post(&format!("{webhook}/recover"), json!({"since": START})).await.with(202);
+    let job = api.ended(&made).await;
+    assert_eq!((&job["done"], &job["total"]), (&json!(COUNT), &json!(COUNT)), "{job}");
+    let mut numbers = Vec::new();
+    for _ in 0..COUNT {
+        numbers.push(sink.next().await["data"]["number"].as_u64().unwrap());
+    }
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..COUNT as u64));
+    assert!(sink.rest().is_empty());
+    api.stop().await;
+}
