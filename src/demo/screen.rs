@@ -168,13 +168,12 @@ impl<'a> Screen<'a> {
              The receiver got {} requests and verified the signatures of {}.\n",
             tally.requests, tally.verified
         );
-        match self.waiting.len() {
-            0 => {}
-            1 => text.push_str("One delivery waits for its next try, which the next demo makes.\n"),
-            waiting => {
-                text.push_str(&format!("{waiting} deliveries wait for their next try, which the next demo makes.\n"));
-            }
-        }
+        let waiting = match self.waiting.len() {
+            0 => String::new(),
+            1 => "One delivery waits for its next try, which the next demo makes.\n".to_owned(),
+            several => format!("{several} deliveries wait for their next try, which the next demo makes.\n"),
+        };
+        text.push_str(&waiting);
         self.write(&text)
     }
 }
