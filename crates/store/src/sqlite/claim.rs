@@ -260,3 +260,36 @@ fn fresh_attempt_id(transaction: &Transaction<'_>) -> StoreResult<i64> {
         transaction.prepare_cached("SELECT min(coalesce(min(id), 0), 0) - 1 FROM attempts").map_err(unavailable)?;
     statement.query_row((), |row| row.get(0)).map_err(unavailable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Core;
+    use super::*;
+    use crate::queue::{Accept, NewDelivery, Operation};
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    #[test]
+    fn who_joins_learns_the_newest_id() {
+        let mut core = Core::in_memory().unwrap();
+        assert_eq!(core.join(NOW).unwrap().newest_id, 0);
+        let event = Event {
+            id: EventId(70),
+            project: ProjectId(1),
+            organization: OrganizationId(1),
+            kind: "t".into(),
+            external_id: None,
+            data: Bytes::from_static(b"{}"),
+            entity: None,
+            scope: Vec::new(),
+            occurred_at: NOW,
+            ordering_key: None,
+        };
+        let (id, webhook) = (DeliveryId(71), WebhookId(1));
+        let delivery = NewDelivery { id, webhook, lease: None, due: NOW, trigger: Trigger::Schedule };
+        let accept =
+            Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries: vec![delivery] };
+        assert!(core.apply(NOW, &[Operation::Accept(accept)])[0].is_ok());
+        assert_eq!(core.join(NOW).unwrap().newest_id, 71);
+    }
+}
