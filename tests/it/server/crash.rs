@@ -63,7 +63,10 @@ async fn case_055_case_056_kills_under_load_lose_nothing() {
     let receipts = receipts(&requests);
     for (host_id, event) in &events {
         for path in ["/one", "/two"] {
-            assert!(receipts.contains_key(&(path.to_owned(), event.clone())), "{host_id} ({event}) never came to {path}");
+            assert!(
+                receipts.contains_key(&(path.to_owned(), event.clone())),
+                "{host_id} ({event}) never came to {path}"
+            );
         }
     }
     for (host_id, ids) in ids_by_host_id(&requests) {
