@@ -191,6 +191,7 @@ fn job(event: &Arc<Event>, delivery: &NewDelivery, weight: usize) -> Job {
         failures: 0,
         trigger: delivery.trigger,
         single: if delivery.trigger == Trigger::Test { Single::Attempt } else { Single::No },
+        may_have_been_sent: false,
         weight,
     }
 }

@@ -26,6 +26,15 @@ pub(super) async fn attempted(
     finish(dispatcher, job, Some(attempt), next, report);
 }
 
+/// Records that a delivery which may have been sent is not sent again.
+pub(super) async fn given_up(dispatcher: &Arc<Dispatcher>, job: &Job, organization: &CompiledOrganization) {
+    let report = match organization.is_operator {
+        true => None,
+        false => report::given_up(dispatcher, job).await,
+    };
+    finish(dispatcher, job, None, Next::Exhausted, report);
+}
+
 /// Records that a delivery is not sent.
 pub(super) fn skipped(dispatcher: &Arc<Dispatcher>, job: &Job, reason: SkipReason) {
     dispatcher.tools.metrics.skipped(reason, 1);

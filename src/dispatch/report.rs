@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
@@ -34,16 +35,45 @@ pub(super) struct Report {
 
 /// The report of an exhausted delivery; `None` where nobody wants to know.
 pub(super) async fn exhausted(dispatcher: &Dispatcher, job: &Job, attempt: &LoggedAttempt) -> Option<Report> {
+    let ending = Ending {
+        attempts: job.attempts + 1,
+        outcome: attempt.outcome,
+        response_code: attempt.response.as_ref().map(|response| response.status),
+        error: attempt.error.as_deref(),
+    };
+    of_exhausted(dispatcher, job, &ending).await
+}
+
+/// The report of a delivery that is not sent again because it may have been sent.
+pub(super) async fn given_up(dispatcher: &Dispatcher, job: &Job) -> Option<Report> {
+    let ending = Ending {
+        attempts: job.attempts,
+        outcome: Outcome::Unknown,
+        response_code: None,
+        error: Some("The server stopped while it was being sent; it may have arrived and is not sent again."),
+    };
+    of_exhausted(dispatcher, job, &ending).await
+}
+
+/// How the last attempt ended.
+struct Ending<'a> {
+    attempts: u32,
+    outcome: Outcome,
+    response_code: Option<u16>,
+    error: Option<&'a str>,
+}
+
+async fn of_exhausted(dispatcher: &Dispatcher, job: &Job, ending: &Ending<'_>) -> Option<Report> {
     let data = json!({
         "delivery_id": job.delivery,
         "event_id": job.event.id,
         "event_type": &*job.event.kind,
         "organization_id": job.event.organization,
         "webhook_id": job.webhook,
-        "attempts": job.attempts + 1,
-        "outcome": attempt.outcome,
-        "response_code": attempt.response.as_ref().map(|response| response.status),
-        "error": attempt.error,
+        "attempts": ending.attempts,
+        "outcome": ending.outcome,
+        "response_code": ending.response_code,
+        "error": ending.error,
     });
     make(dispatcher, job.event.project, DELIVERY_EXHAUSTED, &data).await
 }

@@ -26,6 +26,8 @@ enum Decision {
     Send(Arc<CompiledOrganization>, Arc<CompiledWebhook>),
     /// Nothing may be sent to its webhook any more.
     Skip(SkipReason),
+    /// It may have been sent before the server stopped, and its webhook wants nothing twice.
+    GiveUp(Arc<CompiledOrganization>),
     /// Not now: the webhook is held, or the catalogue cannot be read.
     GiveBack,
 }
@@ -44,6 +46,11 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
         Decision::Skip(reason) => {
             let next = dispatcher.tell_sent(sent(&job, false));
             record::skipped(dispatcher, &job, reason);
+            next
+        }
+        Decision::GiveUp(organization) => {
+            let next = dispatcher.tell_sent(sent(&job, false));
+            record::given_up(dispatcher, &job, &organization).await;
             next
         }
         Decision::GiveBack => {
@@ -77,8 +84,15 @@ async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
         Status::Deactivated => Decision::Skip(SkipReason::WebhookDeactivated),
         Status::AutoDisabled => Decision::Skip(SkipReason::WebhookAutoDisabled),
         Status::Active | Status::Paused if webhook.lane.held => Decision::GiveBack,
+        Status::Active | Status::Paused if job.may_have_been_sent && wants_nothing_twice(&webhook) => {
+            Decision::GiveUp(organization)
+        }
         Status::Active | Status::Paused => Decision::Send(organization, webhook),
     }
+}
+
+fn wants_nothing_twice(webhook: &CompiledWebhook) -> bool {
+    webhook.sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown)
 }
 
 async fn attempt(

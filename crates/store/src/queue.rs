@@ -248,6 +248,8 @@ pub struct ClaimedDelivery {
     pub failures: u32,
     pub trigger: Trigger,
     pub single: Single,
+    /// Whether a node that is no more held it since it was last asked for or recorded.
+    pub may_have_been_sent: bool,
 }
 
 /// Deliveries to send once more.

@@ -85,6 +85,8 @@ pub struct Job {
     pub failures: u32,
     pub trigger: Trigger,
     pub single: Single,
+    /// A node that is no more held it, and nobody knows whether it sent it.
+    pub may_have_been_sent: bool,
     /// Bytes it counts for; what was asked for by [`Scheduler::admit`].
     pub weight: usize,
 }

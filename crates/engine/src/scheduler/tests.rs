@@ -33,6 +33,7 @@ fn job(webhook: i64, delivery: i64) -> Job {
         failures: 0,
         trigger: Trigger::Schedule,
         single: Single::No,
+        may_have_been_sent: false,
         weight: 100,
     }
 }

@@ -155,5 +155,6 @@ fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
         failures: claimed.failures,
         trigger: claimed.trigger,
         single: claimed.single,
+        may_have_been_sent: claimed.may_have_been_sent,
     }
 }

@@ -172,6 +172,7 @@ fn job(event: &Arc<Event>, delivery: &NewDelivery, weight: usize) -> Job {
         failures: 0,
         trigger: delivery.trigger,
         single: Single::No,
+        may_have_been_sent: false,
         weight,
     }
 }

@@ -5,7 +5,7 @@ use fanfare_engine::delivery::{Single, SkipReason, State, Trigger};
 
 use super::rig::{OTHER_WEBHOOK, Rig, WEBHOOK};
 use crate::backend::Backend;
-use crate::queue::{Accept, MAX_CLAIMS, NewDelivery, Next, Operation};
+use crate::queue::{Accept, MAX_CLAIMS, NewDelivery, Next, Operation, Resend};
 
 pub(crate) async fn case_055_what_a_dead_node_held_is_sent_again<B: Backend>(rig: &Rig<B>) {
     let held = rig.keep_leased(rig.event("job.created"), &[WEBHOOK, OTHER_WEBHOOK]).await;
@@ -28,9 +28,15 @@ pub(crate) async fn case_055_what_a_dead_node_held_is_sent_again<B: Backend>(rig
         assert_eq!((&attempts[0].request, &attempts[0].response), (&None, &None));
     }
     let claimed = rig.claim_only(held[0].delivery).await;
+    assert!(claimed.may_have_been_sent);
     // Nothing is known to have failed, so the schedule has not moved.
     assert_eq!((claimed.attempts, claimed.failures), (1, 0));
     rig.finish(claimed.lease, 200, Next::Delivered).await;
+    rig.released(Operation::Resend(Resend { deliveries: vec![held[0].delivery] })).await;
+    let asked_for = rig.claim_only(held[0].delivery).await;
+    assert!(!asked_for.may_have_been_sent, "it is wanted once more, whatever was before");
+    rig.count(Operation::Release(vec![asked_for.lease])).await;
+    assert!(!rig.claim_only(held[0].delivery).await.may_have_been_sent, "it was given back unsent");
     let outcomes: Vec<_> =
         rig.attempts(held[0].delivery).await.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
     assert_eq!(outcomes, [(1, Outcome::Unknown), (2, Outcome::Success)]);

@@ -56,7 +56,8 @@ pub(super) fn claim(
 ) -> StoreResult<Claimed> {
     let candidates = rows::all(
         transaction,
-        "SELECT id, event_id, epoch, attempts, failures, trigger, one_shot FROM deliveries INDEXED BY deliveries_live
+        "SELECT id, event_id, epoch, attempts, failures, trigger, one_shot, claims > 0
+         FROM deliveries INDEXED BY deliveries_live
          WHERE state < 2 AND lease_node = 0 AND webhook_id = ?1 AND next_attempt_at <= ?2
          ORDER BY next_attempt_at, id LIMIT ?3",
         (wish.webhook.0, now.0, wish.limit),
@@ -69,12 +70,13 @@ pub(super) fn claim(
                 row.get(4)?,
                 row.get(5)?,
                 row.get::<_, i64>(6)?,
+                row.get::<_, bool>(7)?,
             ))
         },
     )?;
     let mut deliveries = Vec::with_capacity(candidates.len());
     let mut bytes = 0;
-    for (id, event_id, epoch, attempts, failures, trigger, one_shot) in candidates {
+    for (id, event_id, epoch, attempts, failures, trigger, one_shot, may_have_been_sent) in candidates {
         if bytes >= wish.max_bytes {
             break;
         }
@@ -88,7 +90,15 @@ pub(super) fn claim(
         bytes += event.weight();
         let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
         let single = Single::from_number(one_shot);
-        deliveries.push(ClaimedDelivery { lease, event: Arc::new(event), attempts, failures, trigger, single });
+        deliveries.push(ClaimedDelivery {
+            lease,
+            event: Arc::new(event),
+            attempts,
+            failures,
+            trigger,
+            single,
+            may_have_been_sent,
+        });
     }
     let next_due = next_due(transaction, wish.webhook)?;
     Ok(Claimed { deliveries, next_due, catalogue_version })
