@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::State;
+use axum::extract;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fanfare_engine::delivery::State;
 use fanfare_store::log;
 use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,7 +40,7 @@ pub async fn healthz() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "Operation", security(()),
     responses((status = 200, description = "They can", body = String),
               (status = 503, description = "The store does not answer, or the server is stopping")))]
-pub async fn readyz(State(app): State<Arc<App>>) -> Answer<&'static str> {
+pub async fn readyz(extract::State(app): extract::State<Arc<App>>) -> Answer<&'static str> {
     if *app.stopping.borrow() {
         return Err(Problem::new(Code::Unavailable, "the server is stopping"));
     }
@@ -52,11 +54,13 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Answer<&'static str> {
 /// backlog, age of the oldest due delivery, commit latency of the store.
 #[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
     responses((status = 200, description = "All figures", body = String)))]
-pub async fn metrics(State(app): State<Arc<App>>) -> Answer<Response> {
+pub async fn metrics(extract::State(app): extract::State<Arc<App>>) -> Answer<Response> {
     let backlog = app.store.read_one(log::backlog()).await?.unwrap_or(0);
+    let leased = app.store.read_one(log::leased()).await?.unwrap_or(0);
     let gauges = Gauges::read(&app, backlog);
+    let live = [(State::Pending, backlog.saturating_sub(leased)), (State::Delivering, leased)];
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Figures { app: Arc::clone(&app), gauges }));
+    registry.register_collector(Box::new(Figures { app: Arc::clone(&app), gauges, live }));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Problem::internal(&error))?;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response())
@@ -96,6 +100,8 @@ impl Gauges {
 struct Figures {
     app: Arc<App>,
     gauges: Gauges,
+    /// Deliveries that are not final, by state.
+    live: [(State, u64); 2],
 }
 
 impl std::fmt::Debug for Figures {
@@ -110,12 +116,23 @@ impl Collector for Figures {
             let gauge = ConstGauge::new(*value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
+        self.live(&mut encoder)?;
         self.commits(&mut encoder)?;
         self.app.dispatcher.tools.metrics.write(encoder)
     }
 }
 
 impl Figures {
+    fn live(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Deliveries that are not final, by state";
+        let mut family = encoder.encode_descriptor("fanfare_deliveries_live", help, None, MetricType::Gauge)?;
+        for (state, count) in self.live {
+            let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+            gauge.encode(family.encode_family(&[("state", state.name())])?)?;
+        }
+        Ok(())
+    }
+
     fn commits(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let figures = self.app.store.figures();
         let bounds = COMMIT_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
@@ -123,7 +140,7 @@ impl Figures {
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let sum = figures.micros.load(Ordering::Relaxed) as f64 / 1e6;
         let name = "fanfare_store_commit_seconds";
-        let histogram = prometheus_client::metrics::MetricType::Histogram;
+        let histogram = MetricType::Histogram;
         let mut metric = encoder.encode_descriptor(name, "Commits of the store", None, histogram)?;
         metric.encode_histogram::<NoLabelSet>(sum, figures.commits.load(Ordering::Relaxed), &buckets, None)?;
         let operations =

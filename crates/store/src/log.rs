@@ -381,3 +381,14 @@ pub fn backlog() -> Query<u64> {
         decode: |row| small(row.int(0)?),
     }
 }
+
+/// How many deliveries are held by a node: sent, or about to be.
+pub fn leased() -> Query<u64> {
+    Query {
+        sql: Cow::Borrowed(
+            "SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2 AND lease_node > 0",
+        ),
+        arguments: Vec::new(),
+        decode: |row| small(row.int(0)?),
+    }
+}

@@ -199,6 +199,7 @@ pub(crate) async fn the_backlog_is_counted<B: Backend>(rig: &Rig<B>) {
     rig.ordered("a").await;
     let delivered = rig.ended(200, Next::Delivered).await;
     assert_eq!(rig.read_one(log::backlog()).await, Some(4));
+    assert_eq!(rig.read_one(log::leased()).await, Some(1));
     rig.released(Operation::Resend(Resend { deliveries: vec![delivered] })).await;
     assert_eq!(rig.read_one(log::backlog()).await, Some(5));
 }
