@@ -76,7 +76,7 @@ impl Plan {
         let limits = Limits { in_flight: 32, in_flight_per_organization: 8, bytes: 4 << 20, window_per_slot: 16 };
         Plan {
             cast: Cast::Neighbours { disturbed },
-            events: 300,
+            events: 120,
             seconds: 60,
             crashes: 0,
             restarts: 0,
