@@ -202,8 +202,9 @@ CREATE TABLE deliveries (
     one_shot        INTEGER NOT NULL,
     late            INTEGER NOT NULL
 );
--- Everything that is not final: what is due, and what a dead node held. Small, so nearly free.
-CREATE INDEX deliveries_live ON deliveries (lease_node, webhook_id, next_attempt_at) WHERE state < 2;
+-- Everything that is not final: what is due, and what a dead node held. Small, so nearly free. With the state, so that
+-- the backlog is counted without looking at the rows.
+CREATE INDEX deliveries_live ON deliveries (lease_node, webhook_id, next_attempt_at, state) WHERE state < 2;
 CREATE INDEX deliveries_ordered ON deliveries (webhook_id, ordering_key, id) WHERE state < 2 AND ordering_key IS NOT NULL;
 CREATE INDEX deliveries_late ON deliveries (event_id) WHERE late = 1;
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
