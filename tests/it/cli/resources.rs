@@ -123,6 +123,11 @@ async fn a_webhook_is_made_and_an_event_is_sent_seen_and_sent_again() {
     assert!(list.contains(&delivery), "{list}");
     let attempts = scene.run(&format!("delivery attempts --org 42 {delivery} --full")).await.well();
     assert!(attempts.contains("> webhook-id: ") && attempts.contains("< 200"), "{attempts}");
+
+    let id = text(&webhook["id"]);
+    let tested = scene.json(&format!("webhook test --org 42 {id} --type job.created")).await;
+    assert!(text(&tested["delivery_id"]).starts_with("dlv_"), "{tested}");
+    assert!(std::str::from_utf8(&scene.received().await.body).unwrap().contains("{\"n\":1}"));
     scene.stop().await;
 }
 
