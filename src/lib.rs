@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod ids;
 pub mod intake;
 pub mod keyring;
+pub mod lingering;
 pub mod listener;
 pub mod logging;
 pub mod maintenance;

@@ -135,7 +135,7 @@ impl Figures {
 
     fn commits(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let figures = self.app.store.figures();
-        let bounds = COMMIT_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+        let bounds = COMMIT_BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
         let counts = figures.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let sum = figures.micros.load(Ordering::Relaxed) as f64 / 1e6;

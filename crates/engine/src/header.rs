@@ -26,6 +26,14 @@ const CONNECTION: [&str; 10] = [
 ];
 /// Headers that are on every request anyway, or would contradict it.
 const AUTOMATIC: [&str; 5] = ["user-agent", "accept", "accept-encoding", "content-type", "content-encoding"];
+/// Parts of header names by which a value is taken for a credential.
+const CREDENTIALS: [&str; 8] = ["auth", "token", "secret", "password", "api-key", "apikey", "cookie", "credential"];
+
+/// Whether the value of a header with this name, in any case, may be a credential, and is not to be shown or logged.
+pub fn may_be_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|part| name.contains(part))
+}
 
 /// What is wrong with a webhook's own headers under `profile`; nothing where all may be sent. `with_auth` says whether the
 /// webhook logs in, which is a header too.

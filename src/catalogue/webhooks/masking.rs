@@ -1,10 +1,9 @@
 //! Header values that are shown as they are, and those that may be credentials.
 
+use fanfare_engine::header::may_be_credential;
+
 /// What stands for a value that is not shown.
 pub const MASK: &str = "****";
-
-/// Parts of header names by which a value is taken for a credential.
-const CREDENTIALS: [&str; 8] = ["auth", "token", "secret", "password", "api-key", "apikey", "cookie", "credential"];
 
 /// The headers as people see them: values that may be credentials are masked.
 pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
@@ -24,11 +23,6 @@ pub(super) fn unmasked(new: Vec<(String, String)>, present: &[(String, String)])
             _ => (name, value),
         })
         .collect()
-}
-
-fn may_be_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]

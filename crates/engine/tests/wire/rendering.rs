@@ -80,13 +80,16 @@ fn without_a_secret_nothing_is_signed() {
 fn credentials_are_sent_marked_sensitive_and_masked_in_the_log() {
     let mut webhook = webhook(&[SECRET]);
     webhook.credentials.auth = Some(Auth::Basic { username: "admin".to_owned(), password: "admin".to_owned() });
-    webhook.credentials.headers = vec![("X-Tenant".to_owned(), "blau".to_owned())];
+    webhook.credentials.headers =
+        vec![("X-Tenant".to_owned(), "blau".to_owned()), ("X-Api-Key".to_owned(), "k3y".to_owned())];
     let rendered = render(&standard(), &webhook, &event("a", "{}"), 1);
     assert_eq!(header(&rendered, "authorization"), "Basic YWRtaW46YWRtaW4=");
     assert!(rendered.headers["authorization"].is_sensitive() && rendered.headers["x-tenant"].is_sensitive());
     let logged = logged_headers(&rendered.headers);
     assert!(logged.contains(&("authorization".to_owned(), Bytes::from_static(b"Basic ****"))));
     assert!(logged.contains(&("x-tenant".to_owned(), Bytes::from_static(b"blau"))));
+    assert_eq!(header(&rendered, "x-api-key"), "k3y");
+    assert!(logged.contains(&("x-api-key".to_owned(), Bytes::from_static(b"****"))));
     webhook.credentials.auth = Some(Auth::Bearer { token: "t0ken".to_owned() });
     let rendered = render(&standard(), &webhook, &event("a", "{}"), 1);
     assert_eq!(header(&rendered, "authorization"), "Bearer t0ken");

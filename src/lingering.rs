@@ -1,0 +1,153 @@
+//! A connection that ends without cutting off its own last answer.
+//!
+//! A socket that is closed while unread bytes wait in it is reset, and a reset makes the other side lose what it has not
+//! read yet: a client that still sends its much too large body would never see why it was refused. So what still comes
+//! is read and thrown away, for a while.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// How long the rest of a request is thrown away at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How much of it is, in bytes.
+const MOST: usize = 64 * 1024 * 1024;
+/// Bytes thrown away at once.
+const PIECE: usize = 16 * 1024;
+/// Pieces thrown away before other tasks have their turn.
+const PIECES_IN_A_ROW: usize = 16;
+
+/// See the module.
+pub struct Lingering {
+    stream: TcpStream,
+    ending: Option<Ending>,
+}
+
+/// The end of a connection whose other side still sends.
+struct Ending {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+impl Lingering {
+    pub fn new(stream: TcpStream) -> Self {
+        Lingering { stream, ending: None }
+    }
+
+    /// Throws away what comes. Ready when nothing more is to be expected or enough was done.
+    fn throw_away(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut piece = [0; PIECE];
+        for _ in 0..PIECES_IN_A_ROW {
+            let mut buffer = ReadBuf::new(&mut piece);
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+            let came = buffer.filled().len();
+            match (read, &mut self.ending) {
+                // Nothing was on its way: there is nothing that a close would cut off.
+                (Poll::Pending, None) => return Poll::Ready(()),
+                (Poll::Pending, Some(ending)) => return ending.until.as_mut().poll(context),
+                (Poll::Ready(Err(_)), _) => return Poll::Ready(()),
+                (Poll::Ready(Ok(())), _) if came == 0 => return Poll::Ready(()),
+                (Poll::Ready(Ok(())), ending) => {
+                    let ending = ending.get_or_insert_with(|| Ending { until: Box::pin(sleep(PATIENCE)), left: MOST });
+                    ending.left = ending.left.saturating_sub(came);
+                    if ending.left == 0 || ending.until.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ending.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        self.throw_away(context).map(Ok)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, Lingering) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, Lingering::new(listener.accept().await.unwrap().0))
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_a_client_that_still_sends() {
+        let (mut client, mut server) = pair().await;
+        let mut ending = JoinSet::new();
+        // More than the buffers between the two hold, so that the client is still at it when the answer goes out.
+        let body = vec![b'x'; 8 * 1024 * 1024];
+        client.write_all(&body[..100]).await.unwrap();
+        server.write_all(b"refused").await.unwrap();
+        ending.spawn(async move { server.shutdown().await });
+        client.write_all(&body).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"refused");
+        ending.join_next().await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_comes_ends_at_once() {
+        let (_client, mut server) = pair().await;
+        tokio::time::pause();
+        let before = tokio::time::Instant::now();
+        server.shutdown().await.unwrap();
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_for_ever_is_cut_off() {
+        let (mut client, mut server) = pair().await;
+        let mut ending = JoinSet::new();
+        ending.spawn(async move { server.shutdown().await });
+        let body = vec![b'x'; 1024 * 1024];
+        while client.write_all(&body).await.is_ok() {}
+        ending.join_next().await.unwrap().unwrap().unwrap();
+    }
+}

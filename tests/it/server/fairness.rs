@@ -1,0 +1,98 @@
+//! One receiver that hangs, or one tenant that floods, delays nobody else: shown by the order of things, not by a clock.
+
+use serde_json::json;
+
+use super::receiver::{Receiver, Reply};
+use super::scene::{ORG, Scene, event, webhook};
+
+/// Far more than what one webhook may have under way at once.
+const BACKLOG: usize = 500;
+/// Events of the other tenant meanwhile.
+const OTHERS: usize = 20;
+
+async fn flood(scene: &Scene, count: usize) {
+    for piece in (0..count).collect::<Vec<_>>().chunks(250) {
+        let events: Vec<_> =
+            piece.iter().map(|n| super::scene::with(event(json!({"n": n})), json!({"organization": ORG}))).collect();
+        scene.api.post("/v1/events/batch", &json!({"events": events})).await.expect(202);
+    }
+}
+
+async fn other_tenant(scene: &Scene, receiver: &Receiver) {
+    scene.api.make_organization("other").await;
+    scene.api.make_webhook("other", &webhook(&receiver.url("/other"))).await;
+}
+
+#[tokio::test]
+async fn case_070_a_receiver_that_hangs_delays_no_other_tenant() {
+    let scene = Scene::with(|launch| launch.set("FANFARE_WEBHOOK_CONCURRENCY", "8")).await;
+    scene.receiver.script(|request| if request.path == "/hangs" { Reply::Hold } else { Reply::status(200) });
+    scene.webhook("/hangs").await;
+    other_tenant(&scene, &scene.receiver).await;
+    flood(&scene, BACKLOG).await;
+    scene.receiver.received_at("/hangs", 8).await;
+    // Nothing of the backlog can end before the release; all of the other tenant's arrives before it.
+    for n in 0..OTHERS {
+        let event = scene.api.post_event("other", &event(json!({"n": n}))).await;
+        scene.api.settled("other", &event, "delivered").await;
+    }
+    assert_eq!(scene.receiver.requests_to("/hangs").len(), 8);
+    scene.receiver.release();
+    scene.api.idle().await;
+    assert_eq!(scene.receiver.requests_to("/hangs").len(), BACKLOG);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn case_070_many_hanging_webhooks_of_one_tenant_leave_slots_for_others() {
+    let settings = |launch: super::process::Launch| {
+        launch.set("FANFARE_CONCURRENCY", "16").set("FANFARE_WEBHOOK_CONCURRENCY", "8")
+    };
+    let scene = Scene::with(settings).await;
+    scene.receiver.script(|request| if request.path == "/other" { Reply::status(200) } else { Reply::Hold });
+    for path in ["/a", "/b", "/c", "/d"] {
+        scene.webhook(path).await;
+    }
+    other_tenant(&scene, &scene.receiver).await;
+    flood(&scene, 50).await;
+    scene.receiver.received(8).await;
+    for n in 0..OTHERS {
+        let event = scene.api.post_event("other", &event(json!({"n": n}))).await;
+        scene.api.settled("other", &event, "delivered").await;
+    }
+    let held = scene.receiver.requests().iter().filter(|request| request.path != "/other").count();
+    assert_eq!(held, 8, "half of the slots are the most that one tenant has");
+    scene.receiver.release();
+    scene.api.idle().await;
+    assert_eq!(scene.receiver.requests().len(), 4 * 50 + OTHERS);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn case_070_a_tenant_that_floods_delays_no_other() {
+    let scene = Scene::with(|launch| launch.set("FANFARE_WEBHOOK_CONCURRENCY", "1")).await;
+    scene.webhook_with("/flood", json!({"rate_limit": {"per_second": 100}})).await;
+    other_tenant(&scene, &scene.receiver).await;
+    flood(&scene, 2 * BACKLOG).await;
+    for n in 0..OTHERS {
+        let event = scene.api.post_event("other", &event(json!({"n": n}))).await;
+        scene.api.settled("other", &event, "delivered").await;
+    }
+    assert!(scene.receiver.requests_to("/flood").len() < 2 * BACKLOG, "the flood was over before");
+    scene.api.post("/v1/pauses", &json!({"organization": ORG})).await.expect(201);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn case_077_our_own_ingest_is_no_endpoint() {
+    let scene = Scene::start().await;
+    let own = format!("http://{}/v1/organizations/{ORG}/events", scene.server.address());
+    let path = format!("/v1/organizations/{ORG}/webhooks");
+    scene.api.post(&path, &webhook(&own)).await.expect_problem(422, "address_denied");
+    let by_name = own.replace("127.0.0.1", "localhost");
+    scene.api.post(&path, &webhook(&by_name)).await.expect_problem(422, "address_denied");
+    let made = scene.webhook("/hook").await;
+    let edit = json!({"url": own});
+    scene.api.patch(&made.path(""), &edit).await.expect_problem(422, "address_denied");
+    scene.server.stop().await;
+}
