@@ -1,8 +1,8 @@
 //! What is set up: projects, their event types, organizations, webhooks and API keys, and holds on sending.
 //!
-//! Each function gives a [`Query`](crate::query::Query) or a [`Change`](crate::query::Change) as data, in SQL that every
+//! Each function gives a [`Query`] or a [`Change`](crate::query::Change) as data, in SQL that every
 //! database runs. Rows that people edit carry a `version`; an update names the version that it read and fails with
-//! [`StoreError::Stale`](crate::error::StoreError::Stale) where another one was written meanwhile.
+//! [`StoreError::Stale`] where another one was written meanwhile.
 
 pub mod api_keys;
 pub mod event_types;
