@@ -24,6 +24,8 @@ pub fn wanted(recovery: &Recovery, webhook: &CompiledWebhook, received: &Receive
     match received.delivery {
         Some((delivery, state)) if recovery.states.contains(&state) => Wanted::Resend(delivery),
         Some(_) => Wanted::Nothing,
+        // It may have got it.
+        None if received.is_forgotten => Wanted::Nothing,
         None if webhook.interest.check(&received.event).is_ok() => Wanted::Deliver,
         None => Wanted::Nothing,
     }

@@ -19,6 +19,8 @@ pub struct Received {
     pub event: Event,
     /// Whether it was made to try one webhook out, and is for no other.
     pub is_test: bool,
+    /// Whether it may be that there was a delivery which is removed already, since only the newest are kept.
+    pub is_forgotten: bool,
     /// The webhook's delivery of it, and its state as it is kept: one under way counts as pending.
     pub delivery: Option<(DeliveryId, State)>,
 }
@@ -34,15 +36,16 @@ pub fn received(
 ) -> Query<Received> {
     Query {
         sql: "SELECT e.id, e.project_id, e.organization_id, e.type, e.external_id, e.occurred_at, e.entity, e.scope,
-                  e.ordering_key, e.is_test, d.id, d.state, d.one_shot
-              FROM (SELECT * FROM events WHERE organization_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4) e
+                  e.ordering_key, e.is_test, d.id, d.state, d.one_shot,
+                  e.id <= coalesce((SELECT forgotten_to FROM webhooks w WHERE w.id = ?1), 0)
+              FROM (SELECT * FROM events WHERE organization_id = ?2 AND id > ?3 AND id < ?4 ORDER BY id LIMIT ?5) e
               LEFT JOIN deliveries d ON d.id = coalesce(
                   (SELECT o.id FROM deliveries o WHERE o.id > e.id AND o.id <= e.last_delivery_id AND o.event_id = e.id
-                       AND o.webhook_id = ?5 LIMIT 1),
-                  (SELECT l.id FROM deliveries l WHERE l.late = 1 AND l.event_id = e.id AND l.webhook_id = ?5 LIMIT 1))
+                       AND o.webhook_id = ?1 LIMIT 1),
+                  (SELECT l.id FROM deliveries l WHERE l.late = 1 AND l.event_id = e.id AND l.webhook_id = ?1 LIMIT 1))
               ORDER BY e.id"
             .into(),
-        arguments: crate::arguments![organization.0, after, below, i64::from(limit), webhook.0],
+        arguments: crate::arguments![webhook.0, organization.0, after, below, i64::from(limit)],
         decode,
     }
 }
@@ -64,7 +67,7 @@ fn decode(row: &dyn Row) -> StoreResult<Received> {
         occurred_at: Timestamp(row.int(5)?),
         ordering_key: row.text_or_null(8)?,
     };
-    Ok(Received { event, is_test: row.int(9)? != 0, delivery })
+    Ok(Received { event, is_test: row.int(9)? != 0, is_forgotten: row.int(13)? != 0, delivery })
 }
 
 /// One that is sent again after it was delivered stays delivered.

@@ -10,7 +10,8 @@ use crate::bulk;
 use crate::catalogue::jobs::{self, Job, JobState, Recovery, Task};
 use crate::error::StoreError;
 use crate::log::{self, DeliveryFilter};
-use crate::queue::{Accept, Deliver, NewDelivery, Next, Operation, Work};
+use crate::query::{Change, Expect, Step};
+use crate::queue::{Accept, Deliver, NewDelivery, Next, Operation, Prune, Work};
 
 /// A job of its own that has not begun.
 async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
@@ -160,6 +161,28 @@ pub(crate) async fn what_a_webhook_got_of_each_event<B: Backend>(rig: &Rig<B>) {
     assert_eq!(&*found[1].event.kind, "b");
     let next = ask(ids[0].0, 1).await;
     assert_eq!(next.iter().map(|received| received.event.id).collect::<Vec<_>>(), [ids[1]]);
+}
+
+pub(crate) async fn what_was_removed_is_not_taken_for_missing<B: Backend>(rig: &Rig<B>) {
+    let webhook = Step {
+        sql: "INSERT INTO webhooks (id, project_id, organization_id, number, uuid, profile, search, status, settings, sealed,
+                  version, created_at, updated_at) VALUES (?1, 1, 1, 1, ?2, '', '', 0, '{}', ?3, 1, 0, 0)"
+            .into(),
+        arguments: crate::arguments![WEBHOOK.0, vec![0; 16], Vec::new()],
+        expect: Expect::Any,
+        unique: "",
+    };
+    rig.change(Change::one(webhook)).await.unwrap();
+    for _ in 0..4 {
+        rig.ended(200, Next::Delivered).await;
+    }
+    let prune = Prune::Count { webhook: WEBHOOK, keep: 2, limit: 100 };
+    rig.apply(Operation::Prune(prune)).await.unwrap();
+    let found = rig.read(bulk::received(ORGANIZATION, WEBHOOK, 0, i64::MAX, 9)).await;
+    let seen: Vec<_> = found.iter().map(|received| (received.delivery.is_some(), received.is_forgotten)).collect();
+    assert_eq!(seen, [(false, true), (false, true), (true, false), (true, false)]);
+    let found = rig.read(bulk::received(ORGANIZATION, OTHER_WEBHOOK, 0, i64::MAX, 9)).await;
+    assert!(found.iter().all(|received| received.delivery.is_none() && !received.is_forgotten));
 }
 
 pub(crate) async fn deliveries_can_be_gone_through_upwards<B: Backend>(rig: &Rig<B>) {

@@ -115,6 +115,7 @@ macro_rules! conformance_suite {
                 a_piece_passes_over_events_that_are_gone
                 old_jobs_are_forgotten
                 what_a_webhook_got_of_each_event
+                what_was_removed_is_not_taken_for_missing
                 deliveries_can_be_gone_through_upwards
             ]
             figures: [

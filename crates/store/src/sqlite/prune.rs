@@ -72,17 +72,24 @@ fn remove_delivery(transaction: &Transaction<'_>, delivery: DeliveryId) -> Store
 fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit: u32) -> StoreResult<Answer> {
     let beyond = rows::all(
         transaction,
-        "SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1 AND state >= 2 AND id <= (
+        "SELECT id, event_id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1 AND state >= 2 AND id <= (
              SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1
              ORDER BY id DESC LIMIT 1 OFFSET ?2)
          ORDER BY id LIMIT ?3",
         (webhook.0, keep, limit),
-        |row| Ok(DeliveryId(row.get(0)?)),
+        |row| Ok((DeliveryId(row.get(0)?), row.get::<_, i64>(1)?)),
     )?;
-    for delivery in &beyond {
+    for (delivery, _) in &beyond {
         remove_delivery(transaction, *delivery)?;
     }
-    let position = if beyond.len() < limit as usize { None } else { beyond.last().map(|id| id.0) };
+    if let Some(newest) = beyond.iter().map(|(_, event)| *event).max() {
+        rows::execute(
+            transaction,
+            "UPDATE webhooks SET forgotten_to = ?2 WHERE id = ?1 AND forgotten_to < ?2",
+            (webhook.0, newest),
+        )?;
+    }
+    let position = if beyond.len() < limit as usize { None } else { beyond.last().map(|(id, _)| id.0) };
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 

@@ -58,7 +58,8 @@ CREATE UNIQUE INDEX organizations_external_id ON organizations (project_id, exte
 CREATE UNIQUE INDEX organizations_operator ON organizations (project_id) WHERE is_operator = 1;
 CREATE INDEX organizations_by_project ON organizations (project_id, id);
 
--- search: name and URL in lower case, for finding by a part of them.
+-- search: name and URL in lower case, for finding by a part of them. forgotten_to: the newest event of which a delivery was
+-- removed because there were too many; what it got of events up to there is not known any more.
 CREATE TABLE webhooks (
     id              INTEGER PRIMARY KEY,
     project_id      INTEGER NOT NULL,
@@ -76,6 +77,7 @@ CREATE TABLE webhooks (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     created_by      TEXT,
+    forgotten_to    INTEGER NOT NULL DEFAULT 0,
     UNIQUE (organization_id, number)
 );
 CREATE INDEX webhooks_by_organization ON webhooks (organization_id, id);
