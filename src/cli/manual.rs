@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # The command line
 
 `fanfare` is one program. `fanfare COMMAND --help` says everything of a command; this page is made from the same words
-(`fanfare manual > docs/cli.md`), and a test keeps it so.
+(`cargo run -- manual > docs/cli.md`), and a test keeps it so.
 
 The commands on organizations, event types, webhooks, events, deliveries and API keys ask a running server: `--url` (or
 `FANFARE_URL`, by default `http://127.0.0.1:8686`) says which, and `--key` (or `FANFARE_KEY`, `FANFARE_ADMIN_KEY`, else the
@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn the_page_in_docs_is_this_one() {
         let kept = include_str!("../../docs/cli.md");
-        assert!(kept == page(), "docs/cli.md is not what `fanfare manual` prints; write it anew");
+        assert!(
+            kept == page(),
+            "the command line has changed: write docs/cli.md anew by `cargo run -- manual > docs/cli.md`"
+        );
     }
 
     #[test]
