@@ -1,6 +1,7 @@
 //! Puts the scheduler to work: tells it facts, carries out its commands, wakes it when time has come.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fanfare_engine::id::{NodeId, OrganizationId, WebhookId};
@@ -42,7 +43,10 @@ pub struct Dispatcher {
     scheduler: Mutex<Scheduler>,
     /// The time to wake up may have moved forward.
     rescheduled: Notify,
-    /// A step was taken while draining.
+    /// How many tellers have not yet carried out what follows from what they told.
+    telling: AtomicUsize,
+    draining: AtomicBool,
+    /// Something was told and carried out while draining.
     stepped: Notify,
     updates: broadcast::Sender<Arc<DeliveryUpdate>>,
 }
@@ -55,6 +59,8 @@ impl Dispatcher {
             tools,
             scheduler: Mutex::new(Scheduler::new(limits)),
             rescheduled: Notify::new(),
+            telling: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
             stepped: Notify::new(),
             updates,
         })
@@ -82,8 +88,18 @@ impl Dispatcher {
 
     /// Tells facts, and does what follows from them.
     pub fn tell_all(self: &Arc<Self>, inputs: impl IntoIterator<Item = Input>) {
+        self.telling.fetch_add(1, Ordering::SeqCst);
         for command in self.step(inputs) {
             self.carry_out(command);
+        }
+        self.told();
+    }
+
+    /// What was told is carried out, too.
+    fn told(&self) {
+        self.telling.fetch_sub(1, Ordering::SeqCst);
+        if self.draining.load(Ordering::SeqCst) {
+            self.stepped.notify_waiters();
         }
     }
 
@@ -91,31 +107,30 @@ impl Dispatcher {
     /// new task for each request.
     pub(super) fn tell_sent(self: &Arc<Self>, input: Input) -> Option<Job> {
         let mut next = None;
+        self.telling.fetch_add(1, Ordering::SeqCst);
         for command in self.step(std::iter::once(input)) {
             match command {
                 Command::Send(job) if next.is_none() => next = Some(job),
                 other => self.carry_out(other),
             }
         }
+        self.told();
         next
     }
 
     fn step(&self, inputs: impl IntoIterator<Item = Input>) -> Vec<Command> {
         let now = self.tools.clock.now();
         let mut commands = Vec::new();
-        let (before, after, drained) = {
+        let (before, after) = {
             let mut scheduler = self.scheduler.lock();
             let before = scheduler.next_wakeup();
             for input in inputs {
                 scheduler.step(now, input, &mut commands);
             }
-            (before, scheduler.next_wakeup(), scheduler.is_drained())
+            (before, scheduler.next_wakeup())
         };
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.rescheduled.notify_one();
-        }
-        if drained {
-            self.stepped.notify_waiters();
         }
         commands
     }
@@ -160,11 +175,13 @@ impl Dispatcher {
     /// Starts nothing new, gives leases back, and waits until what is under way is recorded or `limit` has passed.
     /// Answers whether all of it was.
     pub async fn drain(self: &Arc<Self>, limit: Duration) -> bool {
+        self.draining.store(true, Ordering::SeqCst);
         self.tell(Input::Drain);
         tokio::time::timeout(limit, async {
             loop {
                 let stepped = self.stepped.notified();
-                if self.scheduler.lock().is_drained() {
+                // What was told last may yet have leases to give back.
+                if self.scheduler.lock().is_drained() && self.telling.load(Ordering::SeqCst) == 0 {
                     return;
                 }
                 stepped.await;

@@ -55,9 +55,10 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
         }
         Decision::GiveBack => {
             let next = dispatcher.tell_sent(sent(&job, false));
-            dispatcher.tell(Input::Recorded);
+            // In this order: a drain is through once everything is recorded, and the store closes then.
             let leases = vec![(job.delivery, job.claim)];
             dispatcher.carry_out(Command::Release { webhook: job.webhook, leases });
+            dispatcher.tell(Input::Recorded);
             next
         }
     }

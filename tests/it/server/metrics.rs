@@ -115,6 +115,7 @@ async fn a_backlog_shows_with_its_age() {
     scene.receiver.received(2).await;
     let metrics = Metrics::read(&scene.api).await;
     assert_eq!(metrics.get("fanfare_backlog"), 4.0);
+    assert_eq!(metrics.get("fanfare_deliveries_live{state=\"delivering\"}"), 4.0);
     assert_eq!(metrics.get("fanfare_in_flight"), 2.0);
     assert_eq!(metrics.get("fanfare_queued"), 2.0);
     // The second request left a second after the first; the third event has waited for all of it.
