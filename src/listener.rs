@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -68,9 +68,9 @@ async fn connection(
 ) {
     // Answers are small and must not wait for more.
     let _ = stream.set_nodelay(true);
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEAD as u32);
+    let mut builder = Builder::new();
+    // Also for the first byte and between two requests, so that whoever sends nothing keeps no connection.
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let serving = builder.serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(serving).await {
         tracing::debug!(%error, "a connection ended early");

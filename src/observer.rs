@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
@@ -12,6 +13,9 @@ use crate::app::{Addresses, CatalogueObserver, NameLookup};
 use crate::delivery::dns::Resolver;
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::intake;
+
+/// How long to wait before what is held is read again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub struct Observer {
@@ -48,9 +52,9 @@ impl CatalogueObserver for Observer {
 
     fn pauses_changed(&self) -> BoxFuture<'_, ()> {
         async move {
-            if let Err(error) = self.dispatcher.tools.compiled.holds_changed().await {
-                tracing::error!(%error, "what is held could not be read; a restart reads it");
-                return;
+            while let Err(error) = self.dispatcher.tools.compiled.holds_changed().await {
+                tracing::warn!(%error, "what is held could not be read; trying again");
+                tokio::time::sleep(AGAIN).await;
             }
             let dispatcher = Arc::clone(&self.dispatcher);
             self.beside(async move { dispatcher.all_changed().await });

@@ -1,5 +1,7 @@
 //! Reading a request's body as JSON, and saying what is wrong with it by the field's path.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -10,6 +12,9 @@ use super::problem::{Answer, Code, Problem};
 
 /// The most bytes that the body of a request may have, where the route does not say otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The longest that a body may take to arrive.
+const MAX_BODY_TIME: Duration = Duration::from_secs(60);
 
 /// The body as JSON.
 pub struct JsonBody<T>(pub T);
@@ -49,7 +54,9 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Answer<Bytes
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    to_bytes(body, limit).await.map_err(|error| match is_length_limit(&error) {
+    let slow = |_| Problem::new(Code::InvalidJson, "the body did not come in time");
+    let bytes = tokio::time::timeout(MAX_BODY_TIME, to_bytes(body, limit)).await.map_err(slow)?;
+    bytes.map_err(|error| match is_length_limit(&error) {
         true => too_large(),
         false => Problem::new(Code::InvalidJson, "the body ended before it was whole"),
     })

@@ -26,7 +26,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -65,9 +65,22 @@ pub fn description() -> utoipa::openapi::OpenApi {
 /// The whole API.
 pub fn router(app: &Arc<App>) -> Router {
     let kept = catalogue_routes().layer(from_fn_with_state(Arc::clone(app), idempotency::once));
-    let (routes, description) = kept.merge(delivery_routes()).split_for_parts();
+    let changing = kept.merge(deliveries::routes()).layer(from_fn_with_state(Arc::clone(app), to_its_end));
+    let (routes, description) = changing.merge(events::routes()).merge(health::routes()).split_for_parts();
     let description = Arc::new(openapi::complete(description));
     routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(finish)
+}
+
+/// Brings a request that changes something to its end though its client may go: what is written must also be told to the
+/// caches and the dispatcher.
+async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match app.background.start(next.run(request)) {
+        Some(answer) => answer.await.unwrap_or_else(|_| Problem::internal(&"a request panicked").into_response()),
+        None => Problem::new(Code::Unavailable, "too many changes are at work; send it again soon").into_response(),
+    }
 }
 
 /// What every answer has in common: a name, problems for what no route takes and for panics, and no caching.

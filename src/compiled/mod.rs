@@ -88,6 +88,7 @@ pub struct Compiled {
     operators: Cache<ProjectId, Option<OrganizationId>>,
     event_types: Cache<ProjectId, Arc<EventTypes>>,
     holds: RwLock<Arc<Holds>>,
+    reading_holds: tokio::sync::Mutex<()>,
     /// Counts changes, so that what was read before one is not kept after it.
     generation: AtomicU64,
 }
@@ -107,6 +108,7 @@ impl Compiled {
             operators: Cache::new(PROJECTS),
             event_types: Cache::new(PROJECTS),
             holds: RwLock::new(Arc::new(holds)),
+            reading_holds: tokio::sync::Mutex::new(()),
             generation: AtomicU64::new(0),
         })
     }
@@ -116,17 +118,16 @@ impl Compiled {
         if let Some(known) = self.organizations.get(&id) {
             return Ok(Some(known));
         }
-        loop {
-            let generation = self.generation.load(Ordering::SeqCst);
-            let Some(stored) = self.source.organization(id).await? else { return Ok(None) };
-            let holds = self.holds();
-            let compiled = Arc::new(CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency));
-            self.organizations.insert(id, Arc::clone(&compiled));
-            if self.generation.load(Ordering::SeqCst) == generation {
-                return Ok(Some(compiled));
-            }
+        let generation = self.generation.load(Ordering::SeqCst);
+        let holds = self.holds();
+        let Some(stored) = self.source.organization(id).await? else { return Ok(None) };
+        let compiled = Arc::new(CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency));
+        self.organizations.insert(id, Arc::clone(&compiled));
+        if self.generation.load(Ordering::SeqCst) != generation {
+            // Something changed meanwhile. What was read is as new as this call and may be used, but not kept.
             self.organizations.invalidate(&id);
         }
+        Ok(Some(compiled))
     }
 
     /// The customer's organization that `name` names in a project: its id or the host's own id for it.
@@ -193,15 +194,13 @@ impl Compiled {
         if let Some(known) = self.event_types.get(&project) {
             return Ok(known);
         }
-        loop {
-            let generation = self.generation.load(Ordering::SeqCst);
-            let compiled = Arc::new(EventTypes::compile(self.source.event_types(project).await?));
-            self.event_types.insert(project, Arc::clone(&compiled));
-            if self.generation.load(Ordering::SeqCst) == generation {
-                return Ok(compiled);
-            }
+        let generation = self.generation.load(Ordering::SeqCst);
+        let compiled = Arc::new(EventTypes::compile(self.source.event_types(project).await?));
+        self.event_types.insert(project, Arc::clone(&compiled));
+        if self.generation.load(Ordering::SeqCst) != generation {
             self.event_types.invalidate(&project);
         }
+        Ok(compiled)
     }
 
     /// What is held.
@@ -233,6 +232,8 @@ impl Compiled {
 
     /// Reads anew what is held, and forgets what was compiled under other holds.
     pub async fn holds_changed(&self) -> StoreResult<()> {
+        // One after the other, so that the last to read is the last to write.
+        let _turn = self.reading_holds.lock().await;
         let holds = Holds::new(self.source.holds().await?);
         *self.holds.write() = Arc::new(holds);
         self.generation.fetch_add(1, Ordering::SeqCst);

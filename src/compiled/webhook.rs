@@ -55,7 +55,12 @@ impl CompiledWebhook {
             None => Err(Unsendable(format!("the profile {} is not there any more", webhook.profile))),
         };
         let host = sender.as_ref().map_or(String::new(), |sender| sender.endpoint.host().to_string());
-        let held = webhook.status == Status::Paused || holds.covers(webhook.project, webhook.organization, &host);
+        if let (Err(Unsendable(reason)), true) = (&sender, webhook.status.takes_events()) {
+            tracing::warn!(webhook = %webhook.id, reason, "a webhook cannot be sent to; its deliveries wait");
+        }
+        let held = webhook.status == Status::Paused
+            || sender.is_err()
+            || holds.covers(webhook.project, webhook.organization, &host);
         let reaches = profile.is_some_and(|profile| profile.filter.matches == FilterMatches::Scope);
         CompiledWebhook {
             interest: Interest {

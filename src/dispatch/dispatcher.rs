@@ -236,11 +236,19 @@ impl Dispatcher {
                 self.tell(Input::Configured { webhook, config: compiled.lane });
             }
             // What waits is skipped when it is claimed, which a pause would prevent.
-            Ok(_) => self.tell_all([
-                Input::Configured { webhook, config: LaneConfig::UNKNOWN },
-                Input::Stored { webhook, config: None, due: self.tools.clock.now() },
-            ]),
-            Err(error) => tracing::warn!(%webhook, %error, "a changed webhook could not be read"),
+            Ok(_) => self.look_anew(webhook),
+            Err(error) => {
+                tracing::warn!(%webhook, %error, "a changed webhook could not be read; it is read when it is claimed for");
+                self.look_anew(webhook);
+            }
         }
+    }
+
+    /// Has the next claim read a webhook's settings, whatever was known of them.
+    fn look_anew(self: &Arc<Self>, webhook: WebhookId) {
+        self.tell_all([
+            Input::Configured { webhook, config: LaneConfig::UNKNOWN },
+            Input::Stored { webhook, config: None, due: self.tools.clock.now() },
+        ]);
     }
 }

@@ -76,7 +76,7 @@ pub(super) async fn batch(
     // All are on their way before the first is waited for, so that they share commits.
     let mut pending = Vec::with_capacity(batch.events.len());
     for text in batch.events {
-        pending.push(begin(&app, &principal, &content, text).await);
+        pending.push(begin(&app, &principal, text).await);
     }
     let mut results = Vec::with_capacity(pending.len());
     for event in pending {
@@ -88,14 +88,16 @@ pub(super) async fn batch(
     Ok((StatusCode::ACCEPTED, Json(BatchAnswer { results })))
 }
 
-async fn begin(app: &Arc<App>, principal: &Principal, content: &Bytes, text: &RawValue) -> Answer<Pending> {
-    let mut input = EventInput::parse(text.get().as_bytes())?;
+async fn begin(app: &Arc<App>, principal: &Principal, text: &RawValue) -> Answer<Pending> {
+    // A copy of its own, so that an event that waits does not keep the whole batch in memory.
+    let content = Bytes::copy_from_slice(text.get().as_bytes());
+    let mut input = EventInput::parse(&content)?;
     let Some(org) = input.organization.take() else {
         return Err(Problem::field(Code::ValidationFailed, "organization", "is required in a batch"));
     };
     let organization = organization(app, principal, &org).await?;
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(content, &types, app.max_event_bytes, None)?;
+    let event = input.check(&content, &types, app.max_event_bytes, None)?;
     Ok(intake::accept(&app.dispatcher, &organization, event))
 }
 

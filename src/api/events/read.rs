@@ -97,8 +97,12 @@ pub(super) async fn list(
     let page = list.page();
     let before = page.before.map(EventId);
     let rows = app.store.read(log::events(organization.id, query.kind.as_deref(), before, page.limit, SCAN)).await?;
+    let cut = match rows.len() < page.limit as usize {
+        true => app.store.read_one(log::event_scan_end(organization.id, before, SCAN)).await?,
+        false => None,
+    };
     let events = rows.into_iter().map(EventBody::new).collect::<Answer<Vec<_>>>()?;
-    Ok(list.answer(events, |event| EventId::parse(&event.id).map_or(0, |id| id.0), |event| event))
+    Ok(list.answer_cut(events, |event| EventId::parse(&event.id).map_or(0, |id| id.0), cut.map(|id| id.0)))
 }
 
 /// Get an event

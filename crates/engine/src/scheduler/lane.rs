@@ -15,6 +15,8 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<Job>,
     /// Admitted and not yet on disk.
     pub(super) reserved: usize,
+    /// Bytes of what is admitted, queued or under way.
+    pub(super) bytes: usize,
     in_flight: u32,
     /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
     allowed: u32,
@@ -51,6 +53,7 @@ impl Lane {
             config,
             queue: VecDeque::new(),
             reserved: 0,
+            bytes: 0,
             in_flight: 0,
             allowed: config.concurrency.max(1),
             next_send_micros: i64::MIN,
@@ -93,7 +96,8 @@ impl Lane {
         std::mem::take(&mut self.claimed_bytes)
     }
 
-    fn window(&self, per_slot: usize) -> usize {
+    /// How many deliveries it may hold in memory: fewer while its receiver is in trouble.
+    pub(super) fn window(&self, per_slot: usize) -> usize {
         self.allowed as usize * per_slot
     }
 
@@ -134,7 +138,7 @@ impl Lane {
         let now = now.millis().saturating_mul(1_000);
         // It is never further ahead, unless the clock was set back.
         self.next_send_micros = self.next_send_micros.min(now.saturating_add(pace));
-        (self.next_send_micros > now).then(|| Timestamp(self.next_send_micros.div_euclid(1_000) + 1))
+        (self.next_send_micros > now).then(|| Timestamp((self.next_send_micros + 999).div_euclid(1_000)))
     }
 
     /// Microseconds from one request to the next under the rate limit.

@@ -22,6 +22,10 @@ use crate::event::Event;
 use crate::id::{DeliveryId, OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
+/// The part of the memory that one webhook may use, as a divisor, so that one which hangs leaves room for others.
+const LANE_SHARE: usize = 8;
+/// What one webhook may use however little memory there is, in bytes.
+const LANE_LEAST: usize = 64 << 10;
 /// How long a lane waits after the store could not give it work.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 /// A claim may bring this part of all bytes, so that many lanes can claim at once.
@@ -194,10 +198,16 @@ impl Scheduler {
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
         lane.learn(config);
-        if !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
+        if lane.config.held {
+            // It is held no longer, as who asks knows; news of that was lost.
+            lane.configure(config);
+        }
+        let share = (self.limits.bytes / LANE_SHARE).max(LANE_LEAST);
+        if lane.bytes + weight > share || !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
             return false;
         }
         lane.reserved += 1;
+        lane.bytes += weight;
         self.admitted += 1;
         self.bytes += weight;
         true
@@ -274,6 +284,7 @@ impl Scheduler {
         lane.reserved -= 1;
         if self.draining || lane.config.held {
             self.bytes -= job.weight;
+            lane.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
             return;
         }
@@ -287,6 +298,7 @@ impl Scheduler {
         self.admitted -= 1;
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             lane.reserved -= 1;
+            lane.bytes -= weight;
         }
         // What was kept free for it may be what a claim waits for.
         self.claim_or_wait(now, webhook, commands);
@@ -340,6 +352,7 @@ impl Scheduler {
             }
         } else {
             self.queued += jobs.len();
+            lane.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
             lane.queue.extend(jobs);
             self.make_ready(webhook);
         }
@@ -359,7 +372,12 @@ impl Scheduler {
         self.bytes -= weight;
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             let organization = lane.config.organization;
+            lane.bytes -= weight;
             lane.sent(trouble);
+            if trouble {
+                let keep = lane.window(self.limits.window_per_slot);
+                self.give_back_beyond(webhook, keep, commands);
+            }
             self.slots.give_back(organization);
             self.unpark(now, organization);
         }
@@ -429,13 +447,21 @@ impl Scheduler {
 
     /// Gives back everything of a lane that is not under way.
     fn empty(&mut self, webhook: WebhookId, commands: &mut Vec<Command>) {
+        self.give_back_beyond(webhook, 0, commands);
+    }
+
+    /// Gives back what a lane holds beyond its first `keep` deliveries, the newest.
+    fn give_back_beyond(&mut self, webhook: WebhookId, keep: usize, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        if lane.queue.is_empty() {
+        if lane.queue.len() <= keep {
             return;
         }
-        self.queued -= lane.queue.len();
-        self.bytes -= lane.queue.iter().map(|job| job.weight).sum::<usize>();
-        let leases = lane.queue.drain(..).map(|job| (job.delivery, job.claim)).collect();
+        let given_back = lane.queue.split_off(keep);
+        let weight = given_back.iter().map(|job| job.weight).sum::<usize>();
+        self.queued -= given_back.len();
+        self.bytes -= weight;
+        lane.bytes -= weight;
+        let leases = given_back.into_iter().map(|job| (job.delivery, job.claim)).collect();
         commands.push(Command::Release { webhook, leases });
     }
 

@@ -8,6 +8,9 @@ use super::rows;
 use crate::error::StoreResult;
 use crate::queue::{Answer, Prune};
 
+/// After so many events and deliveries a piece ends, so that others get their turn.
+const PIECE_ROWS: u64 = 1_000;
+
 pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<Answer> {
     match *what {
         Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
@@ -32,11 +35,15 @@ fn by_age(
         (after, floor_at(before), limit),
         |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?, ProjectId(row.get(2)?))),
     )?;
-    let position = if events.len() < limit as usize { None } else { events.last().map(|(id, ..)| id.0) };
+    let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, ..)| id.0) };
     let mut removed = 0;
     for (event, last_delivery, owner) in events {
         if owner == project {
             removed += remove_event(transaction, event, last_delivery)?;
+        }
+        if removed >= PIECE_ROWS {
+            position = Some(event.0);
+            break;
         }
     }
     Ok(Answer::Pruned { removed, position })
