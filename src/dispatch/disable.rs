@@ -16,7 +16,7 @@ use crate::compiled::{CompiledOrganization, CompiledWebhook};
 pub(super) fn keep_failing_since(dispatcher: &Dispatcher, webhook: &CompiledWebhook, since: Option<Timestamp>) {
     let id = webhook.webhook.id;
     // No cache is touched by it: the compiled webhook has noted it already.
-    let operation = Operation::Change { change: webhooks::set_failing_since(id, since), touches: None, report: None };
+    let operation = Operation::Note(webhooks::set_failing_since(id, since));
     dispatcher.tools.store.submit(operation, move |answer| {
         if let Err(error) = answer {
             tracing::warn!(webhook = %id, %error, "since when a webhook fails could not be kept");
@@ -38,11 +38,11 @@ pub(super) async fn disable(
         false => report::auto_disabled(dispatcher, organization, webhook, &reason).await,
     };
     let (accept, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
-    let change = webhooks::disable_automatically(id, &reason, tools.clock.now());
+    let change = webhooks::disable_automatically(id, webhook.webhook.updated_at, &reason, tools.clock.now());
     let touches = Some(Touches { project: organization.project, organization: Some(organization.id) });
     match tools.store.apply(Operation::Change { change, touches, report: accept }).await {
         Ok(_) => tracing::info!(webhook = %id, reason, "a webhook was switched off"),
-        // Another attempt was first.
+        // Another attempt was first, or the webhook was edited meanwhile: then what failed is not what it is now.
         Err(StoreError::Stale(_)) => return,
         Err(error) => {
             tracing::warn!(webhook = %id, %error, "a webhook could not be switched off");

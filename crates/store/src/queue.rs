@@ -45,6 +45,8 @@ pub enum Operation {
     Prune(Prune),
     /// Change the catalogue. `report`: an operational event that tells of it, kept in the same commit.
     Change { change: Change, touches: Option<Touches>, report: Option<Accept> },
+    /// Keep what was observed and is not observed again: tried until it is on disk.
+    Note(Change),
     /// Keep alive the row of a node.
     Heartbeat { node: NodeId },
 }
@@ -57,7 +59,7 @@ impl Operation {
 
     /// Whether it tells of something that happened already, so that it is tried until it is on disk.
     pub fn must_be_kept(&self) -> bool {
-        matches!(self, Operation::Finish(_) | Operation::Release(_))
+        matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::Note(_))
     }
 
     /// About how many bytes it holds.

@@ -156,11 +156,12 @@ async fn an_edit_does_not_undo_what_attempts_told_of_the_receiver() {
 async fn only_an_active_webhook_is_switched_off_by_itself() {
     let fixture = Fixture::new().await;
     fixture.change(webhooks::insert(&webhook(100), None)).await.unwrap();
-    let disable = || webhooks::disable_automatically(WebhookId(100), "gone", Timestamp(9));
-    fixture.change(disable()).await.unwrap();
+    let disable = |seen| webhooks::disable_automatically(WebhookId(100), Timestamp(seen), "gone", Timestamp(9));
+    assert_eq!(fixture.change(disable(0)).await, Err(StoreError::Stale("webhook")), "it was edited since");
+    fixture.change(disable(1)).await.unwrap();
     let off = fixture.webhook(100).await.unwrap();
     assert_eq!((off.status, off.status_reason.as_deref()), (Status::AutoDisabled, Some("gone")));
-    assert_eq!(fixture.change(disable()).await, Err(StoreError::Stale("webhook")));
+    assert_eq!(fixture.change(disable(9)).await, Err(StoreError::Stale("webhook")));
 }
 
 #[tokio::test]

@@ -395,3 +395,43 @@ fn a_drain_waits_for_what_is_on_its_way_into_memory() {
     assert!(scheduler.is_drained());
     assert_eq!(scheduler.figures().bytes, 0);
 }
+
+#[test]
+fn trouble_gives_back_what_no_longer_fits() {
+    let mut scheduler = Scheduler::new(Limits { window_per_slot: 2, ..Limits::default() });
+    for delivery in 0..8 {
+        offer(&mut scheduler, NOW, config(1, 4), job(1, delivery)).unwrap();
+    }
+    assert_eq!((scheduler.figures().in_flight, scheduler.figures().queued), (4, 4));
+    let commands = step(&mut scheduler, NOW, sent(1, true));
+    assert!(!commands.iter().any(|command| matches!(command, Command::Release { .. })), "two at once hold four");
+    let commands = step(&mut scheduler, NOW, sent(1, true));
+    let released = commands.iter().find_map(|command| match command {
+        Command::Release { leases, .. } => Some(leases.iter().map(|(delivery, _)| delivery.0).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(released, Some(vec![6, 7]), "the newest go back");
+}
+
+#[test]
+fn one_webhook_leaves_memory_for_others() {
+    let limits = Limits { bytes: 8 * LANE_LEAST, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    let large = |webhook, delivery| Job { weight: LANE_LEAST / 2, ..job(webhook, delivery) };
+    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 1)).is_some());
+    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 2)).is_some());
+    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 3)).is_none(), "its share is used up");
+    assert!(offer(&mut scheduler, NOW, config(1, 8), large(2, 4)).is_some());
+}
+
+#[test]
+fn who_asks_for_room_knows_that_a_hold_ended() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let held = LaneConfig { held: true, ..config(1, 1) };
+    step(&mut scheduler, NOW, Input::Stored { webhook: WebhookId(1), config: Some(held), due: NOW });
+    step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: held });
+    assert!(!scheduler.admit(NOW, WebhookId(1), config(1, 1), 100), "older ones wait in the store");
+    let stored = Input::Stored { webhook: WebhookId(1), config: None, due: NOW };
+    let commands = step(&mut scheduler, NOW, stored);
+    assert!(matches!(commands[..], [Command::Claim { .. }]), "{commands:?}");
+}

@@ -153,13 +153,14 @@ pub fn set_failing_since(id: WebhookId, since: Option<Timestamp>) -> Change {
     Change::one(step("UPDATE webhooks SET failing_since = ?1 WHERE id = ?2", arguments![since, id.0]))
 }
 
-/// Switches a webhook off because its receiver fails; `Stale` where it is not active any more.
-pub fn disable_automatically(id: WebhookId, reason: &str, now: Timestamp) -> Change {
+/// Switches a webhook off because its receiver fails; `Stale` where it is not active any more, or was edited since it was
+/// read: `seen` is when it had been edited last then.
+pub fn disable_automatically(id: WebhookId, seen: Timestamp, reason: &str, now: Timestamp) -> Change {
     Change::one(must(
         "webhook",
         "UPDATE webhooks SET status = ?1, status_reason = ?2, version = version + 1, updated_at = ?3
-         WHERE id = ?4 AND status = ?5",
-        arguments![Status::AutoDisabled as i64, reason, now, id.0, Status::Active as i64],
+         WHERE id = ?4 AND status = ?5 AND updated_at = ?6",
+        arguments![Status::AutoDisabled as i64, reason, now, id.0, Status::Active as i64, seen],
     ))
 }
 

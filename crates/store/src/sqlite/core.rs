@@ -165,6 +165,10 @@ fn carry_out(
             }
             Ok(Answer::Changed { catalogue_version: *version })
         }
+        Operation::Note(change) => {
+            apply_change(transaction, change)?;
+            Ok(Answer::Changed { catalogue_version: *version })
+        }
         Operation::Heartbeat { node } => {
             let rows = rows::execute(transaction, "UPDATE nodes SET heartbeat_at = ?2 WHERE id = ?1", (node.0, now.0))?;
             Ok(Answer::Count(rows))
