@@ -231,6 +231,11 @@ mod tests {
             "/v1/event-types" => (StatusCode::CONFLICT, json!({"detail": "it exists"})),
             "/v1/organizations" => (StatusCode::CREATED, json!({"id": "org_1"})),
             "/v1/organizations/org_1/webhooks" => (StatusCode::CREATED, json!({"id": "wh_1", "secret": "whsec_AAAA"})),
+            "/v1/events/batch" if body.starts_with(b"bad") => {
+                (StatusCode::ACCEPTED, json!({"results": [{"id": "evt_1"}, {"error": {"detail": "no type"}}]}))
+            }
+            "/v1/events/batch" => (StatusCode::ACCEPTED, json!({"results": [{"id": "evt_1"}, {"id": "evt_2"}]})),
+            "/v1/pauses" => (StatusCode::CREATED, json!({"id": "pause_1"})),
             _ => (StatusCode::OK, Value::Null),
         };
         (answer.0, answer.1.to_string()).into_response()
@@ -266,6 +271,27 @@ mod tests {
             "DELETE /v1/organizations/org_1".to_owned(),
         ];
         assert_eq!(*calls.lock(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_batch_counts_only_where_all_of_it_was_acknowledged() {
+        let (address, _calls, _server) = start().await;
+        let api = Api::new(&format!("http://{address}"), "right").await.unwrap();
+        assert_eq!(api.post_batch(Bytes::from_static(b"good")).await.unwrap(), 2);
+        let error = api.post_batch(Bytes::from_static(b"bad")).await.unwrap_err().to_string();
+        assert!(error.contains("no type"), "{error}");
+        let wrong = Api::new(&format!("http://{address}"), "wrong").await.unwrap();
+        let error = wrong.post_batch(Bytes::from_static(b"good")).await.unwrap_err().to_string();
+        assert!(error.contains("the key is not known"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn holds_an_organization_and_lets_it_go() {
+        let (address, calls, _server) = start().await;
+        let api = Api::new(&format!("http://{address}"), "right").await.unwrap();
+        let pause = api.pause("org_1").await.unwrap();
+        api.resume(&pause).await.unwrap();
+        assert_eq!(*calls.lock(), ["POST /v1/pauses {\"organization\":\"org_1\"}", "DELETE /v1/pauses/pause_1"]);
     }
 
     fn webhook_call(number: usize) -> String {

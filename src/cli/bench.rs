@@ -367,8 +367,20 @@ mod tests {
             ["--rate", "nan"],
             ["--payload", "999999999"],
             ["--server-env", "novalue"],
+            ["--backlog", "10"],
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn measures_one_thing_at_a_time_and_restarts_only_its_own_server() {
+        let remote = ["--url", "http://127.0.0.1:1", "--admin-key", "k"];
+        for mode in [["--backlog", "1000"].as_slice(), &["--start"]] {
+            assert!(parse(mode).is_ok(), "{mode:?}");
+            assert!(parse(&[mode, &remote].concat()).is_err(), "{mode:?}");
+        }
+        assert!(parse(&["--backlog", "1000", "--start"]).is_err());
+        assert!(parse(&["--backlog", "1000", "--rate", "5"]).is_err());
     }
 }
