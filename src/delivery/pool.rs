@@ -33,7 +33,7 @@ pub struct PoolLimits {
 impl Default for PoolLimits {
     fn default() -> PoolLimits {
         PoolLimits {
-            per_origin: 256,
+            per_origin: 1_024,
             total: 2_048,
             idle_timeout: Duration::from_secs(30),
             max_age: Duration::from_secs(120),
