@@ -100,7 +100,7 @@ pub(super) async fn start_or_preview(
 }
 
 /// A job, and how far it got.
-#[utoipa::path(get, path = "/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path, description = "The job's id")),
+#[utoipa::path(get, path = "/v1/jobs/{job}", tag = "Jobs", params(("job" = String, Path, description = "The job's id")),
     responses((status = 200, body = JobBody)))]
 async fn get(
     State(app): State<Arc<App>>,
@@ -111,7 +111,7 @@ async fn get(
 }
 
 /// Stops a job. What it did stays done.
-#[utoipa::path(post, path = "/v1/jobs/{job}/cancel", tag = "jobs",
+#[utoipa::path(post, path = "/v1/jobs/{job}/cancel", tag = "Jobs",
     params(("job" = String, Path, description = "The job's id")),
     responses((status = 200, body = JobBody), (status = 409, description = "It has ended already")))]
 async fn cancel(

@@ -98,7 +98,7 @@ impl From<OrganizationUsage> for UsageOfOrganization {
 }
 
 /// What waits, how fast things go, and who uses how much. `limit` and `cursor` are of the list of organizations.
-#[utoipa::path(get, path = "/v1/stats", tag = "stats", params(PageQuery),
+#[utoipa::path(get, path = "/v1/stats", tag = "Figures", params(PageQuery),
     responses((status = 200, body = ProjectStats)))]
 async fn get(
     State(app): State<Arc<App>>,

@@ -45,7 +45,7 @@ pub(super) struct RecoverBody {
 /// Of the events since a time, oldest first: deliveries that failed or were never sent get one more attempt; and events that
 /// the webhook, as it is now, matches but has no delivery of get one, as if they had just been posted. Test events are left
 /// alone; so are events whose deliveries may have been removed because only the newest are kept. Done by a job. With `"preview": true` nothing is done and the number is answered.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/recover", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/recover", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     request_body = RecoverBody,

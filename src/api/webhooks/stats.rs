@@ -76,7 +76,7 @@ impl From<LastAttempt> for LastAttemptBody {
 }
 
 /// How a webhook does: attempts of the last hour, day and week, and the last one.
-#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}/stats", tag = "webhooks",
+#[utoipa::path(get, path = "/v1/organizations/{org}/webhooks/{webhook}/stats", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     responses((status = 200, body = WebhookStats)))]

@@ -39,7 +39,7 @@ pub(super) struct TestReceipt {
 ///
 /// A single attempt with the example of an event type, or `{}` where it has none. It is logged like any other, whether or
 /// not the webhook wants events of that type.
-#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/test", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/organizations/{org}/webhooks/{webhook}/test", tag = "Webhooks",
     params(("org" = String, Path, description = "The organization's id or external id"),
         ("webhook" = String, Path, description = "The webhook's id")),
     request_body = Option<TestBody>,
