@@ -8,8 +8,8 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
-use fanfare_engine::matching::{Index, Interest};
-use fanfare_engine::profile::{Profile, Profiles};
+use fanfare_engine::matching::{Index, Interest, Want, Wants};
+use fanfare_engine::profile::{FilterMatches, Profile, Profiles};
 use fanfare_engine::render::Plan;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{ContentType, Credentials, Events, Filter, Method, Secret, Settings, Status, Webhook};
@@ -78,9 +78,8 @@ fn event(number: u32) -> Event {
 /// Webhooks that want this type of event, each of another job.
 fn filtered() -> Vec<Interest> {
     let interest = |number| Interest {
-        events: Events::Only([KIND.to_owned()].into()),
+        wants: Wants::Only([Want { kind: KIND.to_owned(), matches: FilterMatches::Scope }].into()),
         filter: Some(Filter { kind: "Job".to_owned(), id: Some(format!("job-{number}")) }),
-        filter_reaches_scope: true,
     };
     (0..WEBHOOKS).map(interest).collect()
 }

@@ -3,15 +3,29 @@
 use std::collections::HashMap;
 
 use crate::event::{EntityRef, Event};
-use crate::webhook::{Events, Filter};
+use crate::profile::{FilterMatches, Profile};
+use crate::webhook::{Events, Filter, Settings};
 
 /// What of a webhook decides whether an event is for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interest {
-    pub events: Events,
+    pub wants: Wants,
     pub filter: Option<Filter>,
-    /// Whether the filter also looks at the ancestors of the event's entity.
-    pub filter_reaches_scope: bool,
+}
+
+/// Which types of event a webhook gets, and what of each its filter is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    All(FilterMatches),
+    Only(Vec<Want>),
+}
+
+/// A type of event that a webhook gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The name under which the host posts it.
+    pub kind: String,
+    pub matches: FilterMatches,
 }
 
 /// Why an event is not for a webhook.
@@ -24,23 +38,50 @@ pub enum Mismatch {
 }
 
 impl Interest {
-    /// Looks at one event.
-    pub fn check(&self, event: &Event) -> Result<(), Mismatch> {
-        let wanted = match &self.events {
-            Events::All => true,
-            Events::Only(names) => names.iter().any(|name| **name == *event.kind),
+    /// What a webhook with these settings wants. What it names and what the host posts may have different names; see
+    /// [`EventTypeKnobs::listens_to`](crate::profile::EventTypeKnobs::listens_to).
+    pub fn of(profile: &Profile, settings: &Settings) -> Interest {
+        let wants = match &settings.events {
+            Events::All => Wants::All(profile.filter.matches),
+            Events::Only(names) => Wants::Only(names.iter().flat_map(|name| wants(profile, name)).collect()),
         };
-        if !wanted {
+        Interest { wants, filter: settings.filter.clone() }
+    }
+
+    /// Looks at one event.
+    ///
+    /// # Errors
+    /// Why it is not for the webhook.
+    pub fn check(&self, event: &Event) -> Result<(), Mismatch> {
+        let mut wanted = match &self.wants {
+            Wants::All(matches) => vec![*matches],
+            Wants::Only(wants) => {
+                wants.iter().filter(|want| *want.kind == *event.kind).map(|want| want.matches).collect()
+            }
+        };
+        if wanted.is_empty() {
             return Err(Mismatch::EventType);
         }
         let Some(filter) = &self.filter else { return Ok(()) };
-        let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
-        let scope = event.scope.iter().filter(|_| self.filter_reaches_scope).map(|entity| (&entity.kind, &entity.id));
-        let named = own
-            .chain(scope)
-            .any(|(kind, id)| filter.kind == *kind && filter.id.as_ref().is_none_or(|wanted| wanted == id));
-        if named { Ok(()) } else { Err(Mismatch::Filter) }
+        wanted.retain(|matches| names(filter, *matches, event));
+        if wanted.is_empty() { Err(Mismatch::Filter) } else { Ok(()) }
     }
+}
+
+fn wants(profile: &Profile, name: &str) -> Vec<Want> {
+    let want = |kind: &str, matches| Want { kind: kind.to_owned(), matches };
+    match profile.catalogue.get(name) {
+        Some(known) => known.listens_to.iter().map(|kind| want(kind, known.filter.matches)).collect(),
+        None => vec![want(name, profile.filter.matches)],
+    }
+}
+
+/// Whether `filter` names the event's entity, or one of its ancestors where they count.
+fn names(filter: &Filter, matches: FilterMatches, event: &Event) -> bool {
+    let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
+    let reaches = matches == FilterMatches::Scope;
+    let scope = event.scope.iter().filter(|_| reaches).map(|entity| (&entity.kind, &entity.id));
+    own.chain(scope).any(|(kind, id)| filter.kind == *kind && filter.id.as_ref().is_none_or(|wanted| wanted == id))
 }
 
 /// The interests of one organization's webhooks, by number in the order given.
@@ -68,11 +109,12 @@ impl Index {
         let mut index = Index::default();
         for (number, interest) in interests.into_iter().enumerate() {
             let number = u32::try_from(number).expect("an organization has fewer than four billion webhooks");
-            match &interest.events {
-                Events::All => index.all.add(number, interest),
-                Events::Only(names) => {
-                    for name in names {
-                        index.by_type.entry(name.clone()).or_default().add(number, interest);
+            match &interest.wants {
+                Wants::All(matches) => index.all.add(number, interest.filter.as_ref(), *matches),
+                Wants::Only(wants) => {
+                    for Want { kind, matches } in wants {
+                        let by_filter = index.by_type.entry(kind.clone()).or_default();
+                        by_filter.add(number, interest.filter.as_ref(), *matches);
                     }
                 }
             }
@@ -94,14 +136,14 @@ impl Index {
 }
 
 impl ByFilter {
-    fn add(&mut self, number: u32, interest: &Interest) {
-        let Some(filter) = &interest.filter else {
+    fn add(&mut self, number: u32, filter: Option<&Filter>, matches: FilterMatches) {
+        let Some(filter) = filter else {
             self.unfiltered.push(number);
             return;
         };
         let key = || EntityKey(filter.kind.clone(), filter.id.clone());
         self.own.entry(key()).or_default().push(number);
-        if interest.filter_reaches_scope {
+        if matches == FilterMatches::Scope {
             self.scope.entry(key()).or_default().push(number);
         }
     }
@@ -156,14 +198,16 @@ mod tests {
         ("[ab]", "[123]").prop_map(|(kind, id)| EntityRef { kind, id })
     }
 
+    fn matches() -> impl Strategy<Value = FilterMatches> {
+        prop_oneof![Just(FilterMatches::Entity), Just(FilterMatches::Scope)]
+    }
+
     fn interest() -> impl Strategy<Value = Interest> {
-        let events = prop_oneof![Just(Events::All), prop::collection::vec("[xyz]", 0..3).prop_map(Events::Only),];
+        let want = || ("[xyz]", matches()).prop_map(|(kind, matches)| Want { kind, matches });
+        let wants =
+            prop_oneof![matches().prop_map(Wants::All), prop::collection::vec(want(), 0..3).prop_map(Wants::Only)];
         let filter = prop::option::of(("[ab]", prop::option::of("[123]")).prop_map(|(kind, id)| Filter { kind, id }));
-        (events, filter, any::<bool>()).prop_map(|(events, filter, filter_reaches_scope)| Interest {
-            events,
-            filter,
-            filter_reaches_scope,
-        })
+        (wants, filter).prop_map(|(wants, filter)| Interest { wants, filter })
     }
 
     proptest! {
@@ -188,9 +232,8 @@ mod tests {
     #[test]
     fn a_mismatch_says_why() {
         let interest = Interest {
-            events: Events::Only(vec!["x".to_owned()]),
+            wants: Wants::Only(vec![Want { kind: "x".to_owned(), matches: FilterMatches::Entity }]),
             filter: Some(Filter { kind: "a".to_owned(), id: None }),
-            filter_reaches_scope: false,
         };
         assert_eq!(interest.check(&event("y", None, vec![])), Err(Mismatch::EventType));
         assert_eq!(interest.check(&event("x", None, vec![])), Err(Mismatch::Filter));

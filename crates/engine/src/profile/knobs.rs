@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::catalogue::EntityType;
 use super::source::Source;
 use super::template::Template;
 use crate::signing::{Algorithm, Encoding, KeyForm};
@@ -83,11 +84,15 @@ pub enum FilterMatches {
     Scope,
 }
 
-/// Filters on entities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Filters on entities. Where an event type of the profile says otherwise, that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterPolicy {
     pub rule: FilterRule,
     pub matches: FilterMatches,
+    /// The types of entity that there are; empty for any.
+    pub types: Vec<EntityType>,
+    /// Ids that stand for none.
+    pub empty_ids: Vec<String>,
 }
 
 /// When a field, a header, a signature or a payload is used. What is not set does not matter.
@@ -148,6 +153,8 @@ pub enum Missing {
     Omit,
     /// A member is null (in a form it is left out, which has no null), a header empty.
     Blank,
+    /// An event that lacks it is refused; in a test event it is as `Blank`.
+    Required,
 }
 
 /// A header that the profile sends.
@@ -290,8 +297,8 @@ pub struct Activation {
     /// Whether a new webhook is active where the request does not say.
     pub enabled: bool,
     pub test_on: TestOn,
-    /// The event type of test events.
-    pub test_event: String,
+    /// The event type of test events; `None` for the first that the webhook names, or the first of the profile.
+    pub test_event: Option<String>,
 }
 
 /// What the log shows.

@@ -4,8 +4,11 @@
 //! `profiles/standard.toml` is the example that explains every knob.
 
 mod builtin;
+mod catalogue;
+mod catalogue_file;
 mod error;
 mod knobs;
+mod needs;
 mod parse;
 mod reader;
 mod set;
@@ -20,8 +23,10 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+pub use catalogue::{EntityType, EventCatalogue, EventFilter, EventTypeKnobs, Example};
 pub use error::ProfileError;
 pub use knobs::*;
+pub use needs::{Need, ToldEvent};
 pub use set::Profiles;
 pub use settings::*;
 pub use source::{Source, TimeForm};
@@ -53,6 +58,8 @@ pub struct Profile {
     /// The URL schemes that may be called; never empty.
     pub schemes: Vec<Scheme>,
     pub events: EventPolicy,
+    /// The event types that come with it.
+    pub catalogue: EventCatalogue,
     pub filter: FilterPolicy,
     pub methods: Choice<Method>,
     pub content_types: Choice<ContentType>,
@@ -72,6 +79,8 @@ pub struct Profile {
     pub log: LogKnobs,
     pub auto_disable: AutoDisable,
     pub handshake: Handshake,
+    /// What an event must not lack.
+    pub needs: Vec<Need>,
 }
 
 impl Profile {

@@ -8,13 +8,13 @@ use toml::de::DeTable;
 
 use super::error::ProfileError;
 use super::knobs::{
-    Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, FilterMatches, FilterPolicy, FilterRule,
-    Handshake, Ids, LogKnobs, MessageIdForm, MessageIdOf, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText,
-    TestOn, Timeouts, WebhookIdForm,
+    Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, Handshake, Ids, LogKnobs, MessageIdForm,
+    MessageIdOf, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts, WebhookIdForm,
 };
+use super::needs::Need;
 use super::reader::{Entry, Mistakes, Section, Word};
-use super::wire;
 use super::{MAX_EVENT_NAMES, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile};
+use super::{catalogue_file, wire};
 use crate::egress::Scheme;
 use crate::webhook::{ContentType, Method};
 
@@ -44,17 +44,16 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Profile, Vec<ProfileError>
 }
 
 fn read(root: &Section) -> Profile {
-    let profile = Profile {
+    let filter = root.section("filter", catalogue_file::filter);
+    let mut profile = Profile {
         name: root.need("name", String::new(), name).into(),
         description: root.or("description", String::new(), owned),
         user_agent: root.or("user_agent", HeaderValue::from_static("Fanfare"), user_agent),
         ids: root.section("ids", ids),
         schemes: root.section("url", |url| words(url, "schemes", &[Scheme::Https, Scheme::Http])),
         events: root.section("events", events),
-        filter: root.section("filter", |filter| FilterPolicy {
-            rule: filter.or("rule", FilterRule::Optional, Entry::word),
-            matches: filter.or("matches", FilterMatches::Scope, Entry::word),
-        }),
+        catalogue: catalogue_file::event_types(root, &filter),
+        filter,
         methods: root.section("method", |method| choice(method, Method::Post)),
         content_types: root.section("content_type", |kind| choice(kind, ContentType::Json)),
         include_entity: root.or("include_entity", false, Entry::boolean),
@@ -73,8 +72,11 @@ fn read(root: &Section) -> Profile {
             after: knobs.entry("after_hours").and_then(|entry| hours(&entry)),
         }),
         handshake: root.or("handshake", Handshake::None, Entry::word),
+        needs: Vec::new(),
     };
+    profile.needs = Need::of(&profile);
     wire::check_together(&profile, root);
+    catalogue_file::check_together(&profile, root);
     profile
 }
 
@@ -212,13 +214,7 @@ fn activation(knobs: &Section) -> Activation {
     Activation {
         enabled: knobs.or("enabled", true, Entry::boolean),
         test_on: knobs.or("test_on", TestOn::Never, Entry::word),
-        test_event: knobs.or("test_event", "webhook.test".to_owned(), |entry| {
-            let name = entry.text()?;
-            if !crate::event::is_valid_type_name(name) {
-                entry.note("must be the name of an event type: visible ASCII, no spaces");
-            }
-            Some(name.to_owned())
-        }),
+        test_event: knobs.entry("test_event").and_then(|entry| catalogue_file::type_name(&entry)),
     }
 }
 

@@ -19,14 +19,14 @@ impl Profiles {
     /// # Errors
     /// Every mistake in every given file; two given files with one name are a mistake, too.
     pub fn load<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Profiles, Vec<ProfileError>> {
-        let mut profiles = Profiles { by_name: read(builtin::FILES)? };
+        let mut profiles = Profiles { by_name: read(builtin::FILES.iter().copied())? };
         profiles.by_name.append(&mut read(given)?);
         Ok(profiles)
     }
 
     /// The files that come with the program, as pairs of name and content.
     pub fn builtin() -> &'static [(&'static str, &'static str)] {
-        &builtin::FILES
+        builtin::FILES
     }
 
     /// The profile of this name.

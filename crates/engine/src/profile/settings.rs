@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{AuthKind, FilterRule, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile, SecretRule};
+use super::{AuthKind, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile, SecretRule};
 use crate::event::is_valid_type_name;
 use crate::header;
 use crate::signing::check_secret;
-use crate::webhook::{Auth, Credentials, Events, Filter, RateLimit, RetryOverride, Secret, Settings};
+use crate::webhook::{Auth, Credentials, Events, RateLimit, RetryOverride, Secret, Settings};
 
 /// The longest name of a webhook, in characters.
 pub const MAX_NAME_CHARS: usize = 200;
@@ -65,10 +65,13 @@ impl Profile {
         if settings.include_entity && !self.include_entity {
             check("include_entity", Err("must be false: this profile's payload has no entity".to_owned()));
         }
-        check("filter", self.check_filter(settings.filter.as_ref()));
         check("timeout_seconds", self.check_timeout(settings.timeout_seconds));
         check("rate_limit.per_second", check_rate(settings.rate_limit));
         check("metadata", check_metadata(&settings.metadata));
+        errors.extend(self.check_filter(&settings.events, settings.filter.as_ref()));
+        let mut check = |field: &str, result: Result<(), String>| {
+            errors.extend(result.err().map(|message| FieldError::new(field, message)));
+        };
         if let Some(auth) = &credentials.auth {
             check("auth", self.check_auth(auth));
         }
@@ -117,21 +120,6 @@ impl Profile {
         match names.iter().find(|name| !is_valid_type_name(name)) {
             Some(name) => Err(format!("has {name:?}, which is no name of an event type")),
             None => Ok(()),
-        }
-    }
-
-    fn check_filter(&self, filter: Option<&Filter>) -> Result<(), String> {
-        match (self.filter.rule, filter) {
-            (FilterRule::None, Some(_)) => Err("must be null: webhooks of this profile have no filter".to_owned()),
-            (FilterRule::Required, None) => Err("is required in this profile".to_owned()),
-            (_, None) => Ok(()),
-            (_, Some(filter)) => {
-                let bad = |text: &str| text.is_empty() || text.len() > MAX_FILTER_BYTES;
-                if bad(&filter.kind) || filter.id.as_deref().is_some_and(bad) {
-                    return Err(format!("must have a type, and an id if any, of 1 to {MAX_FILTER_BYTES} bytes"));
-                }
-                Ok(())
-            }
         }
     }
 

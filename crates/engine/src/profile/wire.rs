@@ -65,6 +65,7 @@ fn field(entry: &Entry, depth: usize) -> Option<Field> {
     }
     let missing = knobs.or("missing", Missing::Blank, Entry::word);
     let when = condition(&knobs);
+    check_required(&knobs, missing, &when);
     knobs.finish();
     let key = format!("{}:", serde_json::Value::from(name.as_str()));
     from.or(text).or(object).map(|value| Field { name, key, value, missing, when })
@@ -109,6 +110,7 @@ pub(super) fn header(entry: &Entry) -> Option<Header> {
     let missing = knobs.or("missing", Missing::Omit, Entry::word);
     let percent_encoded = knobs.or("percent_encoded", false, Entry::boolean);
     let when = condition(&knobs);
+    check_required(&knobs, missing, &when);
     knobs.finish();
     Some(Header { name: name?, value: value?, missing, percent_encoded, when })
 }
@@ -136,6 +138,14 @@ fn around(entry: &Entry, name: &str) -> Option<Template> {
         entry.note(format!("must contain {{{name}}}"));
     }
     Some(template)
+}
+
+/// What is needed only by some webhooks cannot be asked of every event.
+fn check_required(knobs: &Section, missing: Missing, when: &Condition) {
+    let of_event = Condition { events: when.events.clone(), ..Condition::default() };
+    if missing == Missing::Required && *when != of_event {
+        knobs.note("missing = \"required\" goes with when.events alone, since an event is checked before its webhooks");
+    }
 }
 
 fn condition(knobs: &Section) -> Condition {

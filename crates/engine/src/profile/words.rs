@@ -40,6 +40,6 @@ words! {
     RetrySends { "current" = Current, "as-first-sent" = AsFirstSent }
     AfterUnknown { "resend" = Resend, "stop" = Stop }
     TestOn { "never" = Never, "creation" = Creation, "switch-on" = SwitchOn }
-    Missing { "null" = Blank, "empty" = Blank, "omit" = Omit }
+    Missing { "null" = Blank, "empty" = Blank, "omit" = Omit, "required" = Required }
     Handshake { "none" = None }
 }

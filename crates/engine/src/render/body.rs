@@ -56,7 +56,7 @@ impl Json {
             self.text.push_str(&field.key);
             if self.field_value(facts, &field.value) {
                 separator = ',';
-            } else if field.missing == Missing::Blank {
+            } else if field.missing != Missing::Omit {
                 self.text.push_str("null");
                 separator = ',';
             } else {

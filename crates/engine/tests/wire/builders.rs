@@ -15,7 +15,12 @@ use fanfare_engine::webhook::{ContentType, Credentials, Events, Method, Secret, 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub(crate) fn standard() -> Arc<Profile> {
-    Profiles::load([]).expect("the built-in profiles are right").get("standard").expect("there is one").clone()
+    builtin("standard")
+}
+
+/// The profile of this name that comes with the program.
+pub(crate) fn builtin(name: &str) -> Arc<Profile> {
+    Profiles::load([]).expect("the built-in profiles are right").get(name).expect("there is one").clone()
 }
 
 /// A profile named `test` with these further knobs.

@@ -1,6 +1,7 @@
 //! What goes over the wire: profiles, settings, headers, bodies, signatures and retries, from the outside.
 
 mod builders;
+mod catalogue;
 mod headers;
 mod known_answers;
 mod profiles;
@@ -8,3 +9,4 @@ mod rendering;
 mod retries;
 mod secrets;
 mod settings;
+mod systems;

@@ -89,11 +89,11 @@ fn method_content_type_and_entity() {
 fn filters() {
     let company = || Some(Filter { kind: "Company".to_owned(), id: Some("c-17".to_owned()) });
     let required = profile("[filter]\nrule = \"required\"");
-    assert_eq!(wrong(&required, |_, _| {}), ["filter is required in this profile"]);
+    assert_eq!(wrong(&required, |_, _| {}), ["filter is required: this profile needs it"]);
     assert_eq!(wrong(&required, |settings, _| settings.filter = company()), [""; 0]);
     let none = profile("[filter]\nrule = \"none\"");
     let errors = wrong(&none, |settings, _| settings.filter = company());
-    assert_eq!(errors, ["filter must be null: webhooks of this profile have no filter"]);
+    assert_eq!(errors, ["filter must be null: this profile has none"]);
     let empty = one(|settings, _| settings.filter = Some(Filter { kind: String::new(), id: None }));
     assert!(empty.starts_with("filter must have a type"), "{empty}");
 }
