@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use crate::background::Background;
-use crate::catalogue::projects;
 use crate::catalogue::turns::Turns;
+use crate::catalogue::{CatalogueError, event_types, projects};
 use crate::clock::Clock;
 use crate::compiled::Compiled;
 use crate::dispatch::dispatcher::Dispatcher;
@@ -108,6 +108,8 @@ pub enum StartError {
     Vault(#[from] VaultError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the event types of the profiles could not be kept: {0}")]
+    EventTypes(#[from] CatalogueError),
     #[error(
         "there is no profile {0:?}; give the name of one that comes with Fanfare or is in the directory of profiles"
     )]
@@ -124,7 +126,7 @@ impl App {
         parts.vault.bind(&parts.store).await?;
         let default_project = default_project(&parts).await?;
         let keyring = Keyring::new(parts.vault.hash_api_key(&parts.admin_key));
-        Ok(App {
+        let app = App {
             store: parts.store,
             node: parts.node,
             clock: parts.clock,
@@ -142,7 +144,9 @@ impl App {
             default_project,
             background: Background::default(),
             turns: Turns::default(),
-        })
+        };
+        event_types::complete(&app).await?;
+        Ok(app)
     }
 
     /// The catalogue as it is kept in memory.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::compiled::{CompiledOrganization, CompiledWebhook};
 use crate::dispatch::dispatcher::Dispatcher;
+use crate::test_event::TestEvent;
 
 /// What a delivery weighs beside its share of the event, in bytes.
 const DELIVERY_WEIGHT: usize = 512;
@@ -91,8 +92,7 @@ pub fn accept(dispatcher: &Arc<Dispatcher>, organization: &CompiledOrganization,
 pub fn accept_test(
     dispatcher: &Arc<Dispatcher>,
     webhook: &Arc<CompiledWebhook>,
-    kind: Arc<str>,
-    data: Bytes,
+    test: TestEvent,
 ) -> (DeliveryId, Pending) {
     let now = dispatcher.tools.clock.now();
     let ids = dispatcher.tools.ids.run(2);
@@ -100,11 +100,11 @@ pub fn accept_test(
         id: EventId(ids[0]),
         project: webhook.webhook.project,
         organization: webhook.webhook.organization,
-        kind,
+        kind: test.kind,
         external_id: None,
-        data,
-        entity: None,
-        scope: Vec::new(),
+        data: test.data,
+        entity: test.entity,
+        scope: test.scope,
         occurred_at: now,
         ordering_key: None,
     };

@@ -25,4 +25,5 @@ pub mod random;
 pub mod receiver;
 pub mod recovery;
 pub mod server;
+pub mod test_event;
 pub mod vault;

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_store::StoreResult;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::app::{Addresses, CatalogueObserver, NameLookup};
 use crate::delivery::dns::Resolver;
 use crate::dispatch::dispatcher::Dispatcher;
-use crate::intake;
+use crate::{intake, test_event};
 
 /// How long to wait before what is held is read again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -65,22 +65,25 @@ impl CatalogueObserver for Observer {
     fn test_wanted(&self, _: OrganizationId, webhook: WebhookId) {
         let dispatcher = Arc::clone(&self.dispatcher);
         self.beside(async move {
-            let compiled = match dispatcher.tools.compiled.webhook(webhook).await {
-                Ok(Some(compiled)) => compiled,
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::warn!(%webhook, %error, "a test event could not be sent");
-                    return;
-                }
-            };
-            let Ok(sender) = &compiled.sender else { return };
-            let kind = Arc::from(sender.profile.activation.test_event.as_str());
-            let (delivery, pending) = intake::accept_test(&dispatcher, &compiled, kind, Bytes::from_static(b"{}"));
-            if let Err(error) = pending.wait().await {
-                tracing::warn!(%webhook, %delivery, %error, "a test event could not be sent");
+            let tried = send_test(&dispatcher, webhook).await;
+            if let Err(error) = tried {
+                tracing::warn!(%webhook, %error, "a test event could not be sent");
             }
         });
     }
+}
+
+/// Sends a webhook the test event of its profile; nothing where the webhook is gone or cannot be sent to.
+async fn send_test(dispatcher: &Arc<Dispatcher>, webhook: WebhookId) -> StoreResult<()> {
+    let compiled = &dispatcher.tools.compiled;
+    let Some(webhook) = compiled.webhook(webhook).await? else { return Ok(()) };
+    let Ok(sender) = &webhook.sender else { return Ok(()) };
+    let types = compiled.event_types(webhook.webhook.project).await?;
+    let event = test_event::choose(&sender.profile, &webhook.webhook.settings, &types, None);
+    if let Some(event) = event {
+        intake::accept_test(dispatcher, &webhook, event).1.wait().await?;
+    }
+    Ok(())
 }
 
 /// Looks names up as the sender does, while webhooks are saved.

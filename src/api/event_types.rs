@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fanfare_engine::id::EventTypeId;
+use fanfare_engine::profile::{EventTypeKnobs, Profile};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::event_types::EventType;
 use serde::{Deserialize, Serialize};
@@ -42,16 +43,61 @@ pub struct EventTypeBody {
     schema: Option<Value>,
     /// An example of the data.
     example: Option<Value>,
+    /// What people see, where the project's profile has a title for it.
+    title: Option<String>,
+    /// What the project's profile says of the filters of webhooks that name it; null where it says nothing.
+    filter: Option<FilterRules>,
+    /// What the host posts for it: the type itself, unless the project's profile says otherwise.
+    listens_to: Vec<String>,
     #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
 }
 
-impl From<EventType> for EventTypeBody {
-    fn from(kind: EventType) -> Self {
+/// Which filter a webhook has that names an event type.
+#[derive(Serialize, ToSchema)]
+pub struct FilterRules {
+    /// Whether a type of entity is named: `none`, `optional`, `required`.
+    rule: &'static str,
+    /// Whether an entity of that type is named: `none`, `optional`, `required`.
+    id: &'static str,
+    /// Which types of entity may be named; empty for any.
+    types: Vec<EntityTypeBody>,
+}
+
+/// A type of entity.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EntityType)]
+pub struct EntityTypeBody {
+    name: String,
+    /// What may be given instead of the name.
+    number: Option<u32>,
+}
+
+impl FilterRules {
+    fn of(profile: &Profile, known: &EventTypeKnobs) -> Self {
+        let entity_type = |name: &String| EntityTypeBody {
+            name: name.clone(),
+            number: profile.entity_type(name).and_then(|known| known.number),
+        };
+        FilterRules {
+            rule: known.filter.rule.name(),
+            id: known.filter.id.name(),
+            types: known.filter.types.iter().map(entity_type).collect(),
+        }
+    }
+}
+
+impl EventTypeBody {
+    /// `profile` is the project's own.
+    fn show(kind: EventType, profile: Option<&Profile>) -> Self {
         let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        let known = profile.and_then(|profile| Some((profile, profile.catalogue.get(&kind.name)?)));
         EventTypeBody {
+            title: known.and_then(|(_, known)| known.title.clone()),
+            filter: known.map(|(profile, known)| FilterRules::of(profile, known)),
+            listens_to: known.map_or_else(|| vec![kind.name.clone()], |(_, known)| known.listens_to.clone()),
             id: kind.id,
             name: kind.name,
             kind: kind.kind,
@@ -62,6 +108,11 @@ impl From<EventType> for EventTypeBody {
             updated_at: kind.updated_at,
         }
     }
+}
+
+async fn shown(app: &App, kind: EventType) -> Answer<EventTypeBody> {
+    let profile = event_types::profile(app, kind.project).await?;
+    Ok(EventTypeBody::show(kind, profile.as_deref()))
 }
 
 /// An event type to make.
@@ -120,7 +171,8 @@ async fn list(
     let name = format!("event-types {} {:?}", principal.project, query.kind);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let found = event_types::list(&app, principal.project, query.kind.as_deref(), list.page()).await?;
-    Ok(list.answer(found, |kind| kind.id.0, EventTypeBody::from))
+    let profile = event_types::profile(&app, principal.project).await?;
+    Ok(list.answer(found, |kind| kind.id.0, |kind| EventTypeBody::show(kind, profile.as_deref())))
 }
 
 /// Makes an event type.
@@ -138,7 +190,7 @@ async fn create(
         example: Some(new.example),
     };
     let kind = event_types::create(&app, principal.project, &new.name, changes).await?;
-    Ok((StatusCode::CREATED, Json(kind.into())))
+    Ok((StatusCode::CREATED, Json(shown(&app, kind).await?)))
 }
 
 /// One event type.
@@ -149,7 +201,8 @@ async fn get(
     Reader(principal): Reader,
     PathParts(name): PathParts<String>,
 ) -> Answer<Json<EventTypeBody>> {
-    Ok(Json(event_types::get(&app, principal.project, &name).await?.into()))
+    let kind = event_types::get(&app, principal.project, &name).await?;
+    Ok(Json(shown(&app, kind).await?))
 }
 
 /// Edits an event type.
@@ -167,12 +220,13 @@ async fn patch(
         schema: patch.schema,
         example: patch.example,
     };
-    Ok(Json(event_types::edit(&app, principal.project, &name, changes).await?.into()))
+    let kind = event_types::edit(&app, principal.project, &name, changes).await?;
+    Ok(Json(shown(&app, kind).await?))
 }
 
-/// Removes an event type. Webhooks that name it keep the name.
+/// Removes an event type. Webhooks that name it keep the name. One that comes with the project's profile stays.
 #[utoipa::path(delete, path = "/v1/event-types/{name}", tag = "Event types", params(("name" = String, Path)),
-    responses((status = 204)))]
+    responses((status = 204), (status = 409, description = "It comes with the project's profile")))]
 async fn delete(
     State(app): State<Arc<App>>,
     ProjectManager(principal): ProjectManager,

@@ -1,14 +1,19 @@
 //! A project's event types: made, edited, listed, removed.
 
+use std::sync::Arc;
+
 use fanfare_engine::event::{MAX_TYPE_NAME, is_valid_type_name};
 use fanfare_engine::id::ProjectId;
+use fanfare_engine::profile::{EventTypeKnobs, Profile};
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::event_types::{self as rows, EventType};
+use fanfare_store::query::{Change, Step};
 use fanfare_store::queue::Touches;
 use serde_json::Value;
 
 use super::fields::Faults;
+use super::projects::{self, MAX_PROJECTS};
 use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room};
 use crate::app::App;
 
@@ -96,8 +101,59 @@ pub async fn list(app: &App, project: ProjectId, kind: Option<&str>, page: Page)
     Ok(app.store.read(rows::list(project, kind, page)).await?)
 }
 
+/// The project's own profile; `None` where the server does not have it any more.
+pub async fn profile(app: &App, project: ProjectId) -> CatalogueResult<Option<Arc<Profile>>> {
+    Ok(app.profiles.get(&projects::by_id(app, project).await?.profile).cloned())
+}
+
+/// What makes the event types of `profile` that the project does not have yet.
+pub(super) fn of_profile(app: &App, project: ProjectId, profile: &str) -> Vec<Step> {
+    let Some(profile) = app.profiles.get(profile) else { return Vec::new() };
+    let now = app.now();
+    let event_type = |known: &EventTypeKnobs| EventType {
+        id: app.ids.next(),
+        project,
+        name: known.name.clone(),
+        kind: known.kind.clone(),
+        description: known.description.clone(),
+        schema: known.schema.clone(),
+        example: known.example.as_ref().map(|example| example.data.clone()),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    profile.catalogue.iter().map(|known| rows::insert_missing(&event_type(known))).collect()
+}
+
+/// Makes the event types that came into the profiles of projects since those were made.
+///
+/// # Errors
+/// A store that does not answer.
+pub async fn complete(app: &App) -> CatalogueResult<()> {
+    let page = Page { before: None, limit: MAX_PROJECTS };
+    for project in projects::list(app, page).await? {
+        let names = app.store.read(rows::names(project.id)).await?;
+        let Some(profile) = app.profiles.get(&project.profile) else { continue };
+        if profile.catalogue.iter().all(|known| names.contains(&known.name)) {
+            continue;
+        }
+        let steps = of_profile(app, project.id, &project.profile);
+        app.store.change(Change { steps }, Some(touches(project.id))).await?;
+        app.observer.project_changed(project.id);
+    }
+    Ok(())
+}
+
 /// Removes an event type. Webhooks that name it keep the name, and get nothing by it.
+///
+/// # Errors
+/// It is unknown, or comes with the project's profile.
 pub async fn delete(app: &App, project: ProjectId, name: &str) -> CatalogueResult<()> {
+    if profile(app, project).await?.is_some_and(|profile| profile.catalogue.iter().any(|known| known.name == name)) {
+        return Err(CatalogueError::State(
+            "the event type comes with the project's profile and stays as long as that does",
+        ));
+    }
     app.store.change(rows::delete(project, name), Some(touches(project))).await?;
     app.observer.project_changed(project);
     Ok(())

@@ -7,11 +7,12 @@ use fanfare_engine::time::Timestamp;
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::projects::{self as rows, Project, ProjectOptions};
+use fanfare_store::query::Change;
 use fanfare_store::queue::Touches;
 use url::Url;
 
 use super::fields::Faults;
-use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room};
+use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room, event_types};
 use crate::app::App;
 
 /// How many projects there may be.
@@ -66,7 +67,8 @@ pub async fn create(app: &App, changes: ProjectChanges) -> CatalogueResult<Proje
     };
     let project = apply(blank(app.ids.next(), "", &profile, app.now()), changes);
     check(app, &project)?;
-    app.store.change(rows::insert(&project, app.ids.next()), Some(touches(project.id))).await?;
+    let change = with_event_types(app, &project, rows::insert(&project, app.ids.next()));
+    app.store.change(change, Some(touches(project.id))).await?;
     app.observer.project_changed(project.id);
     Ok(project)
 }
@@ -81,7 +83,8 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
         let mut project = apply(by_id(app, id).await?, changes.clone());
         check(app, &project)?;
         project.updated_at = app.now();
-        match app.store.change(rows::update(&project), Some(touches(id))).await {
+        let change = with_event_types(app, &project, rows::update(&project));
+        match app.store.change(change, Some(touches(id))).await {
             Ok(_) => {
                 app.observer.project_changed(id);
                 project.version += 1;
@@ -92,6 +95,11 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
         }
     }
     Err(CatalogueError::Contended("project"))
+}
+
+/// A change of a project, and the event types that its profile brings.
+fn with_event_types(app: &App, project: &Project, change: Change) -> Change {
+    event_types::of_profile(app, project.id, &project.profile).into_iter().fold(change, Change::then)
 }
 
 /// The project that `text` names: its id or its name.

@@ -1,7 +1,9 @@
 //! A project's catalogue of event types, their schemas compiled.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use fanfare_engine::profile::{FieldError, Profile, ToldEvent};
 use jsonschema::Validator;
 
 use super::StoredType;
@@ -23,6 +25,8 @@ const MAX_MESSAGE: usize = 300;
 #[derive(Debug, Default)]
 pub struct EventTypes {
     by_name: HashMap<String, CompiledType>,
+    /// The project's own; `None` where the server does not have it any more.
+    profile: Option<Arc<Profile>>,
 }
 
 /// One event type.
@@ -35,18 +39,40 @@ pub struct CompiledType {
 
 impl EventTypes {
     /// Compiles the schemas. One that does not compile was refused when it was saved, and is passed over here.
-    pub fn compile(types: Vec<StoredType>) -> Self {
+    pub fn compile(types: Vec<StoredType>, profile: Option<Arc<Profile>>) -> Self {
         let compile = |stored: StoredType| {
             let schema = stored.schema.and_then(|text| serde_json::from_str(&text).ok());
             let validator = schema.and_then(|schema| jsonschema::validator_for(&schema).ok());
             (stored.name, CompiledType { validator, example: stored.example })
         };
-        EventTypes { by_name: types.into_iter().map(compile).collect() }
+        EventTypes { by_name: types.into_iter().map(compile).collect(), profile }
     }
 
     /// An event type by name.
     pub fn get(&self, name: &str) -> Option<&CompiledType> {
         self.by_name.get(name)
+    }
+
+    /// The name under which an event type is known that the host posts as `name`: its own, or that of which it is an alias.
+    ///
+    /// # Errors
+    /// Where only webhooks name this type: what the host posts instead.
+    pub fn posted<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
+        let Some(known) = self.profile.as_ref().and_then(|profile| profile.catalogue.get(name)) else {
+            return Ok(name);
+        };
+        if known.listens_to.contains(&known.name) {
+            return Ok(&known.name);
+        }
+        Err(format!("is named by webhooks alone; post {} instead", known.listens_to.join(" or ")))
+    }
+
+    /// Whether the event has what the project's own profile needs of it.
+    ///
+    /// # Errors
+    /// Every member that is missing.
+    pub fn check_needs(&self, event: &ToldEvent) -> Result<(), Vec<FieldError>> {
+        self.profile.as_ref().map_or(Ok(()), |profile| profile.check_event(event))
     }
 }
 
@@ -81,10 +107,13 @@ mod tests {
     #[test]
     fn data_is_checked_where_there_is_a_schema() {
         let schema = r#"{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}}"#;
-        let types = EventTypes::compile(vec![
-            StoredType { name: "a".to_owned(), schema: Some(schema.to_owned()), example: None },
-            StoredType { name: "b".to_owned(), schema: None, example: None },
-        ]);
+        let types = EventTypes::compile(
+            vec![
+                StoredType { name: "a".to_owned(), schema: Some(schema.to_owned()), example: None },
+                StoredType { name: "b".to_owned(), schema: None, example: None },
+            ],
+            None,
+        );
         assert_eq!(types.get("a").unwrap().check(r#"{"id":1}"#), Ok(()));
         let errors = types.get("a").unwrap().check(r#"{"id":"x"}"#).unwrap_err();
         assert_eq!(errors[0].pointer, "/id");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::webhook::Webhook;
 use fanfare_store::catalogue::webhooks::WebhookRow;
-use fanfare_store::catalogue::{event_types, organizations, ownership, pauses, webhooks};
+use fanfare_store::catalogue::{event_types, organizations, ownership, pauses, projects, webhooks};
 use fanfare_store::{Store, StoreError, StoreResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Hold, Source, StoredOrganization, StoredType};
+use super::{Hold, Source, StoredOrganization, StoredType, StoredTypes};
 use crate::vault::Vault;
 
 /// See the module.
@@ -72,12 +72,13 @@ impl Source for FromStore {
             .boxed()
     }
 
-    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Vec<StoredType>>> {
+    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<StoredTypes>>> {
         async move {
+            let Some(found) = self.store.read_one(projects::by_id(project)).await? else { return Ok(None) };
             let rows = self.store.read(event_types::all(project)).await?;
             let stored =
                 |row: event_types::EventType| StoredType { name: row.name, schema: row.schema, example: row.example };
-            Ok(rows.into_iter().map(stored).collect())
+            Ok(Some(StoredTypes { profile: found.profile, types: rows.into_iter().map(stored).collect() }))
         }
         .boxed()
     }

@@ -46,6 +46,14 @@ pub struct StoredOrganization {
     pub webhooks: Vec<Webhook>,
 }
 
+/// A project's event types as they are stored.
+#[derive(Debug)]
+pub struct StoredTypes {
+    /// The name of the project's own profile.
+    pub profile: String,
+    pub types: Vec<StoredType>,
+}
+
 /// An event type as it is stored.
 #[derive(Debug)]
 pub struct StoredType {
@@ -70,8 +78,8 @@ pub trait Source: Send + Sync {
     ) -> BoxFuture<'a, StoreResult<Option<OrganizationId>>>;
     /// The operator's own organization of a project, where it has one.
     fn operator(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
-    /// The catalogue of event types of a project.
-    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Vec<StoredType>>>;
+    /// The catalogue of event types of a project; `None` where there is no such project.
+    fn event_types(&self, project: ProjectId) -> BoxFuture<'_, StoreResult<Option<StoredTypes>>>;
     /// Everything that is held.
     fn holds(&self) -> BoxFuture<'_, StoreResult<Vec<Hold>>>;
 }
@@ -195,7 +203,10 @@ impl Compiled {
             return Ok(known);
         }
         let generation = self.generation.load(Ordering::SeqCst);
-        let compiled = Arc::new(EventTypes::compile(self.source.event_types(project).await?));
+        let compiled = Arc::new(match self.source.event_types(project).await? {
+            Some(stored) => EventTypes::compile(stored.types, self.profiles.get(&stored.profile).cloned()),
+            None => EventTypes::default(),
+        });
         self.event_types.insert(project, Arc::clone(&compiled));
         if self.generation.load(Ordering::SeqCst) != generation {
             self.event_types.invalidate(&project);

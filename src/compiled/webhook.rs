@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
 use fanfare_engine::health::HealthPolicy;
-use fanfare_engine::matching::Interest;
-use fanfare_engine::profile::{FilterMatches, Profile, Profiles};
+use fanfare_engine::matching::{Interest, Wants};
+use fanfare_engine::profile::{Profile, Profiles};
 use fanfare_engine::render::Plan;
 use fanfare_engine::retry::RetryPolicy;
 use fanfare_engine::scheduler::LaneConfig;
@@ -61,13 +61,8 @@ impl CompiledWebhook {
         let held = webhook.status == Status::Paused
             || sender.is_err()
             || holds.covers(webhook.project, webhook.organization, &host);
-        let reaches = profile.is_some_and(|profile| profile.filter.matches == FilterMatches::Scope);
         CompiledWebhook {
-            interest: Interest {
-                events: webhook.settings.events.clone(),
-                filter: webhook.settings.filter.clone(),
-                filter_reaches_scope: reaches,
-            },
+            interest: profile.map_or_else(nothing, |profile| Interest::of(profile, &webhook.settings)),
             lane: LaneConfig {
                 organization: webhook.organization,
                 concurrency,
@@ -100,6 +95,11 @@ impl CompiledWebhook {
         let changed = self.failing_since.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         changed.then(|| (!success).then_some(now))
     }
+}
+
+/// What a webhook gets whose profile is not there.
+fn nothing() -> Interest {
+    Interest { wants: Wants::Only(Vec::new()), filter: None }
 }
 
 impl Sender {

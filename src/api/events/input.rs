@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_engine::event::{Entity, EntityRef, is_valid_type_name};
-use fanfare_engine::profile::FieldError;
+use fanfare_engine::profile::{FieldError, ToldEvent};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::IdempotencyKey;
 use serde::Deserialize;
@@ -97,8 +97,45 @@ impl<'a> EventInput<'a> {
         }
         let mut errors = Vec::new();
         self.check_names(&mut errors);
-        match types.get(&self.kind) {
-            None if is_valid_type_name(&self.kind) => {
+        let kind = self.check_type(types, &mut errors);
+        let share = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+        let entity = self.entity.map(|entity| Entity {
+            kind: entity.kind.into_owned(),
+            id: entity.id.into_owned(),
+            url: entity.url.map(Cow::into_owned),
+            data: entity.data.map(share),
+        });
+        let told = ToldEvent {
+            kind: &kind,
+            external_id: self.id.as_deref(),
+            data: self.data.get().as_bytes(),
+            entity: entity.as_ref(),
+            scope: &self.scope,
+        };
+        errors.extend(types.check_needs(&told).err().unwrap_or_default());
+        if !errors.is_empty() {
+            return Err(Problem::invalid(errors));
+        }
+        Ok(NewEvent {
+            kind,
+            external_id: self.id.map(Cow::into_owned),
+            data: share(self.data),
+            entity,
+            scope: self.scope,
+            occurred_at: self.occurred_at,
+            ordering_key: self.ordering_key.map(Cow::into_owned),
+            idempotency,
+        })
+    }
+
+    /// The event type's name as the catalogue has it; what is wrong with type and data goes to `errors`.
+    fn check_type(&self, types: &EventTypes, errors: &mut Vec<FieldError>) -> Arc<str> {
+        let name = types.posted(&self.kind).unwrap_or_else(|message| {
+            errors.push(FieldError::new("type", message));
+            &self.kind
+        });
+        match types.get(name) {
+            None if is_valid_type_name(name) => {
                 errors.push(FieldError::new("type", "is not an event type of the catalogue; add it first"));
             }
             None => errors.push(FieldError::new("type", "must be 1 to 128 visible ASCII characters")),
@@ -108,25 +145,7 @@ impl<'a> EventInput<'a> {
                 }
             }
         }
-        if !errors.is_empty() {
-            return Err(Problem::invalid(errors));
-        }
-        let share = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
-        Ok(NewEvent {
-            kind: Arc::from(&*self.kind),
-            external_id: self.id.map(Cow::into_owned),
-            data: share(self.data),
-            entity: self.entity.map(|entity| Entity {
-                kind: entity.kind.into_owned(),
-                id: entity.id.into_owned(),
-                url: entity.url.map(Cow::into_owned),
-                data: entity.data.map(share),
-            }),
-            scope: self.scope,
-            occurred_at: self.occurred_at,
-            ordering_key: self.ordering_key.map(Cow::into_owned),
-            idempotency,
-        })
+        Arc::from(name)
     }
 
     fn check_names(&self, errors: &mut Vec<FieldError>) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bytes::Bytes;
 use fanfare_engine::id::DeliveryId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,13 +16,14 @@ use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::PathParts;
 use crate::app::App;
 use crate::catalogue::webhooks;
-use crate::intake;
+use crate::{intake, test_event};
 
 /// What to send.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TestBody {
-    /// One of the project's event types, whose example is sent; by default the test event of the webhook's profile.
+    /// One of the project's event types, whose example is sent; by default the test event of the
+    /// webhook's profile, or the first that the webhook names.
     event_type: Option<String>,
 }
 
@@ -57,16 +57,13 @@ pub(super) async fn test(
     active(&webhook)?;
     let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or_else(|| Problem::not_found("webhook"))?;
     let sender = compiled.sender.as_ref().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;
-    let by_default = sender.profile.activation.test_event.as_str();
-    let name = body.event_type.as_deref().unwrap_or(by_default);
     let types = app.compiled().event_types(place.project).await?;
-    let known = types.get(name);
-    if known.is_none() && name != by_default {
+    let wanted = body.event_type.as_deref();
+    let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {
         let message = "is no event type of this project";
         return Err(Problem::field(Code::ValidationFailed, "event_type", message));
-    }
-    let example = known.and_then(|kind| kind.example.clone()).unwrap_or_else(|| "{}".to_owned());
-    let (delivery_id, pending) = intake::accept_test(&app.dispatcher, &compiled, Arc::from(name), Bytes::from(example));
+    };
+    let (delivery_id, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
     pending.wait().await?;
     Ok((StatusCode::ACCEPTED, Json(TestReceipt { delivery_id })))
 }

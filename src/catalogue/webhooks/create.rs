@@ -70,7 +70,7 @@ fn draft(
     if input.url.is_none() {
         return Err(CatalogueError::field("url", "is required: where the requests go"));
     }
-    apply(&mut new, input);
+    apply(&mut new, profile, input);
     let mut made = None;
     if let Some(secrets) = &input.secrets {
         new.credentials.secrets = secrets.iter().map(|secret| secret.0.clone()).collect();

@@ -103,7 +103,7 @@ fn edited(
 ) -> CatalogueResult<OpenWebhook> {
     let mut after = before.clone();
     after.row.profile = profile.name.to_string();
-    apply(&mut after, input);
+    apply(&mut after, profile, input);
     match input.enabled {
         Some(true) if !after.row.status.takes_events() => Switch::Enable.turn(&mut after.row, place)?,
         Some(false) if after.row.status != Status::Deactivated => Switch::Disable.turn(&mut after.row, place)?,
@@ -127,13 +127,14 @@ fn edited(
 }
 
 /// Sets what the request gives of settings and credentials, but for secrets, profile and status.
-pub(super) fn apply(webhook: &mut OpenWebhook, input: &WebhookInput) {
+pub(super) fn apply(webhook: &mut OpenWebhook, profile: &Profile, input: &WebhookInput) {
     let input = input.clone();
     let settings = &mut webhook.row.settings;
     macro_rules! set {
         ($($field:ident),*) => { $(if let Some(value) = input.$field { settings.$field = value; })* };
     }
     set!(name, url, events, method, content_type, include_entity, filter, retry, timeout_seconds, rate_limit, metadata);
+    profile.normalise(settings);
     if let Events::Only(names) = &mut settings.events {
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));

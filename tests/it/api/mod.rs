@@ -12,6 +12,7 @@ mod operator_webhooks;
 mod organizations;
 mod pages;
 mod pauses;
+mod profile_event_types;
 mod projects;
 mod recover;
 mod retention;
@@ -225,6 +226,11 @@ impl Reply {
     }
 
     #[track_caller]
+    pub(crate) fn accepted(self) -> Value {
+        self.with(202)
+    }
+
+    #[track_caller]
     pub(crate) fn gone(self) {
         assert_eq!(self.with(204), Value::Null);
     }
@@ -250,5 +256,12 @@ impl Reply {
     #[track_caller]
     pub(crate) fn invalid(self, field: &str) {
         self.refuses(422, "validation_failed", field);
+    }
+
+    /// The same, and the message has these words in it.
+    #[track_caller]
+    pub(crate) fn invalid_because(self, field: &str, words: &str) {
+        assert!(self.text.contains(words), "{self:?}");
+        self.invalid(field);
     }
 }

@@ -75,6 +75,17 @@ pub enum FilterRule {
     Required,
 }
 
+impl FilterRule {
+    /// The word for it in files and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            FilterRule::None => "none",
+            FilterRule::Optional => "optional",
+            FilterRule::Required => "required",
+        }
+    }
+}
+
 /// What a webhook's filter is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterMatches {

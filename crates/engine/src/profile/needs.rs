@@ -94,6 +94,7 @@ fn missing(source: &Source, event: &ToldEvent) -> Option<String> {
     let (there, field) = match source {
         Source::EventExternalId => (event.external_id.is_some(), "id".to_owned()),
         Source::EntityType | Source::EntityId | Source::EntityNumber => (entity.is_some(), "entity".to_owned()),
+        Source::EntityUrl | Source::EntityData if entity.is_none() => (false, "entity".to_owned()),
         Source::EntityUrl => (entity.is_some_and(|entity| entity.url.is_some()), "entity.url".to_owned()),
         Source::EntityData => (entity.is_some_and(|entity| entity.data.is_some()), "entity.data".to_owned()),
         Source::Scope(kind) => (event.scope.iter().any(|ancestor| ancestor.kind == *kind), format!("scope.{kind}")),

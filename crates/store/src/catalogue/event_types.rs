@@ -6,7 +6,7 @@ use fanfare_engine::time::Timestamp;
 use super::{Conditions, Page, decode_int, must, query, step, unique};
 use crate::arguments;
 use crate::error::StoreResult;
-use crate::query::{Change, Query, Row};
+use crate::query::{Change, Query, Row, Step, Value};
 
 /// An event type as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,23 +46,33 @@ fn decode(row: &dyn Row) -> StoreResult<EventType> {
 
 /// Makes an event type; `Taken("name")` where the project has one of this name.
 pub fn insert(kind: &EventType) -> Change {
-    let row = step(
-        "INSERT INTO event_types (id, project_id, name, kind, description, schema, example, version, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        arguments![
-            kind.id.0,
-            kind.project.0,
-            kind.name.as_str(),
-            kind.kind.clone(),
-            kind.description.clone(),
-            kind.schema.clone(),
-            kind.example.clone(),
-            kind.version,
-            kind.created_at,
-            kind.updated_at
-        ],
-    );
-    Change::one(unique(row, "name"))
+    let sql = "INSERT INTO event_types
+        (id, project_id, name, kind, description, schema, example, version, created_at, updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    Change::one(unique(step(sql, values(kind)), "name"))
+}
+
+/// Makes an event type where the project has none of this name.
+pub fn insert_missing(kind: &EventType) -> Step {
+    let sql = "INSERT INTO event_types
+        (id, project_id, name, kind, description, schema, example, version, created_at, updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (project_id, name) DO NOTHING";
+    step(sql, values(kind))
+}
+
+fn values(kind: &EventType) -> Vec<Value> {
+    arguments![
+        kind.id.0,
+        kind.project.0,
+        kind.name.as_str(),
+        kind.kind.clone(),
+        kind.description.clone(),
+        kind.schema.clone(),
+        kind.example.clone(),
+        kind.version,
+        kind.created_at,
+        kind.updated_at
+    ]
 }
 
 /// Writes an event type that was read with `kind.version`.
