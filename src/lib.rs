@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod compiled;
 pub mod config;
+pub mod curl;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;

@@ -24,6 +24,14 @@ pub struct TestEvent {
     pub scope: Vec<EntityRef>,
 }
 
+impl TestEvent {
+    /// One of which nothing but the type is known.
+    pub fn bare(kind: &str) -> Self {
+        let data = Bytes::from_static(NO_DATA.as_bytes());
+        TestEvent { kind: Arc::from(kind), data, entity: None, scope: Vec::new() }
+    }
+}
+
 /// The event of type `wanted`, by default that which the profile uses for tests, as its example shows it. `None` where
 /// `wanted` is no event type of the project.
 pub fn choose(profile: &Profile, settings: &Settings, types: &EventTypes, wanted: Option<&str>) -> Option<TestEvent> {

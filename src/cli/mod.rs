@@ -21,6 +21,7 @@ pub mod mistakes;
 pub mod openapi;
 pub mod organization;
 pub mod profile;
+pub mod profile_try;
 pub mod program;
 pub mod serve;
 pub mod table;

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use fanfare_engine::profile::{Profile, Profiles};
 use serde_json::{Value, json};
 
 use super::answers::print;
+use super::profile_try::{self, TryArgs};
 use super::table;
 use crate::config::read_profile_files;
 
@@ -33,6 +35,8 @@ enum ProfileCommand {
         /// The profile's name
         name: String,
     },
+    /// Print the request that a profile makes of an event, signed, as text and as a curl command; nothing is sent
+    Try(TryArgs),
     /// Check files of profiles; every mistake is said with its line and key
     Check {
         /// The files
@@ -46,9 +50,11 @@ enum ProfileCommand {
 /// # Errors
 /// A file that cannot be read, an unknown profile, or a mistake in one.
 pub fn run(args: ProfileArgs) -> anyhow::Result<()> {
+    let directory = args.profiles_dir;
     match args.command {
-        ProfileCommand::List { json } => list(&Files::read(args.profiles_dir)?, json),
-        ProfileCommand::Show { name } => show(&Files::read(args.profiles_dir)?, &name),
+        ProfileCommand::List { json } => list(&Files::read(directory)?, json),
+        ProfileCommand::Show { name } => show(&Files::read(directory)?, &name),
+        ProfileCommand::Try(args) => profile_try::run(&args, Files::read(directory)?.find(args.profile())?.0),
         ProfileCommand::Check { files } => check(&files),
     }
 }
@@ -81,6 +87,16 @@ impl Files {
         all.sort_by(|(a, ..), (b, ..)| a.name.cmp(&b.name));
         Ok(all)
     }
+
+    /// The profile of this name, with its file's content.
+    fn find(&self, name: &str) -> anyhow::Result<(Profile, &str)> {
+        let all = self.all()?;
+        let known: Vec<String> = all.iter().map(|(profile, ..)| profile.name.to_string()).collect();
+        let found = all.into_iter().find(|(profile, ..)| &*profile.name == name);
+        let (profile, _, text) =
+            found.with_context(|| format!("there is no profile {name:?}; there are {}", known.join(", ")))?;
+        Ok((profile, text))
+    }
 }
 
 fn list(files: &Files, json: bool) -> anyhow::Result<()> {
@@ -93,14 +109,7 @@ fn list(files: &Files, json: bool) -> anyhow::Result<()> {
 }
 
 fn show(files: &Files, name: &str) -> anyhow::Result<()> {
-    let all = files.all()?;
-    match all.iter().find(|(profile, ..)| &*profile.name == name) {
-        Some((_, _, text)) => print(text),
-        None => {
-            let known: Vec<&str> = all.iter().map(|(profile, ..)| &*profile.name).collect();
-            anyhow::bail!("there is no profile {name:?}; there are {}", known.join(", "))
-        }
-    }
+    print(files.find(name)?.1)
 }
 
 fn check(paths: &[PathBuf]) -> anyhow::Result<()> {

@@ -73,6 +73,39 @@ fn profiles_are_listed_shown_and_checked() {
 }
 
 #[test]
+fn a_profile_is_tried_out_without_sending_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = |args: &[&str]| run(fanfare(directory.path()).args(["profile", "try"]).args(args));
+    let at = ["--at", "2020-05-02T14:20:00.207Z"];
+    let form = ["etlworks", "Flow.Executed", "--content-type", "application/x-www-form-urlencoded", "--secret", "s'1"];
+    let printed = command(&[&form[..], &at].concat()).well();
+    assert!(printed.starts_with("POST /webhook HTTP/1.1\nhost: example.com\n"), "{printed}");
+    assert!(
+        printed.contains("&eventType=Flow.Executed&webhookId=1&entityId=11225&timestamp=1588429200207\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("\n# signed with s'1\ncurl --request POST 'https://example.com/webhook' "), "{printed}");
+    let enate = command(&[&["enate", "--json"], &at[..]].concat()).well();
+    let enate: Value = serde_json::from_str(&enate).unwrap();
+    assert!(enate["body"].as_str().unwrap().starts_with(r#"{"CustomerName":"Acme","#), "{enate}");
+    let standard = command(&["standard", "any.type", "--data", "{\"a\":1.0}", at[0], at[1]]).well();
+    assert!(
+        standard.contains(r#"{"type":"any.type","timestamp":"2020-05-02T14:20:00.207Z","data":{"a":1.0}}"#),
+        "{standard}"
+    );
+    for (args, reason) in [
+        (&["enate", "Foo"][..], "\"Foo\" is no event type of the profile enate; it has PacketCreated, "),
+        (&["enate", "--method", "get"], "method must be POST in this profile"),
+        (&["one-click-contractor", "--url", "http://example.com"], "url must start with https://"),
+        (&["standard", "a", "--data", "{"], "--data is no JSON"),
+        (&["nowhere"], "there is no profile \"nowhere\"; there are enablenow, enate, "),
+    ] {
+        let said = command(args).badly();
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[test]
 fn the_description_of_the_api_is_printed() {
     let directory = tempfile::tempdir().unwrap();
     let text = run(fanfare(directory.path()).arg("openapi")).well();
