@@ -39,7 +39,7 @@ fn webhook() -> Webhook {
         rate_limit: None,
         metadata: BTreeMap::new(),
     };
-    let secret = Secret { value: SECRET.to_owned(), expires_at: None };
+    let secret = Secret::new(SECRET);
     Webhook {
         id: WebhookId(7),
         project: ProjectId(1),

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod delivery;
 pub mod egress;
 pub mod event;
+pub mod handshake;
 pub mod header;
 pub mod health;
 pub mod id;

@@ -83,9 +83,23 @@ pub struct Secret {
     /// When it stops signing; `None` for the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The header whose signatures alone it makes, in small letters; the other secrets make none in that one then. `None`
+    /// for all headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 impl Secret {
+    /// A current secret for all signatures.
+    pub fn new(value: impl Into<String>) -> Self {
+        Secret { value: value.into(), expires_at: None, header: None }
+    }
+
+    /// Whether both make the signatures of the same header.
+    pub fn shares_header_with(&self, other: &Secret) -> bool {
+        self.header == other.header
+    }
+
     /// Whether it still signs at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
@@ -94,7 +108,7 @@ impl Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secret {{ ****, expires_at: {:?} }}", self.expires_at)
+        write!(f, "Secret {{ ****, expires_at: {:?}, header: {:?} }}", self.expires_at, self.header)
     }
 }
 

@@ -334,4 +334,8 @@ pub struct AutoDisable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
     None,
+    /// It echoes a challenge that it is posted, as Slack's receivers do.
+    Challenge,
+    /// It answers OPTIONS with the permission that CloudEvents' webhooks ask for.
+    CloudEvents,
 }

@@ -8,6 +8,7 @@ mod catalogue;
 mod catalogue_file;
 mod error;
 mod knobs;
+mod message_signatures;
 mod needs;
 mod parse;
 mod reader;
@@ -26,6 +27,7 @@ use http::{HeaderName, HeaderValue};
 pub use catalogue::{EntityType, EventCatalogue, EventFilter, EventTypeKnobs, Example};
 pub use error::ProfileError;
 pub use knobs::*;
+pub use message_signatures::{ContentDigest, MessageSignatureKnobs};
 pub use needs::{Need, ToldEvent};
 pub use set::Profiles;
 pub use settings::*;
@@ -36,6 +38,7 @@ pub use crate::egress::Scheme;
 
 use crate::health::HealthPolicy;
 use crate::retry::RetryPolicy;
+use crate::signing::SIGNATURE;
 use crate::webhook::{ContentType, Method, Settings};
 
 /// The most event types that one webhook may name.
@@ -72,6 +75,7 @@ pub struct Profile {
     pub payloads: Vec<Payload>,
     pub headers: Vec<Header>,
     pub signatures: Vec<SignatureKnobs>,
+    pub message_signatures: Vec<MessageSignatureKnobs>,
     pub secret: SecretPolicy,
     pub timeouts: Timeouts,
     pub retry: RetryKnobs,
@@ -81,6 +85,8 @@ pub struct Profile {
     pub handshake: Handshake,
     /// What an event must not lack.
     pub needs: Vec<Need>,
+    /// The host under which the server is reached, with its port if any. Not a knob: see [`Profiles::sent_from`].
+    pub sender_host: Arc<str>,
 }
 
 impl Profile {
@@ -96,6 +102,24 @@ impl Profile {
     pub fn sends_header(&self, name: &HeaderName) -> bool {
         self.headers.iter().any(|header| header.name == *name)
             || self.signatures.iter().any(|signature| signature.header == *name)
+            || self.message_signatures.iter().any(|signature| signature.sends(name))
+    }
+
+    /// The headers that hold signatures, each once.
+    pub fn signature_headers(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = Vec::new();
+        let message = self.message_signatures.first().map(|_| &SIGNATURE);
+        for name in self.signatures.iter().map(|signature| &signature.header).chain(message) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Whether anything is signed.
+    pub fn signs(&self) -> bool {
+        !self.signatures.is_empty() || !self.message_signatures.is_empty()
     }
 
     /// The schedule of a webhook with these settings: its own, where the profile allows that, or the profile's.

@@ -11,6 +11,7 @@ use super::knobs::{
     Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, Handshake, Ids, LogKnobs, MessageIdForm,
     MessageIdOf, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts, WebhookIdForm,
 };
+use super::message_signatures;
 use super::needs::Need;
 use super::reader::{Entry, Mistakes, Section, Word};
 use super::{MAX_EVENT_NAMES, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile};
@@ -62,6 +63,7 @@ fn read(root: &Section) -> Profile {
         payloads: wire::payloads(root),
         headers: root.each("headers", wire::header),
         signatures: root.each("signatures", wire::signature),
+        message_signatures: root.each("message_signatures", message_signatures::read),
         secret: root.section("secret", secret),
         timeouts: root.section("timeout", timeouts),
         retry: root.section("retry", retry),
@@ -73,10 +75,12 @@ fn read(root: &Section) -> Profile {
         }),
         handshake: root.or("handshake", Handshake::None, Entry::word),
         needs: Vec::new(),
+        sender_host: "localhost".into(),
     };
     profile.needs = Need::of(&profile);
     wire::check_together(&profile, root);
     catalogue_file::check_together(&profile, root);
+    message_signatures::check_together(&profile, root);
     profile
 }
 

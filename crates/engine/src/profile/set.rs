@@ -39,6 +39,15 @@ impl Profiles {
         self.by_name.values()
     }
 
+    /// The same profiles for a server that is reached under this host name, with its port if any: `{sender.host}`.
+    pub fn sent_from(mut self, host: &str) -> Profiles {
+        let host: Arc<str> = host.into();
+        for profile in self.by_name.values_mut() {
+            Arc::make_mut(profile).sender_host = Arc::clone(&host);
+        }
+        self
+    }
+
     /// The same profiles with http forbidden in each.
     pub fn https_only(mut self) -> Profiles {
         for profile in self.by_name.values_mut() {

@@ -183,7 +183,9 @@ impl Profile {
         }
         let check = |(index, secret): (usize, &Secret)| {
             let field = if index == 0 { "secret".to_owned() } else { format!("secrets[{index}]") };
-            check_secret(self, &secret.value).err().map(|message| FieldError::new(field, message))
+            check_secret(self, &secret.value, secret.header.as_deref())
+                .err()
+                .map(|message| FieldError::new(field, message))
         };
         secrets.iter().enumerate().filter_map(check).collect()
     }

@@ -45,11 +45,13 @@ pub enum Source {
     DeliveryUuid,
     OrganizationId,
     ProjectId,
+    /// The host under which this server is reached.
+    SenderHost,
     /// The moment of the attempt: fresh on each.
     Now(TimeForm),
 }
 
-const FIXED: [(&str, Source); 28] = [
+const FIXED: [(&str, Source); 29] = [
     ("id", Source::MessageId),
     ("timestamp", Source::Now(TimeForm::Seconds)),
     ("message.id", Source::MessageId),
@@ -75,6 +77,7 @@ const FIXED: [(&str, Source); 28] = [
     ("delivery.uuid", Source::DeliveryUuid),
     ("organization.id", Source::OrganizationId),
     ("project.id", Source::ProjectId),
+    ("sender.host", Source::SenderHost),
     ("time.rfc3339", Source::Now(TimeForm::Rfc3339)),
     ("time.seconds", Source::Now(TimeForm::Seconds)),
     ("time.millis", Source::Now(TimeForm::Millis)),

@@ -75,12 +75,12 @@ fn source(entry: &Entry) -> Option<Source> {
     Source::parse(entry.text()?).map_err(|reason| entry.note(reason)).ok()
 }
 
-fn template(entry: &Entry, extra: &[(&str, Part)]) -> Option<Template> {
+pub(super) fn template(entry: &Entry, extra: &[(&str, Part)]) -> Option<Template> {
     Template::parse(entry.text()?, extra).map_err(|reason| entry.note(reason)).ok()
 }
 
 /// A template whose fixed parts can stand in a header.
-fn header_template(entry: &Entry, extra: &[(&str, Part)]) -> Option<Template> {
+pub(super) fn header_template(entry: &Entry, extra: &[(&str, Part)]) -> Option<Template> {
     let template = template(entry, extra)?;
     for part in &template.parts {
         if let Part::Text(text) = part
@@ -148,7 +148,7 @@ fn check_required(knobs: &Section, missing: Missing, when: &Condition) {
     }
 }
 
-fn condition(knobs: &Section) -> Condition {
+pub(super) fn condition(knobs: &Section) -> Condition {
     knobs.section("when", |when| Condition {
         method: when.entry("method").and_then(|entry| entry.word()),
         content_type: when.entry("content_type").and_then(|entry| entry.word()),
@@ -171,7 +171,7 @@ pub(super) fn check_together(profile: &Profile, root: &Section) {
             note("payload", "a raw payload can be sent as a form only with form_member = \"…\"".to_owned());
         }
     }
-    match (profile.secret.rule, profile.signatures.is_empty()) {
+    match (profile.secret.rule, !profile.signs()) {
         (SecretRule::None, false) => {
             note("secret", "rule is \"none\", but there are signatures; set \"given\" or \"generated\"".to_owned());
         }
@@ -199,7 +199,7 @@ pub(super) fn check_together(profile: &Profile, root: &Section) {
 /// A generated secret must be one that the profile's own signatures can use.
 fn check_generated(profile: &Profile, note: impl Fn(&'static str, String)) {
     let sample = crate::signing::make_secret(profile, &[0x5a; 512]);
-    if let Err(reason) = crate::signing::check_secret(profile, &sample) {
+    if let Err(reason) = crate::signing::check_secret(profile, &sample, None) {
         note("secret", format!("what would be generated cannot sign: it {reason}"));
     }
 }

@@ -4,6 +4,7 @@ use super::knobs::{
     AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, MessageIdForm, MessageIdOf, Missing,
     RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
 };
+use super::message_signatures::ContentDigest;
 use super::reader::Word;
 use crate::egress::Scheme;
 use crate::signing::{Algorithm, Encoding, KeyForm};
@@ -41,5 +42,6 @@ words! {
     AfterUnknown { "resend" = Resend, "stop" = Stop }
     TestOn { "never" = Never, "creation" = Creation, "switch-on" = SwitchOn }
     Missing { "null" = Blank, "empty" = Blank, "omit" = Omit, "required" = Required }
-    Handshake { "none" = None }
+    Handshake { "none" = None, "challenge" = Challenge, "cloudevents" = CloudEvents }
+    ContentDigest { "none" = None, "sha-256" = Sha256, "sha-512" = Sha512 }
 }

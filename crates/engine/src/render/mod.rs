@@ -4,6 +4,7 @@
 
 mod body;
 mod logged;
+mod message_signatures;
 mod plan;
 mod value;
 

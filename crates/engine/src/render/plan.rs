@@ -9,11 +9,11 @@ use url::Url;
 use uuid::Uuid;
 
 use super::value::{Escape, Facts};
-use super::{RenderError, Rendered, body};
+use super::{RenderError, Rendered, body, message_signatures};
 use crate::event::Event;
 use crate::id::{DeliveryId, WebhookId};
 use crate::profile::{Missing, Profile};
-use crate::signing::{Key, KeyError, check_secret};
+use crate::signing::{Key, KeyError, SIGNATURE, check_secret};
 use crate::time::Timestamp;
 use crate::webhook::{Auth, ContentType, Method, Webhook};
 
@@ -50,12 +50,23 @@ pub(super) struct Identity {
     pub name: String,
 }
 
+/// One of the profile's signatures: its index in their list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Plain(usize),
+    /// Of the message signatures.
+    Message(usize),
+}
+
 /// A key for one of the profile's signatures.
 #[derive(Debug)]
-struct Signer {
-    /// Index in the profile's signatures.
-    signature: usize,
-    key: Key,
+pub(super) struct Signer {
+    slot: Slot,
+    /// The header that holds its signature.
+    header: HeaderName,
+    /// Whether its secret is for that header alone.
+    alone: bool,
+    pub key: Key,
     expires_at: Option<Timestamp>,
 }
 
@@ -107,14 +118,55 @@ impl Plan {
     pub fn render(&self, event: &Event, delivery: DeliveryId, now: Timestamp) -> Result<Rendered, RenderError> {
         let facts = Facts::new(self, event, delivery, now);
         let (body, verbatim) = body::write(&facts)?;
-        let count = self.fixed.len() + self.profile.headers.len() + self.profile.signatures.len();
-        let mut headers = HeaderMap::with_capacity(count);
+        let headers = HeaderMap::with_capacity(self.fixed.len() + self.profile.headers.len() + 4);
+        let rendered = Rendered { method: self.method.as_http(), url: self.url.clone(), headers, body, verbatim };
+        self.with_headers(&facts, rendered, None)
+    }
+
+    /// As [`Plan::render`], but a POST of the event's data as they are, whatever the profile's payload is.
+    ///
+    /// # Errors
+    /// Where the event has a value that cannot stand in a header.
+    pub fn render_data(&self, event: &Event, delivery: DeliveryId, now: Timestamp) -> Result<Rendered, RenderError> {
+        let facts = Facts::new(self, event, delivery, now);
+        let rendered = Rendered {
+            method: http::Method::POST,
+            url: self.url.clone(),
+            headers: HeaderMap::new(),
+            body: event.data.clone(),
+            verbatim: Some(0..event.data.len()),
+        };
+        self.with_headers(&facts, rendered, Some(HeaderValue::from_static("application/json")))
+    }
+
+    /// Adds all headers, the signatures last; `content_type` replaces the webhook's own.
+    fn with_headers(
+        &self,
+        facts: &Facts,
+        mut rendered: Rendered,
+        content_type: Option<HeaderValue>,
+    ) -> Result<Rendered, RenderError> {
+        let Rendered { method, headers, body, .. } = &mut rendered;
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }
-        self.add_profile_headers(&facts, &mut headers)?;
-        self.add_signatures(&facts, &body, &mut headers)?;
-        Ok(Rendered { method: self.method.as_http(), url: self.url.clone(), headers, body, verbatim })
+        if let Some(kind) = content_type {
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        self.add_profile_headers(facts, headers)?;
+        self.add_signatures(facts, body, headers)?;
+        if !self.profile.message_signatures.is_empty() {
+            message_signatures::add(self, facts, method, body, headers)?;
+        }
+        Ok(rendered)
+    }
+
+    /// The keys that sign in `slot` at `now`: where some secrets are for its header alone, only theirs.
+    pub(super) fn live_signers(&self, slot: Slot, now: Timestamp) -> impl Iterator<Item = &Signer> {
+        let live = move |signer: &&Signer| signer.is_live(now);
+        let header = self.signers.iter().find(|signer| signer.slot == slot).map(|signer| &signer.header);
+        let reserved = self.signers.iter().filter(live).any(|signer| signer.alone && Some(&signer.header) == header);
+        self.signers.iter().filter(live).filter(move |signer| signer.slot == slot && signer.alone == reserved)
     }
 
     fn add_profile_headers(&self, facts: &Facts, headers: &mut HeaderMap) -> Result<(), RenderError> {
@@ -157,7 +209,7 @@ impl Plan {
     fn append_items(&self, index: usize, facts: &Facts, body: &[u8], items: &mut String) {
         let knobs = &self.profile.signatures[index];
         let mut segments = None;
-        for signer in self.signers.iter().filter(|signer| signer.signature == index && signer.is_live(facts.now)) {
+        for signer in self.live_signers(Slot::Plain(index), facts.now) {
             let segments = segments.get_or_insert_with(|| facts.segments(&knobs.input));
             let (first, rest) = segments.split_first().expect("never empty");
             let pieces = rest.iter().flat_map(|text| [body, text.as_bytes()]);
@@ -178,7 +230,7 @@ impl Signer {
     }
 }
 
-fn sendable(name: &HeaderName, text: String) -> Result<HeaderValue, RenderError> {
+pub(super) fn sendable(name: &HeaderName, text: String) -> Result<HeaderValue, RenderError> {
     HeaderValue::try_from(text).map_err(|_| RenderError::Header(name.to_string()))
 }
 
@@ -219,18 +271,27 @@ fn authorization(auth: &Auth) -> Result<HeaderValue, PlanError> {
 fn signers(profile: &Profile, webhook: &Webhook) -> Result<Vec<Signer>, PlanError> {
     let secrets = &webhook.credentials.secrets;
     let mut signers = Vec::new();
-    if profile.signatures.is_empty() {
+    if !profile.signs() {
         return Ok(signers);
     }
     for secret in secrets {
-        check_secret(profile, &secret.value).map_err(PlanError::Secret)?;
+        check_secret(profile, &secret.value, secret.header.as_deref()).map_err(PlanError::Secret)?;
     }
-    for (index, knobs) in profile.signatures.iter().enumerate() {
-        for secret in secrets {
-            let key: Result<Key, KeyError> =
-                Key::prepare(knobs.algorithm, knobs.key, &secret.value, profile.secret.bytes.clone());
+    let plain = profile.signatures.iter().enumerate();
+    let plain = plain.map(|(index, knobs)| (Slot::Plain(index), &knobs.header, knobs.algorithm, knobs.key));
+    let message = profile.message_signatures.iter().enumerate();
+    let message = message.map(|(index, knobs)| (Slot::Message(index), &SIGNATURE, knobs.algorithm, knobs.key));
+    for (slot, header, algorithm, form) in plain.chain(message) {
+        for secret in secrets.iter().filter(|secret| secret.header.as_deref().is_none_or(|name| header == name)) {
+            let key: Result<Key, KeyError> = Key::prepare(algorithm, form, &secret.value, profile.secret.bytes.clone());
             // A key of another form is for another of the signatures.
-            signers.extend(key.ok().map(|key| Signer { signature: index, key, expires_at: secret.expires_at }));
+            signers.extend(key.ok().map(|key| Signer {
+                slot,
+                header: header.clone(),
+                alone: secret.header.is_some(),
+                key,
+                expires_at: secret.expires_at,
+            }));
         }
     }
     Ok(signers)

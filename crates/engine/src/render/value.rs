@@ -105,6 +105,7 @@ impl<'a> Facts<'a> {
             Source::DeliveryUuid => shown(self.delivery.uuid()),
             Source::OrganizationId => shown(event.organization),
             Source::ProjectId => shown(event.project),
+            Source::SenderHost => text(&self.plan.profile.sender_host),
             Source::Now(form) => moment(self.now, *form),
         }
     }

@@ -1,9 +1,12 @@
 //! The signature schemes: a key prepared once, a message signed in pieces, the signature written as text.
 
 mod key;
+mod message;
 mod secret;
 
 pub use key::{Key, KeyError};
+pub use message::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
+pub use message::{Component, Covered, DigestAlgorithm, Parameters, free_label, is_label, signature_base};
 pub use secret::{MAX_SECRET_TEXT, check_secret, make_secret};
 
 use base64::Engine as _;

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Encoding, Key, KeyError};
+use super::{Encoding, Key, KeyError, SIGNATURE};
 use crate::profile::{Profile, SecretText};
 
 /// The longest secret, in bytes of its text.
@@ -26,17 +26,27 @@ pub fn make_secret(profile: &Profile, random: &[u8]) -> String {
     text
 }
 
-/// Whether at least one of the profile's signatures can sign with `secret`. The error is for people.
-pub fn check_secret(profile: &Profile, secret: &str) -> Result<(), String> {
+/// Whether at least one of the profile's signatures can sign with `secret`: one in `header`, where that is said. The error
+/// is for people.
+pub fn check_secret(profile: &Profile, secret: &str, header: Option<&str>) -> Result<(), String> {
     if secret.is_empty() || secret.len() > MAX_SECRET_TEXT {
         return Err(format!("must be 1 to {MAX_SECRET_TEXT} bytes of text"));
     }
+    let classic = profile.signatures.iter().map(|knobs| (&knobs.header, knobs.algorithm, knobs.key));
+    let message = profile.message_signatures.iter().map(|knobs| (&SIGNATURE, knobs.algorithm, knobs.key));
     let mut reasons = Vec::new();
-    for signature in &profile.signatures {
-        match Key::prepare(signature.algorithm, signature.key, secret, profile.secret.bytes.clone()) {
+    for (name, algorithm, form) in classic.chain(message) {
+        if header.is_some_and(|header| name != header) {
+            continue;
+        }
+        match Key::prepare(algorithm, form, secret, profile.secret.bytes.clone()) {
             Ok(_) => return Ok(()),
             Err(reason) => reasons.push(reason),
         }
+    }
+    if reasons.is_empty() && profile.signs() {
+        let names: Vec<String> = profile.signature_headers().iter().map(ToString::to_string).collect();
+        return Err(format!("must have a header that holds signatures in this profile: {}", names.join(", ")));
     }
     // A secret that has a form's prefix was meant as that form: only that form's complaint is of use.
     let meant: Vec<_> = reasons.iter().filter(|reason| !matches!(reason, KeyError::Prefix(_))).collect();

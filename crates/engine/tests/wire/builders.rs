@@ -20,7 +20,12 @@ pub(crate) fn standard() -> Arc<Profile> {
 
 /// The profile of this name that comes with the program.
 pub(crate) fn builtin(name: &str) -> Arc<Profile> {
-    Profiles::load([]).expect("the built-in profiles are right").get(name).expect("there is one").clone()
+    Profiles::load([])
+        .expect("the built-in profiles are right")
+        .sent_from("hooks.example.com")
+        .get(name)
+        .expect("there is one")
+        .clone()
 }
 
 /// A profile named `test` with these further knobs.
@@ -38,7 +43,7 @@ pub(crate) fn mistakes(knobs: &str) -> Vec<String> {
 }
 
 pub(crate) fn secret(value: &str) -> Secret {
-    Secret { value: value.to_owned(), expires_at: None }
+    Secret::new(value)
 }
 
 pub(crate) fn settings() -> Settings {
@@ -110,4 +115,17 @@ pub(crate) fn header<'a>(rendered: &'a Rendered, name: &str) -> &'a str {
 
 pub(crate) fn body(rendered: &Rendered) -> &str {
     std::str::from_utf8(&rendered.body).expect("UTF-8")
+}
+
+/// A request as text: target, headers by name but for those that every request has, body.
+pub(crate) fn written(rendered: &Rendered) -> String {
+    let automatic = ["accept", "accept-encoding"];
+    let mut headers: Vec<String> = rendered
+        .headers
+        .iter()
+        .filter(|(name, _)| !automatic.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}: {}\n", value.to_str().expect("ASCII")))
+        .collect();
+    headers.sort_unstable();
+    format!("{} {}\n{}\n{}\n", rendered.method, rendered.url, headers.concat(), body(rendered))
 }
