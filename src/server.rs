@@ -58,7 +58,7 @@ impl Server {
         if settings.https_only {
             profiles = profiles.https_only();
         }
-        let profiles = Arc::new(profiles);
+        let profiles = Arc::new(profiles.sent_from(settings.base_authority()));
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;

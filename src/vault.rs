@@ -204,7 +204,7 @@ mod tests {
 
     fn credentials() -> Credentials {
         Credentials {
-            secrets: vec![Secret { value: "whsec_canary".to_owned(), expires_at: None }],
+            secrets: vec![Secret::new("whsec_canary")],
             auth: Some(Auth::Bearer { token: "canary-token".to_owned() }),
             headers: vec![("X-Any".to_owned(), "canary-header".to_owned())],
         }

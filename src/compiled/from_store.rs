@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
-use fanfare_engine::webhook::Webhook;
+use fanfare_engine::webhook::{Credentials, Webhook};
 use fanfare_store::catalogue::webhooks::WebhookRow;
 use fanfare_store::catalogue::{event_types, organizations, ownership, pauses, projects, webhooks};
 use fanfare_store::{Store, StoreError, StoreResult};
@@ -23,22 +23,27 @@ impl FromStore {
     fn open(&self, row: WebhookRow) -> StoreResult<Webhook> {
         let damaged = |error| StoreError::Damaged(format!("the credentials of webhook {}: {error}", row.id));
         let credentials = self.vault.open_credentials(row.id, &row.sealed).map_err(damaged)?;
-        Ok(Webhook {
-            id: row.id,
-            project: row.project,
-            organization: row.organization,
-            number: row.number,
-            uuid: row.uuid,
-            profile: Arc::from(row.profile),
-            status: row.status,
-            status_reason: row.status_reason,
-            failing_since: row.failing_since,
-            settings: row.settings,
-            credentials,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            created_by: row.created_by,
-        })
+        Ok(whole(row, credentials))
+    }
+}
+
+/// A webhook whose credentials were opened, whole.
+pub fn whole(row: WebhookRow, credentials: Credentials) -> Webhook {
+    Webhook {
+        id: row.id,
+        project: row.project,
+        organization: row.organization,
+        number: row.number,
+        uuid: row.uuid,
+        profile: Arc::from(row.profile),
+        status: row.status,
+        status_reason: row.status_reason,
+        failing_since: row.failing_since,
+        settings: row.settings,
+        credentials,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        created_by: row.created_by,
     }
 }
 

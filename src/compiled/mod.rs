@@ -22,7 +22,7 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 
 pub use self::event_types::{CompiledType, DataError, EventTypes};
-pub use self::from_store::FromStore;
+pub use self::from_store::{FromStore, whole};
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
 pub use self::webhook::{CompiledWebhook, Sender, Unsendable};

@@ -110,6 +110,15 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The host of the base URL, with its port if it has one.
+    pub fn base_authority(&self) -> &str {
+        let after = self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest);
+        let authority = after.split(['/', '?', '#']).next().unwrap_or(after);
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
+}
+
 /// What is settled for later must not be passed over in silence.
 fn refuse_unsupported(sources: &Sources) -> Result<(), SettingsError> {
     if sources.database_url.is_some() {
@@ -164,6 +173,13 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8686");
         assert_eq!(settings.base_url, "http://127.0.0.1:8686");
         assert_eq!(settings.max_event_bytes, 262_144);
+    }
+
+    #[test]
+    fn the_base_urls_host_is_the_senders() {
+        let host = |url: &str| settings(&format!("base_url = {url:?}")).unwrap().base_authority().to_owned();
+        assert_eq!(host("https://hooks.example.com/fanfare/"), "hooks.example.com");
+        assert_eq!(host("http://[::1]:8686"), "[::1]:8686");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct RotateBody {
     secret: Option<String>,
     /// How long the present one still signs: 0 to 2592000 (30 days), by default as the profile says.
     overlap_seconds: Option<u32>,
+    /// Where the webhook has secrets for single headers: which of them is to be replaced.
+    header: Option<String>,
 }
 
 /// Refuses a webhook that gets nothing as it is.
@@ -149,8 +151,8 @@ pub(in crate::api) async fn secret(app: &Arc<App>, place: &Place, webhook: &str)
 }
 
 pub(in crate::api) async fn rotate(app: &App, place: &Place, webhook: &str, body: RotateBody) -> Answer<Response> {
-    let rotation = Rotation { secret: body.secret, overlap_seconds: body.overlap_seconds };
+    let rotation = Rotation { secret: body.secret, overlap_seconds: body.overlap_seconds, header: body.header };
     let webhook = webhooks::rotate(app, place, webhook, &rotation).await?;
     let secrets = show_secrets(&webhook.credentials, app.now());
-    with_secret(StatusCode::OK, &secrets, &["secret", "previous"]).map(IntoResponse::into_response)
+    with_secret(StatusCode::OK, &secrets, &["secret", "previous", "further"]).map(IntoResponse::into_response)
 }

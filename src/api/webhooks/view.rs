@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{
-    Auth, ContentType, Credentials, Events, Filter, Method, RateLimit, RetryOverride, Status,
+    Auth, ContentType, Credentials, Events, Filter, Method, RateLimit, RetryOverride, Secret, Status,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -139,8 +139,21 @@ fn show_auth(auth: &Auth) -> AuthShape {
 pub struct SecretBody {
     /// The present one; null where the webhook's requests are not signed.
     secret: Option<String>,
+    /// The header whose signatures it makes; absent for all that have no secret of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<String>,
     /// Replaced ones that still sign.
     previous: Vec<PreviousSecret>,
+    /// Further present ones, for one header each. Absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further: Vec<FurtherSecret>,
+}
+
+/// The present secret of one header.
+#[derive(Serialize, ToSchema)]
+pub struct FurtherSecret {
+    secret: String,
+    header: Option<String>,
 }
 
 /// A replaced secret that still signs.
@@ -149,15 +162,23 @@ pub struct PreviousSecret {
     secret: String,
     #[schema(value_type = String, format = "date-time")]
     expires_at: Timestamp,
+    /// The header whose signatures it makes; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<String>,
 }
 
 /// The secrets that sign at `now`.
 pub(in crate::api) fn show_secrets(credentials: &Credentials, now: Timestamp) -> SecretBody {
-    let live = || credentials.secrets.iter().filter(|secret| secret.is_live(now));
-    let previous = live()
-        .filter_map(|secret| Some(PreviousSecret { secret: secret.value.clone(), expires_at: secret.expires_at? }));
+    let live = || credentials.secrets.iter().filter(|secret| secret.is_live(now)).cloned();
+    let previous = live().filter_map(|Secret { value: secret, expires_at, header }| {
+        Some(PreviousSecret { secret, expires_at: expires_at?, header })
+    });
+    let mut present = live().filter(|secret| secret.expires_at.is_none());
+    let first = present.next();
     SecretBody {
-        secret: live().find(|secret| secret.expires_at.is_none()).map(|secret| secret.value.clone()),
+        secret: first.as_ref().map(|secret| secret.value.clone()),
+        header: first.and_then(|secret| secret.header),
         previous: previous.collect(),
+        further: present.map(|Secret { value: secret, header, .. }| FurtherSecret { secret, header }).collect(),
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
-use super::{MAX_WEBHOOKS, OpenWebhook, Place, WebhookInput, get};
+use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, get, handshake};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
 use crate::random;
@@ -33,6 +33,7 @@ pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueR
     check_taken(app, place, &input).await?;
     let count = app.store.read_one(rows::count(place.organization)).await?;
     check_room(count, "webhooks in an organization", MAX_WEBHOOKS)?;
+    handshake::ask(app, &profile, None, &new).await?;
     app.store.change(rows::insert(&new.row, input.number), Some(place.touches())).await?;
     place.tell(app, new.row.id);
     if new.row.status == Status::Active && profile.activation.test_on != TestOn::Never {
@@ -75,11 +76,11 @@ fn draft(
     if let Some(secrets) = &input.secrets {
         new.credentials.secrets = secrets.iter().map(|secret| secret.0.clone()).collect();
     } else if let Some(Some(value)) = &input.secret {
-        new.credentials.secrets = vec![Secret { value: value.clone(), expires_at: None }];
+        new.credentials.secrets = vec![Secret::new(value.clone())];
     } else if profile.secret.rule == SecretRule::Generated {
         let value = fresh_secret(profile);
         made = Some(value.clone());
-        new.credentials.secrets = vec![Secret { value, expires_at: None }];
+        new.credentials.secrets = vec![Secret::new(value)];
     }
     new.seal(app);
     Ok((new, made))
@@ -134,13 +135,25 @@ fn check_import(place: &Place, input: &WebhookInput) -> CatalogueResult<()> {
         if matches!(input.secret, Some(Some(_))) {
             errors.push(FieldError::new("secrets", "cannot be given together with secret"));
         }
-        let endless = secrets.iter().filter(|secret| secret.0.expires_at.is_none()).count();
-        if secrets.first().is_none_or(|first| first.0.expires_at.is_some()) || endless != 1 {
-            let message = "must start with the present one, without an end; every other one must have its expires_at";
+        if secrets.first().is_none_or(|first| first.0.expires_at.is_some()) {
+            let message = "must start with the present one, without an end";
             errors.push(FieldError::new("secrets", message));
         }
+        errors.extend(check_ends(secrets));
     }
     if errors.is_empty() { Ok(()) } else { Err(CatalogueError::Invalid(errors)) }
+}
+
+/// For one header there is one secret without an end.
+fn check_ends(secrets: &[SecretInput]) -> Option<FieldError> {
+    let endless = |secret: &&SecretInput| secret.0.expires_at.is_none();
+    let again = secrets.iter().enumerate().filter(|(_, secret)| endless(secret)).find(|(index, secret)| {
+        secrets[..*index].iter().filter(endless).any(|earlier| earlier.0.shares_header_with(&secret.0))
+    });
+    again.map(|(index, _)| {
+        let message = "must have its expires_at, or a header of its own whose signatures it makes";
+        FieldError::new(format!("secrets[{index}]"), message)
+    })
 }
 
 /// Says which of the given values is taken; the database itself keeps them unique.

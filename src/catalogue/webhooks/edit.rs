@@ -13,7 +13,7 @@ use fanfare_store::catalogue::webhooks as rows;
 use super::endpoint::check_url;
 use super::secrets::replace_secret;
 use super::switch::{Switch, wants_test};
-use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, masking, turn};
+use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, handshake, masking, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 
@@ -30,6 +30,7 @@ pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) ->
         let profile = edited_profile(app, &project, &before, input)?;
         let after = edited(app, place, &profile, &before, input)?;
         check_edited(app, place, &profile, &before, &after).await?;
+        handshake::ask(app, &profile, Some(&before), &after).await?;
         if let Some(done) = write(app, place, &profile, &before, after).await? {
             return Ok(done);
         }
@@ -120,7 +121,7 @@ fn edited(
         Some(None) => after.credentials.secrets.clear(),
         Some(Some(value)) if after.credentials.secrets.first().is_some_and(|current| current.value == *value) => {}
         Some(Some(value)) => {
-            replace_secret(&mut after.credentials, value.clone(), profile.secret.overlap, app.now())?;
+            replace_secret(&mut after.credentials, value.clone(), profile.secret.overlap, app.now(), None)?;
         }
     }
     Ok(after)

@@ -73,7 +73,7 @@ pub struct WebhookInput {
     /// Likewise its UUID.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub uuid: Option<Uuid>,
-    /// Likewise its secrets, the present one first, the others with their ends.
+    /// Likewise its secrets, the present one first. The others have their ends, or are the present ones of one header each.
     #[schema(value_type = Option<Vec<SecretShape>>)]
     pub secrets: Option<Vec<SecretInput>>,
 }
@@ -92,7 +92,7 @@ pub struct SecretInput(pub Secret);
 impl From<SecretShape> for SecretInput {
     fn from(shape: SecretShape) -> Self {
         let expires_at = shape.expires_at.map(|end| end.0);
-        SecretInput(Secret { value: shape.value, expires_at })
+        SecretInput(Secret { value: shape.value, expires_at, header: shape.header.map(|name| name.to_lowercase()) })
     }
 }
 
@@ -190,6 +190,9 @@ pub struct SecretShape {
     /// When it stops signing; null for the present one.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub expires_at: Option<End>,
+    /// The header whose signatures it alone makes, for receivers that know another secret; absent for all headers that no
+    /// other secret names.
+    pub header: Option<String>,
 }
 
 /// The moment at which a secret stops signing.

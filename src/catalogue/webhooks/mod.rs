@@ -6,6 +6,7 @@
 mod create;
 mod edit;
 mod endpoint;
+mod handshake;
 mod input;
 mod masking;
 mod secrets;
@@ -22,7 +23,7 @@ use tokio::sync::MutexGuard;
 pub use create::create;
 pub use edit::edit;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
-pub use input::{RetryShape, SecretShape, WebhookInput, given};
+pub use input::{RetryShape, SecretInput, SecretShape, WebhookInput, given};
 pub use masking::{MASK, shown_headers};
 pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
 pub use switch::{Switch, switch};

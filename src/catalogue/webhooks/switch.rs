@@ -5,7 +5,7 @@ use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::webhooks::WebhookRow;
 
 use super::edit::write;
-use super::{NAME, OpenWebhook, Place, find, turn};
+use super::{NAME, OpenWebhook, Place, find, handshake, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES};
 
@@ -59,6 +59,7 @@ pub async fn switch(app: &App, place: &Place, text: &str, switch: Switch) -> Cat
         let profile = app.profiles.get(&before.row.profile).cloned().ok_or(CatalogueError::State(
             "the webhook's profile is not among this server's profiles any more; choose another one for it",
         ))?;
+        handshake::ask(app, &profile, Some(&before), &after).await?;
         if let Some(done) = write(app, place, &profile, &before, after).await? {
             return Ok(done);
         }
