@@ -45,28 +45,7 @@ impl Receiver {
     /// Where the receiver's library is not installed, or the receiver itself breaks.
     pub(crate) fn verify(self, message: &Message) -> Result<(), Refused> {
         let (program, script, library) = self.installation();
-        assert!(
-            library.exists(),
-            "{} is not there: script/test installs what the tests' receivers need; run it once",
-            library.display()
-        );
-        let mut child = Command::new(&program)
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{} does not start ({error}): script/test installs it; run it once", program.display())
-            });
-        child.stdin.take().unwrap().write_all(message.as_json().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        match (output.status.code(), said.as_str()) {
-            (Some(0), "valid") => Ok(()),
-            (Some(1), reason) if !reason.is_empty() => Err(Refused(said)),
-            _ => panic!("the {self:?} receiver broke: {}{said}", String::from_utf8_lossy(&output.stderr)),
-        }
+        check(&program, &script, &[], &library, &message.as_json())
     }
 
     /// The program, its script, and where its library is installed.
@@ -87,12 +66,67 @@ impl Receiver {
     }
 }
 
+/// A public library of a well-known sender, by the argument that the scripts take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vendor {
+    Python(&'static str),
+    Node(&'static str),
+}
+
+impl Vendor {
+    /// Has the library check `message`, which was sent to `url`.
+    ///
+    /// # Panics
+    /// Where the library is not installed, or breaks.
+    pub(crate) fn verify(self, message: &Message, url: &str) -> Result<(), Refused> {
+        let (receiver, script, name) = match self {
+            Vendor::Python(name) => (Receiver::Python, "verify_vendor.py", name),
+            Vendor::Node(name) => (Receiver::Node, "verify_vendor.mjs", name),
+        };
+        let (program, standard, library) = receiver.installation();
+        let mut input = message.to_json();
+        input["url"] = url.into();
+        check(&program, &standard.with_file_name(script), &[name], &library, &input.to_string())
+    }
+}
+
+/// Runs a script that prints "valid", or why not.
+fn check(program: &Path, script: &Path, arguments: &[&str], library: &Path, input: &str) -> Result<(), Refused> {
+    assert!(
+        library.exists(),
+        "{} is not there: script/test installs what the tests' receivers need; run it once",
+        library.display()
+    );
+    let mut child = Command::new(program)
+        .arg(script)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{} does not start ({error}): script/test installs it; run it once", program.display())
+        });
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match (output.status.code(), said.as_str()) {
+        (Some(0), "valid") => Ok(()),
+        (Some(1), reason) if !reason.is_empty() => Err(Refused(said)),
+        _ => panic!("{} broke: {}{said}", script.display(), String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
 impl Message {
     fn as_json(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
         let headers: serde_json::Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let body = STANDARD.encode(&self.body);
-        serde_json::json!({ "secret": self.secret, "headers": headers, "body": body }).to_string()
+        serde_json::json!({ "secret": self.secret, "headers": headers, "body": body })
     }
 
     fn set_header(&mut self, name: &str, value: &str) {

@@ -104,6 +104,12 @@ fn edited(
 ) -> CatalogueResult<OpenWebhook> {
     let mut after = before.clone();
     after.row.profile = profile.name.to_string();
+    if after.row.profile != before.row.profile {
+        // Secrets for headers that are not sent any more are of no use.
+        let headers = profile.signature_headers();
+        let is_sent = |name: &String| headers.iter().any(|header| header == name.as_str());
+        after.credentials.secrets.retain(|secret| secret.header.as_ref().is_none_or(is_sent));
+    }
     apply(&mut after, profile, input);
     match input.enabled {
         Some(true) if !after.row.status.takes_events() => Switch::Enable.turn(&mut after.row, place)?,

@@ -61,6 +61,8 @@ pub(super) enum Reply {
         headers: Vec<(&'static str, String)>,
         body: &'static str,
     },
+    /// 200 with this body.
+    Text(String),
     /// Nothing until [`Receiver::release`], and then 200.
     Hold,
 }
@@ -221,6 +223,7 @@ async fn give(reply: Reply, shared: &Shared) -> Result<Response<Full<Bytes>>, In
             }
             Ok(response.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap())
         }
+        Reply::Text(body) => Ok(Response::new(Full::new(Bytes::from(body)))),
         Reply::Hold => {
             shared.released.subscribe().wait_for(|released| *released).await.unwrap();
             Ok(Response::new(Full::new(Bytes::new())))
