@@ -135,7 +135,7 @@ fn webhook(args: &TryArgs, profile: &Profile) -> anyhow::Result<Webhook> {
 fn secrets(args: &TryArgs, profile: &Profile) -> Vec<Secret> {
     let made = || (profile.secret.rule == SecretRule::Generated).then(|| make_secret(profile, &[EXAMPLE_KEY; 512]));
     let value = args.secret.clone().or_else(made);
-    value.map(|value| Secret { value, expires_at: None }).into_iter().collect()
+    value.map(Secret::new).into_iter().collect()
 }
 
 /// The event type that is asked for, or the first of the profile. A profile that lists none takes any.

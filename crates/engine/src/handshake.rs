@@ -17,7 +17,7 @@ const REQUEST_RATE: HeaderName = HeaderName::from_static("webhook-request-rate")
 const ALLOWED_ORIGIN: &str = "webhook-allowed-origin";
 const ALLOWED_RATE: &str = "webhook-allowed-rate";
 
-/// Why an answer is no consent; for people, read on after "the receiver".
+/// Why an answer is no consent; for people, read on after "the receiver" or "it".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("answered {status} and {shown}, where a 2xx with the challenge that it was sent was expected")]

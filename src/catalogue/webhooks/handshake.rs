@@ -85,7 +85,7 @@ async fn challenge(
     let rendered = plan.render_data(&event, app.ids.next(), now).map_err(|error| refused(error.to_string()))?;
     let answer = send(app, profile, webhook, endpoint, rendered.method, rendered.headers, rendered.body).await?;
     handshake::judge_challenge(&challenge, answer.status, &answer.body)
-        .map_err(|refusal| refused(format!("the receiver {refusal}")))
+        .map_err(|refusal| refused(format!("it {refusal}")))
 }
 
 async fn permission(
@@ -100,7 +100,7 @@ async fn permission(
     headers.insert(header::USER_AGENT, profile.user_agent.clone());
     let answer = send(app, profile, webhook, endpoint, Method::OPTIONS, headers, Bytes::new()).await?;
     handshake::judge_permission(origin, rate, answer.status, &answer.headers)
-        .map_err(|refusal| refused(format!("the receiver {refusal}")))
+        .map_err(|refusal| refused(format!("it {refusal}")))
 }
 
 async fn send(
@@ -130,5 +130,5 @@ async fn send(
 }
 
 fn refused(why: String) -> CatalogueError {
-    CatalogueError::field("url", format!("did not agree to get events: {why}; {ADVICE}"))
+    CatalogueError::field("url", format!("leads to a receiver that does not agree to get events: {why}; {ADVICE}"))
 }

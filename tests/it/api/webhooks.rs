@@ -113,7 +113,7 @@ async fn an_import_keeps_number_uuid_and_secrets() {
     taken(json!({"url": URL, "uuid": "7"})).await.invalid("uuid");
     taken(json!({"url": URL, "secrets": []})).await.invalid("secrets");
     taken(json!({"url": URL, "secrets": [{"value": old, "expires_at": end}]})).await.invalid("secrets");
-    taken(json!({"url": URL, "secrets": [{"value": new}, {"value": old}]})).await.invalid("secrets");
+    taken(json!({"url": URL, "secrets": [{"value": new}, {"value": old}]})).await.invalid("secrets[1]");
     api.stop().await;
 }
 

@@ -98,7 +98,7 @@ fn a_profile_is_tried_out_without_sending_anything() {
         (&["enate", "--method", "get"], "method must be POST in this profile"),
         (&["one-click-contractor", "--url", "http://example.com"], "url must start with https://"),
         (&["standard", "a", "--data", "{"], "--data is no JSON"),
-        (&["nowhere"], "there is no profile \"nowhere\"; there are enablenow, enate, "),
+        (&["nowhere"], "there is no profile \"nowhere\"; there are cloudevents, "),
     ] {
         let said = command(args).badly();
         assert!(said.contains(reason), "{said}");
