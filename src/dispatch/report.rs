@@ -8,7 +8,7 @@ use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
 use fanfare_engine::scheduler::Job;
-use fanfare_store::queue::{Accept, LoggedAttempt, NewDelivery};
+use fanfare_store::queue::{Accept, Learn, LoggedAttempt, NewDelivery};
 use serde_json::json;
 
 use super::dispatcher::Dispatcher;
@@ -139,6 +139,6 @@ async fn make(
             trigger: Trigger::Schedule,
         })
         .collect();
-    let accept = Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries };
+    let accept = Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing };
     Some(Report { accept, webhooks })
 }

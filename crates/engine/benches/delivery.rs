@@ -55,6 +55,7 @@ fn webhook() -> Webhook {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         created_by: None,
+        owner: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub const MAX_TYPE_NAME: usize = 128;
 
 /// A type and id of the host's own: `{"type":"Company","id":"c-17"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntityRef {
     #[serde(rename = "type")]

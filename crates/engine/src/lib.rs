@@ -4,6 +4,7 @@
 //! failed delivery is tried again, when a webhook is switched off, and in which order everything is sent. Time and
 //! randomness come in as arguments; requests to send and facts to record come out as values.
 
+pub mod access;
 pub mod attempt;
 pub mod delivery;
 pub mod egress;

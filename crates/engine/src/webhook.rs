@@ -262,4 +262,6 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// The user on whose behalf it was made; `None` for the host itself.
     pub created_by: Option<String>,
+    /// The user on whose behalf it acts; `None` for the host itself.
+    pub owner: Option<String>,
 }

@@ -91,7 +91,7 @@ impl Ledger {
     /// that the store saw.
     pub(crate) fn note(&mut self, at: i64, clock: Timestamp, operation: &Operation, answer: &Answer) -> Checked {
         match (operation, answer) {
-            (Operation::Accept(accept), Answer::Accepted(Accepted::New { held_back })) => {
+            (Operation::Accept(accept), Answer::Accepted(Accepted::New { held_back, .. })) => {
                 self.kept(at, accept, held_back);
                 Ok(())
             }

@@ -102,6 +102,20 @@ pub struct Accept {
     pub idempotency: Option<IdempotencyKey>,
     /// In the order of their ids, which follow the event's directly.
     pub deliveries: Vec<NewDelivery>,
+    /// What becomes of what the event says of its entity.
+    pub learn: Learn,
+}
+
+/// Whether it is noted what an event's entity belongs to, in the commit that keeps the event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Learn {
+    /// It is not.
+    #[default]
+    Nothing,
+    /// It is.
+    Scope,
+    /// It is; and where it is news, the catalogue's version is raised, since something compiled depends on it.
+    WatchedScope,
 }
 
 /// The key under which an answer is kept for a repeated request.
@@ -128,8 +142,9 @@ pub struct NewDelivery {
 /// What came of accepting an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is on disk. `held_back` lists deliveries that wait for an earlier one of the same ordering key.
-    New { held_back: Vec<DeliveryId> },
+    /// It is on disk. `held_back` lists deliveries that wait for an earlier one of the same ordering key; `learnt` says
+    /// whether it brought news of what its entity belongs to.
+    New { held_back: Vec<DeliveryId>, learnt: bool },
     /// The same was accepted before.
     Repeated { event: EventId, deliveries: u32 },
     /// Its id belongs to an event with other content.

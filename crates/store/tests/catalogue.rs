@@ -102,6 +102,7 @@ fn webhook(id: i64) -> WebhookRow {
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
         created_by: None,
+        owner: None,
     }
 }
 

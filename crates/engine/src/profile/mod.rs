@@ -11,6 +11,7 @@ mod knobs;
 mod message_signatures;
 mod needs;
 mod parse;
+mod permissions;
 mod reader;
 mod set;
 mod settings;
@@ -29,6 +30,7 @@ pub use error::ProfileError;
 pub use knobs::*;
 pub use message_signatures::{ContentDigest, MessageSignatureKnobs};
 pub use needs::{Need, ToldEvent};
+pub use permissions::{MAX_STANDING_BYTES, Permissions, Standing};
 pub use set::Profiles;
 pub use settings::*;
 pub use source::{Source, TimeForm};
@@ -87,6 +89,8 @@ pub struct Profile {
     pub needs: Vec<Need>,
     /// The host under which the server is reached, with its port if any. Not a knob: see [`Profiles::sent_from`].
     pub sender_host: Arc<str>,
+    /// Who may see and manage webhooks.
+    pub permissions: Permissions,
 }
 
 impl Profile {

@@ -15,7 +15,7 @@ use super::message_signatures;
 use super::needs::Need;
 use super::reader::{Entry, Mistakes, Section, Word};
 use super::{MAX_EVENT_NAMES, MAX_RETRIES, MAX_RETRY_DELAY, MAX_TIMEOUT_SECONDS, Profile};
-use super::{catalogue_file, wire};
+use super::{catalogue_file, permissions, wire};
 use crate::egress::Scheme;
 use crate::webhook::{ContentType, Method};
 
@@ -76,6 +76,7 @@ fn read(root: &Section) -> Profile {
         handshake: root.or("handshake", Handshake::None, Entry::word),
         needs: Vec::new(),
         sender_host: "localhost".into(),
+        permissions: root.section("permissions", permissions::permissions),
     };
     profile.needs = Need::of(&profile);
     wire::check_together(&profile, root);

@@ -78,6 +78,7 @@ pub(crate) fn webhook(secrets: &[&str]) -> Webhook {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         created_by: None,
+        owner: None,
     }
 }
 

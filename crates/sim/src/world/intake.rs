@@ -8,7 +8,7 @@ use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::scheduler::{Input, Job, LaneConfig};
 use fanfare_store::StoreResult;
-use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, NewDelivery, Operation};
+use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
 
 use super::{Happening, World, note};
 use crate::disk::Then;
@@ -86,6 +86,7 @@ impl World {
             fingerprint,
             idempotency: post.idempotency(),
             deliveries: deliveries.clone(),
+            learn: Learn::Nothing,
         };
         if self.is_sabotaged(Sabotage::AnswerBeforeCommit) && post.external_id.is_none() && post.idempotency.is_none() {
             self.answer(number, Promise { event: event.id, deliveries: deliveries.len() })?;

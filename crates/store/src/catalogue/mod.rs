@@ -1,10 +1,11 @@
-//! What is set up: projects, their event types, organizations, webhooks and API keys, and holds on sending.
+//! What is set up: projects, their event types, organizations, users, webhooks and API keys, and holds on sending.
 //!
 //! Each function gives a [`Query`] or a [`Change`](crate::query::Change) as data, in SQL that every
 //! database runs. Rows that people edit carry a `version`; an update names the version that it read and fails with
 //! [`StoreError::Stale`] where another one was written meanwhile.
 
 pub mod api_keys;
+pub mod entities;
 pub mod event_types;
 pub mod idempotency;
 pub mod jobs;
@@ -13,6 +14,7 @@ pub mod organizations;
 pub mod ownership;
 pub mod pauses;
 pub mod projects;
+pub mod users;
 pub mod webhooks;
 
 use std::borrow::Cow;

@@ -32,10 +32,12 @@ pub struct WebhookRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub created_by: Option<String>,
+    /// The user on whose behalf it acts; `None` for the host itself.
+    pub owner: Option<String>,
 }
 
 const COLUMNS: &str = "id, project_id, organization_id, number, uuid, profile, status, status_reason, failing_since, \
-     settings, sealed, version, created_at, updated_at, created_by";
+     settings, sealed, version, created_at, updated_at, created_by, owner";
 
 fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
     let damaged = |what: &str| StoreError::Damaged(format!("a webhook has {what}"));
@@ -55,6 +57,7 @@ fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
         created_at: Timestamp(row.int(12)?),
         updated_at: Timestamp(row.int(13)?),
         created_by: row.text_or_null(14)?,
+        owner: row.text_or_null(15)?,
     })
 }
 
@@ -93,8 +96,8 @@ pub fn insert(webhook: &WebhookRow, number: Option<i64>) -> Change {
 fn insert_row(webhook: &WebhookRow, number_sql: &str, number_argument: i64) -> Step {
     let sql = format!(
         "INSERT INTO webhooks (id, project_id, organization_id, number, uuid, profile, search, status, status_reason,
-             settings, sealed, version, created_at, updated_at, created_by)
-         VALUES (?1, ?2, ?3, {number_sql}, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+             settings, sealed, version, created_at, updated_at, created_by, owner)
+         VALUES (?1, ?2, ?3, {number_sql}, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     );
     Step {
         sql: Cow::Owned(sql),
@@ -113,7 +116,8 @@ fn insert_row(webhook: &WebhookRow, number_sql: &str, number_argument: i64) -> S
             webhook.version,
             webhook.created_at,
             webhook.updated_at,
-            webhook.created_by.clone()
+            webhook.created_by.clone(),
+            webhook.owner.clone()
         ],
         expect: Expect::Any,
         unique: "number or uuid",
@@ -126,8 +130,8 @@ pub fn update(webhook: &WebhookRow) -> Change {
     let row = must(
         "webhook",
         "UPDATE webhooks SET profile = ?1, search = ?2, status = ?3, status_reason = ?4, settings = ?5, sealed = ?6,
-             version = version + 1, updated_at = ?7
-         WHERE id = ?8 AND version = ?9",
+             owner = ?7, version = version + 1, updated_at = ?8
+         WHERE id = ?9 AND version = ?10",
         arguments![
             webhook.profile.as_str(),
             searched(&webhook.settings),
@@ -135,6 +139,7 @@ pub fn update(webhook: &WebhookRow) -> Change {
             webhook.status_reason.clone(),
             document(&webhook.settings),
             webhook.sealed.clone(),
+            webhook.owner.clone(),
             webhook.updated_at,
             webhook.id.0,
             webhook.version

@@ -94,7 +94,7 @@ pub(crate) async fn case_054_an_idempotency_key_belongs_to_its_scope<B: Backend>
     for scope in ["events of one", "events of another"] {
         let accept = rig.acceptance(rig.event("job.created"), &[WEBHOOK], None);
         let accepted = rig.accept(Accept { idempotency: Some(key(scope, "k", 1)), ..accept }).await;
-        assert_eq!(accepted, Accepted::New { held_back: Vec::new() });
+        assert_eq!(accepted, Accepted::New { held_back: Vec::new(), learnt: false });
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn case_054_an_idempotency_key_ends<B: Backend>(rig: &Rig<B>) {
     rig.advance(lifetime);
     assert_eq!(attempt(2).await, Accepted::OtherRequest);
     rig.advance(1);
-    assert_eq!(attempt(2).await, Accepted::New { held_back: Vec::new() });
+    assert_eq!(attempt(2).await, Accepted::New { held_back: Vec::new(), learnt: false });
     // From then on the key stands for the new request.
     assert_eq!(attempt(1).await, Accepted::OtherRequest);
     assert!(matches!(attempt(2).await, Accepted::Repeated { .. }));

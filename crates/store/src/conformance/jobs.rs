@@ -11,7 +11,7 @@ use crate::catalogue::jobs::{self, Job, JobState, Recovery, Task};
 use crate::error::StoreError;
 use crate::log::{self, DeliveryFilter};
 use crate::query::{Change, Expect, Step};
-use crate::queue::{Accept, Deliver, NewDelivery, Next, Operation, Prune, Work};
+use crate::queue::{Accept, Deliver, Learn, NewDelivery, Next, Operation, Prune, Work};
 
 /// A job of its own that has not begun.
 async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
@@ -149,7 +149,7 @@ pub(crate) async fn what_a_webhook_got_of_each_event<B: Backend>(rig: &Rig<B>) {
         due: rig.now(),
         trigger: Trigger::Test,
     };
-    rig.accept(Accept { event, fingerprint: [0; 16], idempotency: None, deliveries: vec![to_test] }).await;
+    rig.accept(Accept { event, fingerprint: [0; 16], idempotency: None, deliveries: vec![to_test], learn: Learn::Nothing }).await;
     rig.keep(other, &[]).await;
 
     let ask = |after, limit| rig.read(bulk::received(ORGANIZATION, WEBHOOK, after, i64::MAX, limit));

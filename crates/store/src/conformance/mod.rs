@@ -4,6 +4,7 @@
 //! `conformance_suite!`, which makes a test of each case. The cases use nothing but [`Backend`]. Time is the rig's: it
 //! stands still unless a case moves it.
 
+pub(crate) mod access;
 pub(crate) mod changes;
 pub(crate) mod figures;
 pub(crate) mod intake;
@@ -144,6 +145,18 @@ macro_rules! conformance_suite {
                 only_the_newest_are_kept
                 keys_outlive_their_events
                 keys_go_in_pieces
+            ]
+            access: [
+                a_user_is_kept_and_replaced
+                nothing_is_kept_of_an_organization_that_is_gone
+                users_and_entities_go_with_their_organization
+                owners_are_users_who_own_webhooks
+                an_event_teaches_what_its_entity_belongs_to
+                what_was_said_last_holds
+                a_refused_event_teaches_nothing
+                news_of_what_is_watched_raises_the_version
+                no_more_entities_are_learnt_than_may_be_known
+                entities_are_found_together
             ]
             changes: [
                 a_change_raises_the_version

@@ -22,14 +22,14 @@ pub(crate) async fn one_after_the_other_in_order<B: Backend>(rig: &Rig<B>) {
     let event = Event { ordering_key: Some("a".to_owned()), ..rig.event("job.created") };
     let first = rig.acceptance(event.clone(), &[WEBHOOK], Some(rig.node));
     let lease = Lease { delivery: first.deliveries[0].id, node: rig.node, claim: 1 };
-    assert_eq!(rig.accept(first).await, Accepted::New { held_back: Vec::new() });
+    assert_eq!(rig.accept(first).await, Accepted::New { held_back: Vec::new(), learnt: false });
     // Whoever wanted to keep the next ones in memory is told that they wait.
     let mut held = Vec::new();
     for _ in 0..2 {
         let event = Event { id: rig.event("").id, ..event.clone() };
         let next = rig.acceptance(event, &[WEBHOOK], Some(rig.node));
         let id = next.deliveries[0].id;
-        assert_eq!(rig.accept(next).await, Accepted::New { held_back: vec![id] });
+        assert_eq!(rig.accept(next).await, Accepted::New { held_back: vec![id], learnt: false });
         let row = rig.row(id).await;
         assert_eq!((row.state, row.next_attempt_at), (State::Pending, None));
         held.push(id);

@@ -19,7 +19,7 @@ use crate::error::StoreResult;
 use crate::log::{self, DeliveryFilter, DeliveryRow};
 use crate::query::{Change, Query};
 use crate::queue::{
-    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, IdempotencyKey, Lease, LoggedAttempt,
+    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, IdempotencyKey, Learn, Lease, LoggedAttempt,
     LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next, Operation,
 };
 
@@ -142,7 +142,7 @@ impl<B: Backend> Rig<B> {
             trigger: Trigger::Schedule,
         };
         let deliveries = webhooks.iter().map(delivery).collect();
-        Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries }
+        Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries, learn: Learn::Nothing }
     }
 
     pub(crate) async fn accept(&self, accept: Accept) -> Accepted {

@@ -6,11 +6,12 @@ use fanfare_engine::id::{DeliveryId, EventId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
+use super::learn;
 use super::open::unavailable;
 use super::rows;
 use super::tally::Tally;
 use crate::error::{StoreError, StoreResult};
-use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, NewDelivery};
+use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, Learn, NewDelivery};
 
 /// The status that a repeated request for an event is answered with.
 const ACCEPTED: i64 = 202;
@@ -56,7 +57,8 @@ pub(super) fn accept(
         }
     }
     tally.event(event.project, event.organization, accept.deliveries.len());
-    Ok(Accepted::New { held_back })
+    let learnt = accept.learn != Learn::Nothing && learn::learn(transaction, now, event)?;
+    Ok(Accepted::New { held_back, learnt })
 }
 
 /// The answer under the request's key, while it lasts.

@@ -275,7 +275,7 @@ fn fresh_attempt_id(transaction: &Transaction<'_>) -> StoreResult<i64> {
 mod tests {
     use super::super::Core;
     use super::*;
-    use crate::queue::{Accept, NewDelivery, Operation};
+    use crate::queue::{Accept, Learn, NewDelivery, Operation};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -298,7 +298,7 @@ mod tests {
         let (id, webhook) = (DeliveryId(71), WebhookId(1));
         let delivery = NewDelivery { id, webhook, lease: None, due: NOW, trigger: Trigger::Schedule };
         let accept =
-            Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries: vec![delivery] };
+            Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries: vec![delivery], learn: Learn::Nothing };
         assert!(core.apply(NOW, &[Operation::Accept(accept)])[0].is_ok());
         assert_eq!(core.join(NOW).unwrap().newest_id, 71);
     }

@@ -16,7 +16,7 @@ use super::tally::Tally;
 use super::{accept, claim, finish, prune, resend, work};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
-use crate::queue::{Answer, Operation, Touches};
+use crate::queue::{Accepted, Answer, Learn, Operation, Touches};
 
 /// How SQLite says that a unique value is there already: in an index, a primary key or a row's number.
 const UNIQUENESS: [i32; 3] = [
@@ -142,7 +142,14 @@ fn carry_out(
     tally: &mut Tally,
 ) -> StoreResult<Answer> {
     match operation {
-        Operation::Accept(event) => accept::accept(transaction, now, event, tally).map(Answer::Accepted),
+        Operation::Accept(wish) => {
+            let accepted = accept::accept(transaction, now, wish, tally)?;
+            if wish.learn == Learn::WatchedScope && matches!(accepted, Accepted::New { learnt: true, .. }) {
+                let organization = Some(wish.event.organization);
+                *version = note_touch(transaction, Touches { project: wish.event.project, organization })?;
+            }
+            Ok(Answer::Accepted(accepted))
+        }
         Operation::Finish(outcome) => finish::finish(transaction, now, outcome, tally).map(Answer::Finished),
         Operation::Claim(wish) => claim::claim(transaction, now, wish, *version).map(Answer::Claimed),
         Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),

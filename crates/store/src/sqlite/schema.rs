@@ -42,6 +42,7 @@ CREATE TABLE event_types (
     UNIQUE (project_id, name)
 );
 
+-- users, entities: how many there are, so that their limits are checked without counting.
 CREATE TABLE organizations (
     id                  INTEGER PRIMARY KEY,
     project_id          INTEGER NOT NULL,
@@ -50,6 +51,8 @@ CREATE TABLE organizations (
     metadata            TEXT NOT NULL,
     is_operator         INTEGER NOT NULL,
     next_webhook_number INTEGER NOT NULL,
+    users               INTEGER NOT NULL DEFAULT 0,
+    entities            INTEGER NOT NULL DEFAULT 0,
     version             INTEGER NOT NULL,
     created_at          INTEGER NOT NULL,
     updated_at          INTEGER NOT NULL
@@ -77,11 +80,38 @@ CREATE TABLE webhooks (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     created_by      TEXT,
+    owner           TEXT,
     forgotten_to    INTEGER NOT NULL DEFAULT 0,
     UNIQUE (organization_id, number)
 );
 CREATE INDEX webhooks_by_organization ON webhooks (organization_id, id);
 CREATE INDEX webhooks_by_project ON webhooks (project_id, id);
+
+-- user_id: the host's own id. roles, permissions, grants: JSON.
+CREATE TABLE users (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    user_id         TEXT NOT NULL,
+    name            TEXT,
+    roles           TEXT NOT NULL,
+    permissions     TEXT NOT NULL,
+    grants          TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,
+    UNIQUE (organization_id, user_id)
+);
+CREATE INDEX users_by_organization ON users (organization_id, id);
+
+-- What the host's entities belong to. scope: JSON. told_by: 0 the host, 1 an event.
+CREATE TABLE entities (
+    organization_id INTEGER NOT NULL,
+    type            TEXT NOT NULL,
+    id              TEXT NOT NULL,
+    scope           TEXT NOT NULL,
+    told_by         INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, type, id)
+) WITHOUT ROWID;
 
 CREATE TABLE api_keys (
     id              INTEGER PRIMARY KEY,

@@ -12,7 +12,7 @@ use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationI
 use fanfare_engine::time::Timestamp;
 use fanfare_store::query::Query;
 use fanfare_store::queue::{
-    Accept, Answer, Finish, Lease, LoggedAttempt, LoggedResponse, NewDelivery, Next, Operation,
+    Accept, Answer, Finish, Learn, Lease, LoggedAttempt, LoggedResponse, NewDelivery, Next, Operation,
 };
 use fanfare_store::sqlite::{Joined, Limits};
 use fanfare_store::{Store, StoreResult};
@@ -56,7 +56,7 @@ impl Feed {
         let delivery =
             NewDelivery { id, webhook: WEBHOOK, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };
         let accept =
-            Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries: vec![delivery] };
+            Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries: vec![delivery], learn: Learn::Nothing };
         (Lease { delivery: id, node: self.node, claim: 1 }, accept)
     }
 
