@@ -17,7 +17,7 @@ use crate::background::Background;
 use crate::catalogue::turns::Turns;
 use crate::catalogue::{CatalogueError, event_types, projects};
 use crate::clock::Clock;
-use crate::compiled::Compiled;
+use crate::compiled::{Compiled, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::ids::Ids;
 use crate::keyring::Keyring;
@@ -30,6 +30,10 @@ pub trait CatalogueObserver: Send + Sync {
     fn organization_changed(&self, project: ProjectId, organization: OrganizationId);
     /// A project or its event types were made or edited.
     fn project_changed(&self, project: ProjectId);
+    /// A project allows other profiles now.
+    fn profiles_changed(&self, project: ProjectId);
+    /// What is known of a user, or of what an entity belongs to, was told anew or is to be forgotten.
+    fn fact_changed(&self, organization: OrganizationId, fact: &Fact);
     /// A webhook was made, edited, switched or removed.
     fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId);
     /// A hold on sending was started or ended.

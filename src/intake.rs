@@ -8,11 +8,11 @@ use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
 use fanfare_engine::scheduler::{Input, Job};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, NewDelivery, Operation};
+use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
 use fanfare_store::{StoreError, StoreResult};
 use tokio::sync::oneshot;
 
-use crate::compiled::{CompiledOrganization, CompiledWebhook};
+use crate::compiled::{CompiledOrganization, CompiledWebhook, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::test_event::TestEvent;
 
@@ -82,10 +82,12 @@ pub fn accept(dispatcher: &Arc<Dispatcher>, organization: &CompiledOrganization,
         occurred_at: new.occurred_at.unwrap_or(now),
         ordering_key: new.ordering_key,
     };
+    let learn = organization.learns(&event);
     let webhooks: Vec<&Arc<CompiledWebhook>> = organization.matches(&event).collect();
     let ids = dispatcher.tools.ids.run(1 + webhooks.len());
     event.id = EventId(ids[0]);
-    write(dispatcher, Arc::new(event), fingerprint, idempotency, &webhooks, &ids[1..], Trigger::Schedule)
+    let told = Told { event: Arc::new(event), fingerprint, idempotency, learn };
+    write(dispatcher, told, &webhooks, &ids[1..], Trigger::Schedule)
 }
 
 /// Makes a single delivery of a test event to one webhook.
@@ -109,19 +111,27 @@ pub fn accept_test(
         ordering_key: None,
     };
     let delivery = DeliveryId(ids[1]);
-    let pending = write(dispatcher, Arc::new(event), [0; 16], None, &[webhook], &ids[1..], Trigger::Test);
+    let told = Told { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, learn: Learn::Nothing };
+    let pending = write(dispatcher, told, &[webhook], &ids[1..], Trigger::Test);
     (delivery, pending)
+}
+
+/// An event with what is to be kept along.
+struct Told {
+    event: Arc<Event>,
+    fingerprint: [u8; 16],
+    idempotency: Option<IdempotencyKey>,
+    learn: Learn,
 }
 
 fn write(
     dispatcher: &Arc<Dispatcher>,
-    event: Arc<Event>,
-    fingerprint: [u8; 16],
-    idempotency: Option<IdempotencyKey>,
+    told: Told,
     webhooks: &[&Arc<CompiledWebhook>],
     ids: &[i64],
     trigger: Trigger,
 ) -> Pending {
+    let Told { event, fingerprint, idempotency, learn } = told;
     let now = dispatcher.tools.clock.now();
     let weight = event.weight() / webhooks.len().max(1) + DELIVERY_WEIGHT;
     let deliveries: Vec<NewDelivery> = webhooks
@@ -139,7 +149,7 @@ fn write(
     let follow_up = FollowUp { event: Arc::clone(&event), deliveries: deliveries.clone(), weight };
     let pending = Pending { event: event.id, deliveries: deliveries.len(), answer };
     let teller = Arc::clone(dispatcher);
-    let accept = Accept { event, fingerprint, idempotency, deliveries };
+    let accept = Accept { event, fingerprint, idempotency, deliveries, learn };
     dispatcher.tools.store.submit(Operation::Accept(accept), move |result| {
         let result = result.and_then(|answer| match answer {
             Answer::Accepted(accepted) => Ok(accepted),
@@ -169,6 +179,11 @@ impl FollowUp {
             Err(_) => metrics.refused(),
         }
         let FollowUp { event, deliveries, weight } = self;
+        if let (Ok(Accepted::New { learnt: true, .. }), Some(entity)) = (result, &event.entity) {
+            // Before the scheduler is told, so that the right to these deliveries is judged by the news.
+            let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() };
+            dispatcher.tools.compiled.fact_changed(event.organization, &Fact::Entity(entity));
+        }
         dispatcher.tell_all(deliveries.into_iter().filter_map(|delivery| {
             let webhook: WebhookId = delivery.webhook;
             match (kept, delivery.lease) {

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::app::{Addresses, CatalogueObserver, NameLookup};
+use crate::compiled::Fact;
 use crate::delivery::dns::Resolver;
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::{intake, test_event};
@@ -42,6 +43,14 @@ impl CatalogueObserver for Observer {
 
     fn project_changed(&self, project: ProjectId) {
         self.dispatcher.tools.compiled.project_changed(project);
+    }
+
+    fn profiles_changed(&self, project: ProjectId) {
+        self.dispatcher.tools.compiled.profiles_changed(project);
+    }
+
+    fn fact_changed(&self, organization: OrganizationId, fact: &Fact) {
+        self.dispatcher.tools.compiled.fact_changed(organization, fact);
     }
 
     fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId) {

@@ -86,6 +86,17 @@ impl Principal {
         Err(Problem::new(Code::AdminOnly, "only the admin key may do this"))
     }
 
+    /// Refuses who acts on behalf of a user: what is for the host itself.
+    pub fn require_host(&self) -> Answer<()> {
+        match &self.user {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(
+                Code::PermissionDenied,
+                "this is for the host itself, and not on behalf of a user; send it without Fanfare-User, with a key that is bound to no user",
+            )),
+        }
+    }
+
     /// The project, for what is about all of it; refuses keys that are bound to an organization.
     pub fn whole_project(&self) -> Answer<ProjectId> {
         match self.organization {
@@ -210,10 +221,16 @@ pub struct Reader(pub Principal);
 /// One who may change what is set up, and see secrets.
 pub struct Manager(pub Principal);
 
-/// One who may read what is about the whole project.
+/// The host itself, who may read.
+pub struct HostReader(pub Principal);
+
+/// The host itself, who may change what is set up.
+pub struct HostManager(pub Principal);
+
+/// The host itself, who may read what is about the whole project.
 pub struct ProjectReader(pub Principal);
 
-/// One who may change what is about the whole project.
+/// The host itself, who may change what is about the whole project.
 pub struct ProjectManager(pub Principal);
 
 /// The admin key.
@@ -240,15 +257,26 @@ who! {
     Manager: |principal| {
         principal.require(Scope::Manage)?;
     }
+    HostReader: |principal| {
+        principal.require(Scope::Read)?;
+        principal.require_host()?;
+    }
+    HostManager: |principal| {
+        principal.require(Scope::Manage)?;
+        principal.require_host()?;
+    }
     ProjectReader: |principal| {
         principal.require(Scope::Read)?;
+        principal.require_host()?;
         principal.whole_project()?;
     }
     ProjectManager: |principal| {
         principal.require(Scope::Manage)?;
+        principal.require_host()?;
         principal.whole_project()?;
     }
     Admin: |principal| {
         principal.require_admin()?;
+        principal.require_host()?;
     }
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use fanfare_engine::access::Action;
 use fanfare_engine::id::{JobId, OrganizationId};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::jobs::{Job, Task};
@@ -18,6 +19,7 @@ use super::auth::{Manager, Principal, Reader};
 use super::problem::{Answer, Problem};
 use super::request::PathParts;
 use crate::app::App;
+use crate::catalogue::access::Actor;
 use crate::catalogue::jobs;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -107,7 +109,7 @@ async fn get(
     Reader(principal): Reader,
     PathParts(job): PathParts<String>,
 ) -> Answer<Json<JobBody>> {
-    Ok(Json(jobs::find(&app, principal.project, principal.organization, &job).await?.into()))
+    Ok(Json(find(&app, &principal, &job, Action::See).await?.into()))
 }
 
 /// Stops a job. What it did stays done.
@@ -119,8 +121,30 @@ async fn cancel(
     Manager(principal): Manager,
     PathParts(text): PathParts<String>,
 ) -> Answer<Json<JobBody>> {
-    let job = jobs::find(&app, principal.project, principal.organization, &text).await?;
+    let job = find(&app, &principal, &text, Action::Manage).await?;
     jobs::cancel(&app, &job).await?;
-    let job = jobs::find(&app, principal.project, principal.organization, &text).await.map_err(Problem::from)?;
-    Ok(Json(job.into()))
+    Ok(Json(find(&app, &principal, &text, Action::Manage).await?.into()))
+}
+
+/// The job that a path names. A user may look at what recovers webhooks, and stop it, as the webhook's rules say; other jobs
+/// are the host's.
+async fn find(app: &App, principal: &Principal, text: &str, action: Action) -> Answer<Job> {
+    let job = jobs::find(app, principal.project, principal.organization, text).await?;
+    if principal.user.is_none() {
+        return Ok(job);
+    }
+    let (Task::Recover(recovery), Some(organization)) = (&job.task, job.organization) else {
+        principal.require_host()?;
+        return Ok(job);
+    };
+    let actor = Actor::of(app, organization, principal.user.as_deref()).await?;
+    let compiled = app.compiled().organization(organization).await?;
+    let compiled = compiled.ok_or_else(|| Problem::not_found("job"))?;
+    match compiled.webhook(recovery.webhook).map(|known| &known.webhook) {
+        Some(webhook) => {
+            actor.may(app, organization, &webhook.profile, webhook.settings.filter.as_ref(), action).await?;
+        }
+        None => actor.may_everywhere(&compiled, action)?,
+    }
+    Ok(job)
 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod deliveries;
 pub mod docs;
+pub mod entities;
 pub mod event_types;
 pub mod events;
 pub mod health;
@@ -20,6 +21,7 @@ pub mod projects;
 pub mod request;
 pub mod request_id;
 pub mod stats;
+pub mod users;
 pub mod webhooks;
 
 use std::any::Any;
@@ -42,6 +44,8 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(projects::routes())
         .merge(event_types::routes())
         .merge(organizations::routes())
+        .merge(users::routes())
+        .merge(entities::routes())
         .merge(webhooks::routes())
         .merge(operator_webhooks::routes())
         .merge(api_keys::routes())

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Manager, ProjectManager, ProjectReader, Reader};
+use super::auth::{HostManager, HostReader, ProjectManager, ProjectReader};
 use super::body::JsonBody;
 use super::page::{List, ListBody};
 use super::problem::{Answer, Code, Problem};
@@ -124,7 +124,7 @@ async fn create(
     responses((status = 200, body = OrganizationBody)))]
 async fn get(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     PathParts(org): PathParts<String>,
 ) -> Answer<Json<OrganizationBody>> {
     Ok(Json(principal.organization(&app, &org).await?.into()))
@@ -152,7 +152,7 @@ async fn put(
     request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 async fn patch(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    HostManager(principal): HostManager,
     PathParts(org): PathParts<String>,
     JsonBody(patch): JsonBody<OrganizationPatch>,
 ) -> Answer<Json<OrganizationBody>> {
@@ -167,7 +167,7 @@ async fn patch(
     params(("org" = String, Path, description = "Its id or external id")), responses((status = 204)))]
 async fn delete(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    HostManager(principal): HostManager,
     PathParts(org): PathParts<String>,
 ) -> Answer<StatusCode> {
     let organization = principal.organization(&app, &org).await?;

@@ -62,6 +62,8 @@ codes! {
         "The API key acts on one organization only, and this request is about more than that one.";
     AdminOnly = "admin_only" FORBIDDEN "The admin key is needed"
         "Only the admin key may do this.";
+    PermissionDenied = "permission_denied" FORBIDDEN "The user may not do this"
+        "The user on whose behalf the request was made (`Fanfare-User`, or the key's user) may not do this. `detail` says what the user needs, or that it is for the host alone.";
     NotFound = "not_found" NOT_FOUND "Not found"
         "There is nothing of that kind with that id, or it is not yours. The answer is the same for both.";
     UnknownRoute = "unknown_route" NOT_FOUND "There is no such route"
@@ -153,6 +155,7 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Denied(message) => Problem::field(Code::AddressDenied, "url", message),
             CatalogueError::Taken(field) => Problem::field(Code::Taken, field, "belongs to another one already"),
             CatalogueError::Contended(_) => Problem::new(Code::Contended, detail),
+            CatalogueError::Forbidden(why) => Problem::new(Code::PermissionDenied, why),
             CatalogueError::State(why) => Problem::new(Code::InvalidState, why),
             CatalogueError::Full { .. } => Problem::new(Code::LimitReached, detail),
             CatalogueError::Store(error) => error.into(),

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Admin, Reader};
+use super::auth::{Admin, HostReader};
 use super::body::JsonBody;
 use super::page::{List, ListBody};
 use super::problem::{Answer, Problem};
@@ -109,7 +109,7 @@ pub struct PageQuery {
     responses((status = 200, body = ListBody<ProjectBody>)))]
 async fn list(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     QueryParts(query): QueryParts<PageQuery>,
 ) -> Answer<Json<ListBody<ProjectBody>>> {
     let list = List::ask(&app.vault, "projects".to_owned(), query.limit, query.cursor.as_deref())?;
@@ -146,7 +146,7 @@ async fn create(
     responses((status = 200, body = ProjectBody)))]
 async fn get(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     PathParts(project): PathParts<String>,
 ) -> Answer<Json<ProjectBody>> {
     let project = projects::find(&app, &project).await?;

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Reader;
+use super::auth::HostReader;
 use super::page::{List, ListBody};
 use super::problem::Answer;
 use super::projects::PageQuery;
@@ -102,7 +102,7 @@ impl From<OrganizationUsage> for UsageOfOrganization {
     responses((status = 200, body = ProjectStats)))]
 async fn get(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     QueryParts(query): QueryParts<PageQuery>,
 ) -> Answer<Json<ProjectStats>> {
     let project = principal.whole_project()?;

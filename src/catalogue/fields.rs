@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_engine::event::EntityRef;
 use fanfare_engine::profile::{FieldError, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES};
 
 use super::{CatalogueError, CatalogueResult};
 
 /// The longest name of a project, an organization or a key, in characters.
 pub(super) const MAX_NAME_CHARS: usize = 200;
-/// The longest id that a host gives to an organization or a user, in bytes.
+/// The longest id that a host gives to an organization, a user or an entity, in bytes.
 pub(super) const MAX_EXTERNAL_ID_BYTES: usize = 255;
 
 /// What was found wrong so far.
@@ -37,6 +38,12 @@ impl Faults {
     pub(super) fn external_id(&mut self, field: &str, id: &str) {
         let good = (1..=MAX_EXTERNAL_ID_BYTES).contains(&id.len()) && !id.contains(char::is_control);
         self.require(good, field, || format!("must have 1 to {MAX_EXTERNAL_ID_BYTES} bytes and no control characters"));
+    }
+
+    /// An entity of the host's: its type and its id.
+    pub(super) fn entity(&mut self, field: &str, entity: &EntityRef) {
+        self.external_id(&format!("{field}.type"), &entity.kind);
+        self.external_id(&format!("{field}.id"), &entity.id);
     }
 
     /// Metadata: short texts by short names.

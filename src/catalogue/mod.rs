@@ -2,7 +2,9 @@
 //!
 //! The API and the portal both work through here, so that the same rules hold for both.
 
+pub mod access;
 pub mod api_keys;
+pub mod entities;
 pub mod event_types;
 mod fields;
 pub mod jobs;
@@ -10,6 +12,7 @@ pub mod organizations;
 pub mod pauses;
 pub mod projects;
 pub mod turns;
+pub mod users;
 pub mod webhooks;
 
 use fanfare_engine::profile::FieldError;
@@ -38,6 +41,9 @@ pub enum CatalogueError {
     /// It was edited again and again meanwhile.
     #[error("the {0} was changed by somebody else meanwhile")]
     Contended(&'static str),
+    /// The user on whose behalf it was to be done may not; says what is lacking.
+    #[error("{0}")]
+    Forbidden(String),
     /// It cannot be done in its present state; says why and what to do.
     #[error("{0}")]
     State(&'static str),

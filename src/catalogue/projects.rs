@@ -80,13 +80,18 @@ pub async fn create(app: &App, changes: ProjectChanges) -> CatalogueResult<Proje
 pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> CatalogueResult<Project> {
     let _turn = app.turns.wait(id.0).await;
     for _ in 0..EDIT_TRIES {
-        let mut project = apply(by_id(app, id).await?, changes.clone());
+        let before = by_id(app, id).await?;
+        let profiles = (before.profile.clone(), before.options.allowed_profiles.clone());
+        let mut project = apply(before, changes.clone());
         check(app, &project)?;
         project.updated_at = app.now();
         let change = with_event_types(app, &project, rows::update(&project));
         match app.store.change(change, Some(touches(id))).await {
             Ok(_) => {
                 app.observer.project_changed(id);
+                if profiles != (project.profile.clone(), project.options.allowed_profiles.clone()) {
+                    app.observer.profiles_changed(id);
+                }
                 project.version += 1;
                 return Ok(project);
             }

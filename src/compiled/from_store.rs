@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use fanfare_engine::access::User;
+use fanfare_engine::event::EntityRef;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::webhook::{Credentials, Webhook};
 use fanfare_store::catalogue::webhooks::WebhookRow;
-use fanfare_store::catalogue::{event_types, organizations, ownership, pauses, projects, webhooks};
+use fanfare_store::catalogue::{entities, event_types, organizations, ownership, pauses, projects, users, webhooks};
 use fanfare_store::{Store, StoreError, StoreResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -44,6 +46,7 @@ pub fn whole(row: WebhookRow, credentials: Credentials) -> Webhook {
         created_at: row.created_at,
         updated_at: row.updated_at,
         created_by: row.created_by,
+        owner: row.owner,
     }
 }
 
@@ -54,7 +57,30 @@ impl Source for FromStore {
             let rows = self.store.read(webhooks::all(id)).await?;
             let webhooks = rows.into_iter().map(|row| self.open(row)).collect::<StoreResult<Vec<_>>>()?;
             let ownership::Place { project, is_operator } = place;
-            Ok(Some(StoredOrganization { id, project, is_operator, webhooks }))
+            let allowed = self.store.read_one(projects::by_id(project)).await?;
+            let profiles = allowed.map_or_else(Vec::new, |project| {
+                std::iter::once(project.profile).chain(project.options.allowed_profiles).collect()
+            });
+            Ok(Some(StoredOrganization { id, project, is_operator, profiles, webhooks }))
+        }
+        .boxed()
+    }
+
+    fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>> {
+        self.store.read(users::owners(id)).boxed()
+    }
+
+    fn scopes(
+        &self,
+        id: OrganizationId,
+        entities: Vec<EntityRef>,
+    ) -> BoxFuture<'_, StoreResult<Vec<(EntityRef, Vec<EntityRef>)>>> {
+        async move {
+            let mut scopes = Vec::new();
+            for query in entities::these(id, &entities) {
+                scopes.extend(self.store.read(query).await?.into_iter().map(|row| (row.entity, row.scope)));
+            }
+            Ok(scopes)
         }
         .boxed()
     }

@@ -4,15 +4,19 @@
 //! Loaded when first needed, dropped when it changes, bounded by weight. A change is announced after its commit and
 //! before its answer, so that whoever saw the answer sees the change in effect.
 
+mod access;
 mod event_types;
 mod from_store;
 mod holds;
+mod loads;
 mod organization;
 mod webhook;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fanfare_engine::access::User;
+use fanfare_engine::event::EntityRef;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::profile::Profiles;
 use fanfare_engine::webhook::Webhook;
@@ -21,11 +25,14 @@ use futures_util::future::BoxFuture;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 
+pub use self::access::{Fact, Known, Revoked};
 pub use self::event_types::{CompiledType, DataError, EventTypes};
 pub use self::from_store::{FromStore, whole};
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
 pub use self::webhook::{CompiledWebhook, Sender, Unsendable};
+
+use self::loads::Loads;
 
 /// Most bytes of compiled organizations, about.
 const ORGANIZATIONS_WEIGHT: u64 = 128 << 20;
@@ -43,6 +50,8 @@ pub struct StoredOrganization {
     pub project: ProjectId,
     /// Whether it is the operator's own.
     pub is_operator: bool,
+    /// The names of the profiles that its project allows.
+    pub profiles: Vec<String>,
     pub webhooks: Vec<Webhook>,
 }
 
@@ -68,6 +77,14 @@ pub struct StoredType {
 pub trait Source: Send + Sync {
     /// An organization with all its webhooks; `None` where there is none.
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
+    /// The users of an organization who own webhooks of it.
+    fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>>;
+    /// What these entities of an organization belong to, of those that are known.
+    fn scopes(
+        &self,
+        id: OrganizationId,
+        entities: Vec<EntityRef>,
+    ) -> BoxFuture<'_, StoreResult<Vec<(EntityRef, Vec<EntityRef>)>>>;
     /// The organization that a webhook belongs to; `None` where there is no such webhook.
     fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
     /// The organization of a project that the host calls so.
@@ -99,6 +116,7 @@ pub struct Compiled {
     reading_holds: tokio::sync::Mutex<()>,
     /// Counts changes, so that what was read before one is not kept after it.
     generation: AtomicU64,
+    loads: Loads,
 }
 
 impl Compiled {
@@ -118,6 +136,7 @@ impl Compiled {
             holds: RwLock::new(Arc::new(holds)),
             reading_holds: tokio::sync::Mutex::new(()),
             generation: AtomicU64::new(0),
+            loads: Loads::default(),
         })
     }
 
@@ -128,12 +147,19 @@ impl Compiled {
         }
         let generation = self.generation.load(Ordering::SeqCst);
         let holds = self.holds();
+        let loading = self.loads.begin(id);
         let Some(stored) = self.source.organization(id).await? else { return Ok(None) };
-        let compiled = Arc::new(CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency));
-        self.organizations.insert(id, Arc::clone(&compiled));
-        if self.generation.load(Ordering::SeqCst) != generation {
-            // Something changed meanwhile. What was read is as new as this call and may be used, but not kept.
-            self.organizations.invalidate(&id);
+        let known = Known::read(&*self.source, &stored, &self.profiles).await?;
+        let compiled = CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency, known);
+        let compiled = Arc::new(compiled);
+        let outdated =
+            || self.generation.load(Ordering::SeqCst) != generation || loading.missed(|fact| compiled.relies_on(fact));
+        // Where something changed meanwhile, what was read is as new as this call and may be used, but not kept.
+        if !outdated() {
+            self.organizations.insert(id, Arc::clone(&compiled));
+            if outdated() {
+                self.organizations.invalidate(&id);
+            }
         }
         Ok(Some(compiled))
     }
@@ -223,6 +249,24 @@ impl Compiled {
     pub fn webhooks_changed(&self, id: OrganizationId) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.organizations.invalidate(&id);
+    }
+
+    /// Forgets an organization's webhooks where the right to any of them rests on what changed. It does not block.
+    pub fn fact_changed(&self, id: OrganizationId, fact: &Fact) {
+        self.loads.changed(id, fact);
+        if self.organizations.get(&id).is_some_and(|known| known.relies_on(fact)) {
+            self.organizations.invalidate(&id);
+        }
+    }
+
+    /// Forgets the organizations of a project, which allows other profiles now.
+    pub fn profiles_changed(&self, project: ProjectId) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        for (id, organization) in &self.organizations {
+            if organization.project == project {
+                self.organizations.invalidate(&*id);
+            }
+        }
     }
 
     /// Forgets an organization that changed, its webhooks with it.

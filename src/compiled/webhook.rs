@@ -14,7 +14,7 @@ use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Status, Webhook};
 
-use super::Holds;
+use super::{Holds, Revoked};
 
 /// In `failing_since`: the last attempt succeeded, or none was made.
 const NOT_FAILING: i64 = i64::MIN;
@@ -30,6 +30,8 @@ pub struct CompiledWebhook {
     pub lane: LaneConfig,
     /// How to send; else why that cannot be done.
     pub sender: Result<Sender, Unsendable>,
+    /// Whether its owner may still have it; else why not.
+    pub access: Result<(), Revoked>,
     failing_since: AtomicI64,
 }
 
@@ -48,7 +50,13 @@ pub struct Sender {
 
 impl CompiledWebhook {
     /// Works out everything that does not change from one delivery to the next.
-    pub fn compile(webhook: Webhook, profiles: &Profiles, holds: &Holds, concurrency: u32) -> Self {
+    pub fn compile(
+        webhook: Webhook,
+        access: Result<(), Revoked>,
+        profiles: &Profiles,
+        holds: &Holds,
+        concurrency: u32,
+    ) -> Self {
         let profile = profiles.get(&webhook.profile);
         let sender = match profile {
             Some(profile) => Sender::compile(profile, &webhook),
@@ -72,6 +80,7 @@ impl CompiledWebhook {
             failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
             webhook,
             sender,
+            access,
         }
     }
 

@@ -139,6 +139,7 @@ async fn make(
             trigger: Trigger::Schedule,
         })
         .collect();
-    let accept = Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing };
+    let accept =
+        Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing };
     Some(Report { accept, webhooks })
 }

@@ -88,7 +88,13 @@ async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
         Status::Active | Status::Paused if job.may_have_been_sent && wants_nothing_twice(&webhook) => {
             Decision::GiveUp(organization)
         }
-        Status::Active | Status::Paused => Decision::Send(organization, webhook),
+        Status::Active | Status::Paused => match &webhook.access {
+            Ok(()) => Decision::Send(organization, webhook),
+            Err(revoked) => {
+                tracing::info!(delivery = %job.delivery, webhook = %job.webhook, %revoked, "a delivery is skipped");
+                Decision::Skip(SkipReason::AccessRevoked)
+            }
+        },
     }
 }
 

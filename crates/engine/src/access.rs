@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::EntityRef;
-use crate::profile::{Standing, Permissions};
+use crate::profile::{Permissions, Standing};
 use crate::webhook::Filter;
 
 /// The entities that a user has access to; an entity covers those below it.
@@ -206,14 +206,16 @@ mod tests {
 
     #[test]
     fn a_role_is_no_permission() {
-        let swapped = User { roles: names(&["Org.webhooks"]), permissions: names(&["ProcessBuilder"]), ..User::unknown("x") };
+        let swapped =
+            User { roles: names(&["Org.webhooks"]), permissions: names(&["ProcessBuilder"]), ..User::unknown("x") };
         assert!(judge(&rules(), Some(&swapped), Action::Manage, None).is_err());
     }
 
     #[test]
     fn a_grant_covers_the_entity_and_what_is_below_it() {
         let (rules, packet, company) = (rules(), entity("Packet", "17"), entity("Company", "c"));
-        let judged = |user: &User, scope: &[EntityRef]| judge(&rules, Some(user), Action::Manage, Some((&packet, scope)));
+        let judged =
+            |user: &User, scope: &[EntityRef]| judge(&rules, Some(user), Action::Manage, Some((&packet, scope)));
         assert_eq!(judged(&builder(std::slice::from_ref(&packet)), &[]), Ok(()));
         let of_company = builder(std::slice::from_ref(&company));
         assert_eq!(judged(&of_company, std::slice::from_ref(&company)), Ok(()));
@@ -254,9 +256,14 @@ mod tests {
     }
 
     fn any_user() -> impl Strategy<Value = User> {
-        (vec("[abc]", 0..3), vec("[abc]", 0..3), btree_set(any_entity(), 0..4)).prop_map(|(roles, permissions, granted)| {
-            User { id: "u".to_owned(), roles, permissions, grants: Grants::Only(granted) }
-        })
+        (vec("[abc]", 0..3), vec("[abc]", 0..3), btree_set(any_entity(), 0..4)).prop_map(
+            |(roles, permissions, granted)| User {
+                id: "u".to_owned(),
+                roles,
+                permissions,
+                grants: Grants::Only(granted),
+            },
+        )
     }
 
     proptest! {

@@ -15,7 +15,8 @@ use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::{
-    Accept, Finish, Learn, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next, Operation,
+    Accept, Finish, Learn, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next,
+    Operation,
 };
 use fanfare_store::sqlite::Core;
 
@@ -57,7 +58,13 @@ impl Source {
         };
         let delivery = DeliveryId(self.ids.next(NOW));
         let new = NewDelivery { id: delivery, webhook, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };
-        let accept = Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries: vec![new], learn: Learn::Nothing };
+        let accept = Accept {
+            event: Arc::new(event),
+            fingerprint: [7; 16],
+            idempotency: None,
+            deliveries: vec![new],
+            learn: Learn::Nothing,
+        };
         let lease = Lease { delivery, node: self.node, claim: 1 };
         let attempt = Some(self.attempt());
         let finish = Finish { lease, webhook, attempt, next: Next::Delivered, report: None };

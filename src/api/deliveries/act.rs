@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use fanfare_engine::access::Action;
 use fanfare_engine::id::WebhookId;
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::webhook::Status;
@@ -37,7 +38,7 @@ pub(super) async fn resend(
     Manager(principal): Manager,
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<(StatusCode, Json<DeliveryBody>)> {
-    let row = find(&app, &principal, &org, &delivery).await?;
+    let row = find(&app, &principal, &org, &delivery, Action::Manage).await?;
     let webhook = app.compiled().webhook(row.webhook).await?;
     match webhook.map(|webhook| webhook.webhook.status) {
         Some(Status::Active | Status::Paused) => {}
@@ -68,7 +69,7 @@ pub(super) async fn cancel(
     Manager(principal): Manager,
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<Json<DeliveryBody>> {
-    let row = find(&app, &principal, &org, &delivery).await?;
+    let row = find(&app, &principal, &org, &delivery, Action::Manage).await?;
     if row.state.is_final() && row.next_attempt_at.is_none() {
         return Err(Problem::new(Code::InvalidState, format!("it is {} already", row.state.name())));
     }

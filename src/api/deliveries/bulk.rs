@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::list::DeliveryQuery;
-use crate::api::auth::{Manager, Principal};
+use crate::api::auth::{HostManager, Principal};
 use crate::api::body::JsonBody;
 use crate::api::jobs::{JobReceipt, Preview, start_or_preview};
 use crate::api::organizations::organization_in_body;
@@ -107,7 +107,7 @@ impl DeliverySelection {
 )]
 pub(super) async fn resend_many(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    HostManager(principal): HostManager,
     JsonBody(selection): JsonBody<DeliverySelection>,
 ) -> Answer<Response> {
     let preview = selection.preview;
@@ -128,7 +128,7 @@ pub(super) async fn resend_many(
 )]
 pub(super) async fn cancel_many(
     State(app): State<Arc<App>>,
-    Manager(principal): Manager,
+    HostManager(principal): HostManager,
     JsonBody(selection): JsonBody<DeliverySelection>,
 ) -> Answer<Response> {
     let preview = selection.preview;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use fanfare_engine::access::Action;
 use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
@@ -12,12 +13,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::{AttemptBody, DeliveryBody};
-use crate::api::auth::{Principal, Reader};
-use crate::api::events::post::organization;
+use crate::api::auth::{HostReader, Principal, Reader};
+use crate::api::events::post::{organization, seen_organization};
 use crate::api::page::{List, ListBody};
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
+use crate::catalogue::access::Actor;
 
 /// Rows looked at for one page. A filter that few rows match gives shorter pages, and a cursor to go on.
 const SCAN: u32 = 20_000;
@@ -120,7 +122,7 @@ pub(super) async fn list(
     PathParts(org): PathParts<String>,
     QueryParts(query): QueryParts<DeliveryQuery>,
 ) -> Answer<Json<ListBody<DeliveryBody>>> {
-    let organization = organization(&app, &principal, &org).await?;
+    let organization = seen_organization(&app, &principal, &org).await?;
     page(&app, principal.project, Some(organization.id), &query).await
 }
 
@@ -131,7 +133,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn list_all(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     QueryParts(query): QueryParts<DeliveryQuery>,
 ) -> Answer<Json<ListBody<DeliveryBody>>> {
     let project = principal.whole_project()?;
@@ -192,7 +194,7 @@ pub(super) async fn get(
     Reader(principal): Reader,
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<Json<DeliveryBody>> {
-    let row = find(&app, &principal, &org, &delivery).await?;
+    let row = find(&app, &principal, &org, &delivery, Action::See).await?;
     show(&app, &row).await.map(Json)
 }
 
@@ -208,18 +210,37 @@ pub(super) async fn attempts(
     Reader(principal): Reader,
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<Json<ListBody<AttemptBody>>> {
-    let row = find(&app, &principal, &org, &delivery).await?;
+    let row = find(&app, &principal, &org, &delivery, Action::See).await?;
     let attempts = app.store.read(log::attempts(row.id)).await?;
     Ok(Json(ListBody { data: attempts.into_iter().rev().map(AttemptBody::from).collect(), next_cursor: None }))
 }
 
 /// The delivery that a path names.
-pub(super) async fn find(app: &App, principal: &Principal, org: &str, delivery: &str) -> Answer<DeliveryRow> {
+///
+/// # Errors
+/// It is unknown there, or the user may not do this with it: as the rules of its webhook say, or where that is deleted, of
+/// all that matter in the organization.
+pub(super) async fn find(
+    app: &App,
+    principal: &Principal,
+    org: &str,
+    delivery: &str,
+    action: Action,
+) -> Answer<DeliveryRow> {
     let organization = organization(app, principal, org).await?;
     let not_found = || Problem::not_found("delivery");
     let id = DeliveryId::parse(delivery).ok_or_else(not_found)?;
     let row = app.store.read_one(log::delivery(id)).await?;
-    row.filter(|row| row.organization == organization.id).ok_or_else(not_found)
+    let row = row.filter(|row| row.organization == organization.id).ok_or_else(not_found)?;
+    let actor = Actor::of(app, organization.id, principal.user.as_deref()).await?;
+    match organization.webhook(row.webhook).map(|known| &known.webhook) {
+        Some(webhook) => {
+            let filter = webhook.settings.filter.as_ref();
+            actor.may(app, organization.id, &webhook.profile, filter, action).await?;
+        }
+        None => actor.may_everywhere(&organization, action)?,
+    }
+    Ok(row)
 }
 
 /// A delivery with everything that is answered of one.

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::api::auth::Reader;
-use crate::api::events::post::organization;
+use crate::api::events::post::seen_organization;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
@@ -59,7 +59,7 @@ pub(super) async fn stream(
     PathParts(org): PathParts<String>,
     QueryParts(query): QueryParts<StreamQuery>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let organization = organization(&app, &principal, &org).await?;
+    let organization = seen_organization(&app, &principal, &org).await?;
     let webhook = match query.webhook.as_deref() {
         None => None,
         Some(text) => Some(

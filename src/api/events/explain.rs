@@ -11,7 +11,7 @@ use fanfare_engine::matching::Mismatch;
 use fanfare_store::log::{self, DeliveryFilter, EventRow};
 use serde::{Deserialize, Serialize};
 
-use super::post::organization;
+use super::post::seen_organization;
 use super::read;
 use crate::api::auth::Reader;
 use crate::api::problem::{Answer, Problem};
@@ -59,7 +59,7 @@ pub(super) async fn explain(
     Reader(principal): Reader,
     PathParts((org, event)): PathParts<(String, String)>,
 ) -> Answer<Json<Explanation>> {
-    let organization = organization(&app, &principal, &org).await?;
+    let organization = seen_organization(&app, &principal, &org).await?;
     let row = read::find(&app, organization.id, &event).await?;
     let filter = DeliveryFilter { event: Some(row.id), ..DeliveryFilter::default() };
     let limit = MAX_WEBHOOKS as u32;

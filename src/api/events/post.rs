@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts as _, Path, State};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use fanfare_engine::access::Action;
 use fanfare_engine::id::OrganizationId;
 use fanfare_store::queue::IdempotencyKey;
 
@@ -16,6 +17,7 @@ use crate::api::body;
 use crate::api::idempotency;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
+use crate::catalogue::access::Actor;
 use crate::compiled::CompiledOrganization;
 use crate::intake::{self, Receipt};
 
@@ -72,6 +74,18 @@ pub(crate) async fn organization(app: &App, principal: &Principal, org: &str) ->
     found
         .filter(|found| principal.organization.is_none_or(|own| own == found.id))
         .ok_or_else(|| Problem::not_found("organization"))
+}
+
+/// The organization that a path names, if the principal may see all that happened in it.
+pub(crate) async fn seen_organization(
+    app: &App,
+    principal: &Principal,
+    org: &str,
+) -> Answer<Arc<CompiledOrganization>> {
+    let organization = organization(app, principal, org).await?;
+    let actor = Actor::of(app, organization.id, principal.user.as_deref()).await?;
+    actor.may_everywhere(&organization, Action::See)?;
+    Ok(organization)
 }
 
 /// What the host is told of a kept event, or why there is none.

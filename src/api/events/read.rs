@@ -9,7 +9,7 @@ use fanfare_store::log::{self, EventRow};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::post::organization;
+use super::post::seen_organization;
 use crate::api::auth::Reader;
 use crate::api::page::{List, ListBody};
 use crate::api::problem::{Answer, Problem};
@@ -91,7 +91,7 @@ pub(super) async fn list(
     PathParts(org): PathParts<String>,
     QueryParts(query): QueryParts<EventQuery>,
 ) -> Answer<Json<ListBody<EventBody>>> {
-    let organization = organization(&app, &principal, &org).await?;
+    let organization = seen_organization(&app, &principal, &org).await?;
     let name = format!("events {} {:?}", organization.id, query.kind);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let page = list.page();
@@ -117,7 +117,7 @@ pub(super) async fn get(
     Reader(principal): Reader,
     PathParts((org, event)): PathParts<(String, String)>,
 ) -> Answer<Json<EventBody>> {
-    let organization = organization(&app, &principal, &org).await?;
+    let organization = seen_organization(&app, &principal, &org).await?;
     EventBody::new(find(&app, organization.id, &event).await?).map(Json)
 }
 

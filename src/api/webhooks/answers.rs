@@ -85,12 +85,9 @@ pub(in crate::api) async fn operator_place(app: &App, principal: &Principal) -> 
 pub(in crate::api) async fn list(app: &App, place: &Place, query: WebhookQuery) -> Answer<Json<ListBody<WebhookBody>>> {
     let name = format!("webhooks {} {:?} {:?}", place.organization, query.status, query.search);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
-    let filter = WebhookFilter {
-        organization: Some(place.organization),
-        status: status(query.status.as_deref())?,
-        search: search(query.search)?,
-    };
-    let found = webhooks::list(app, place.project, &filter, list.page()).await?;
+    let filter =
+        WebhookFilter { organization: None, status: status(query.status.as_deref())?, search: search(query.search)? };
+    let found = webhooks::list_in(app, place, filter, list.page()).await?;
     Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
 }
 
@@ -119,7 +116,7 @@ pub(in crate::api) async fn create(app: &App, place: &Place, input: WebhookInput
 }
 
 pub(in crate::api) async fn get(app: &App, place: &Place, webhook: &str) -> Answer<Json<WebhookBody>> {
-    Ok(Json(show(webhooks::find(app, place, webhook).await?, place.operator, None)))
+    Ok(Json(show(webhooks::seen(app, place, webhook).await?, place.operator, None)))
 }
 
 pub(in crate::api) async fn edit(
@@ -146,7 +143,7 @@ pub(in crate::api) async fn switch(
 }
 
 pub(in crate::api) async fn secret(app: &Arc<App>, place: &Place, webhook: &str) -> Answer<Json<SecretBody>> {
-    let webhook = webhooks::find(app, place, webhook).await?;
+    let webhook = webhooks::seen(app, place, webhook).await?;
     Ok(Json(show_secrets(&webhook.credentials, app.now())))
 }
 

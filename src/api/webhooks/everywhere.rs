@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::answers::{search, status};
 use super::view::{WebhookBody, show};
-use crate::api::auth::Reader;
+use crate::api::auth::HostReader;
 use crate::api::page::{List, ListBody};
 use crate::api::problem::Answer;
 use crate::api::request::QueryParts;
@@ -44,7 +44,7 @@ struct EverywhereQuery {
     responses((status = 200, body = ListBody<WebhookBody>)))]
 async fn list_everywhere(
     State(app): State<Arc<App>>,
-    Reader(principal): Reader,
+    HostReader(principal): HostReader,
     QueryParts(query): QueryParts<EverywhereQuery>,
 ) -> Answer<Json<ListBody<WebhookBody>>> {
     let organization = match &query.organization {

@@ -59,7 +59,7 @@ pub(super) async fn recover(
     JsonBody(body): JsonBody<RecoverBody>,
 ) -> Answer<Response> {
     let place = customer_place(&app, &principal, &org).await?;
-    let webhook = webhooks::find(&app, &place, &webhook).await?;
+    let webhook = webhooks::managed(&app, &place, &webhook).await?;
     active(&webhook)?;
     if body.until.is_some_and(|until| until <= body.since) {
         return Err(Problem::field(Code::ValidationFailed, "until", "must be later than since"));

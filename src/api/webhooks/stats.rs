@@ -86,7 +86,7 @@ pub(super) async fn stats(
     PathParts((org, webhook)): PathParts<(String, String)>,
 ) -> Answer<Json<WebhookStats>> {
     let place = customer_place(&app, &principal, &org).await?;
-    let row = webhooks::find(&app, &place, &webhook).await?.row;
+    let row = webhooks::seen(&app, &place, &webhook).await?.row;
     let since = [HOUR, DAY, WEEK].map(|span| before(app.now(), span));
     let [hour, day, week] = app.store.read_one(stats::attempts(row.id, since)).await?.unwrap_or_default();
     let last = app.store.read_one(stats::last_attempt(row.id)).await?;

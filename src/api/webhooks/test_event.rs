@@ -53,7 +53,7 @@ pub(super) async fn test(
     OptionalJsonBody(body): OptionalJsonBody<TestBody>,
 ) -> Answer<(StatusCode, Json<TestReceipt>)> {
     let place = customer_place(&app, &principal, &org).await?;
-    let webhook = webhooks::find(&app, &place, &webhook).await?;
+    let webhook = webhooks::managed(&app, &place, &webhook).await?;
     active(&webhook)?;
     let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or_else(|| Problem::not_found("webhook"))?;
     let sender = compiled.sender.as_ref().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;

@@ -62,6 +62,8 @@ pub struct WebhookBody {
     updated_at: Timestamp,
     /// The user who made it; null for the host itself.
     created_by: Option<String>,
+    /// The user on whose behalf it acts; null for the host itself.
+    owner: Option<String>,
     /// The signing secret that was made for it: in the answer to its creation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -122,6 +124,7 @@ pub(in crate::api) fn show(webhook: OpenWebhook, operator: bool, secret: Option<
         created_at: row.created_at,
         updated_at: row.updated_at,
         created_by: row.created_by,
+        owner: row.owner,
         secret,
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
-use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, get, handshake};
+use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, get, handshake, owner};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
 use crate::random;
@@ -22,13 +22,14 @@ const MAX_NUMBER: i64 = (1 << 53) - 1;
 /// Makes a webhook; answers its secret, too, where one was made for it.
 ///
 /// # Errors
-/// Fields that its profile does not allow, an unknown event type, a denied address, a number or UUID that is taken, or
+/// Fields that its profile does not allow, a user who may not have it, an unknown event type, a denied address, a number or UUID that is taken, or
 /// too many webhooks.
 pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueResult<(OpenWebhook, Option<String>)> {
     let project = projects::by_id(app, place.project).await?;
     let profile = profile_of(app, &project, input.profile.as_deref())?;
     check_import(place, &input)?;
     let (new, made) = draft(app, place, &profile, &input)?;
+    owner::check(app, place, &profile, None, &new).await?;
     check_new(app, place, &profile, &new).await?;
     check_taken(app, place, &input).await?;
     let count = app.store.read_one(rows::count(place.organization)).await?;
@@ -66,6 +67,7 @@ fn draft(
         created_at: now,
         updated_at: now,
         created_by: place.user.clone(),
+        owner: place.user.clone(),
     };
     let mut new = OpenWebhook { row, credentials: Credentials::default() };
     if input.url.is_none() {

@@ -13,22 +13,23 @@ use fanfare_store::catalogue::webhooks as rows;
 use super::endpoint::check_url;
 use super::secrets::replace_secret;
 use super::switch::{Switch, wants_test};
-use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, find, handshake, masking, turn};
+use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, handshake, managed, masking, owner, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 
 /// Edits a webhook.
 ///
 /// # Errors
-/// As for making one; or it is unknown in this place.
+/// As for making one; or it is unknown in this place, or the user may not manage it as it was.
 pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) -> CatalogueResult<OpenWebhook> {
     check_fixed(input)?;
     let project = projects::by_id(app, place.project).await?;
     let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
-        let before = find(app, place, text).await?;
+        let before = managed(app, place, text).await?;
         let profile = edited_profile(app, &project, &before, input)?;
         let after = edited(app, place, &profile, &before, input)?;
+        owner::check(app, place, &profile, Some(&before), &after).await?;
         check_edited(app, place, &profile, &before, &after).await?;
         handshake::ask(app, &profile, Some(&before), &after).await?;
         if let Some(done) = write(app, place, &profile, &before, after).await? {
@@ -133,7 +134,7 @@ fn edited(
     Ok(after)
 }
 
-/// Sets what the request gives of settings and credentials, but for secrets, profile and status.
+/// Sets what the request gives of settings, credentials and owner, but for secrets, profile and status.
 pub(super) fn apply(webhook: &mut OpenWebhook, profile: &Profile, input: &WebhookInput) {
     let input = input.clone();
     let settings = &mut webhook.row.settings;
@@ -145,6 +146,9 @@ pub(super) fn apply(webhook: &mut OpenWebhook, profile: &Profile, input: &Webhoo
     if let Events::Only(names) = &mut settings.events {
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
+    }
+    if let Some(owner) = input.owner {
+        webhook.row.owner = owner;
     }
     if let Some(auth) = input.auth {
         webhook.credentials.auth = auth;

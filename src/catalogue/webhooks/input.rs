@@ -66,6 +66,11 @@ pub struct WebhookInput {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RateLimitShape>)]
     pub rate_limit: Option<Option<RateLimit>>,
+    /// The user on whose behalf it acts; null for the host itself. A new webhook's is the one on whose behalf it is made.
+    /// Another user must be known and be allowed to manage the webhook; only the host may take it over by null.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub owner: Option<Option<String>>,
     /// The host's own notes.
     pub metadata: Option<BTreeMap<String, String>>,
     /// Its number in its organization. In a new webhook, by the admin key: for one that comes from another system.

@@ -9,9 +9,11 @@ mod endpoint;
 mod handshake;
 mod input;
 mod masking;
+mod owner;
 mod secrets;
 mod switch;
 
+use fanfare_engine::access::Action;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::webhook::Credentials;
 use fanfare_store::catalogue::Page;
@@ -28,6 +30,7 @@ pub use masking::{MASK, shown_headers};
 pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
 pub use switch::{Switch, switch};
 
+use super::access::Actor;
 use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
 
@@ -57,6 +60,13 @@ impl Place {
         Touches { project: self.project, organization: Some(self.organization) }
     }
 
+    /// Refuses where the user on whose behalf it is done may not do this with the webhook.
+    async fn check(&self, app: &App, webhook: &OpenWebhook, action: Action) -> CatalogueResult<()> {
+        let actor = Actor::of(app, self.organization, self.user.as_deref()).await?;
+        let WebhookRow { profile, settings, .. } = &webhook.row;
+        actor.may(app, self.organization, profile, settings.filter.as_ref(), action).await
+    }
+
     fn tell(&self, app: &App, webhook: WebhookId) {
         app.observer.webhook_changed(self.organization, webhook);
     }
@@ -80,11 +90,28 @@ impl OpenWebhook {
     }
 }
 
-/// The webhook that `text` names: its id.
+/// The webhook that `text` names, for looking at.
 ///
 /// # Errors
-/// It is unknown in this place.
-pub async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
+/// It is unknown in this place, or the user may not see it.
+pub async fn seen(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
+    let webhook = find(app, place, text).await?;
+    place.check(app, &webhook, Action::See).await?;
+    Ok(webhook)
+}
+
+/// The webhook that `text` names, for doing something with it.
+///
+/// # Errors
+/// It is unknown in this place, or the user may not manage it.
+pub async fn managed(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
+    let webhook = find(app, place, text).await?;
+    place.check(app, &webhook, Action::Manage).await?;
+    Ok(webhook)
+}
+
+/// The webhook that `text` names: its id.
+async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
     let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
     get(app, place, id).await
 }
@@ -100,7 +127,22 @@ async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWeb
     OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
 }
 
-/// A page of webhooks of a project.
+/// A page of webhooks of a place.
+///
+/// # Errors
+/// The user may not see the webhooks of every profile that matters there.
+pub async fn list_in(app: &App, place: &Place, filter: WebhookFilter, page: Page) -> CatalogueResult<Vec<OpenWebhook>> {
+    let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
+    if actor != Actor::Host {
+        let organization = app.compiled().organization(place.organization).await?;
+        let organization = organization.ok_or(CatalogueError::NotFound("organization"))?;
+        actor.may_everywhere(&organization, Action::See)?;
+    }
+    let filter = WebhookFilter { organization: Some(place.organization), ..filter };
+    list(app, place.project, &filter, page).await
+}
+
+/// A page of webhooks of a project, for the host.
 pub async fn list(
     app: &App,
     project: ProjectId,
@@ -114,9 +156,9 @@ pub async fn list(
 /// Removes a webhook. What still waits for it is skipped, with that reason.
 ///
 /// # Errors
-/// It is unknown in this place.
+/// It is unknown in this place, or the user may not manage it.
 pub async fn delete(app: &App, place: &Place, text: &str) -> CatalogueResult<()> {
-    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    let id = managed(app, place, text).await?.row.id;
     app.store.change(rows::delete(place.organization, id), Some(place.touches())).await?;
     place.tell(app, id);
     Ok(())

@@ -8,7 +8,7 @@ use fanfare_engine::webhook::{Credentials, Secret};
 
 use super::create::fresh_secret;
 use super::edit::write;
-use super::{NAME, OpenWebhook, Place, find, turn};
+use super::{NAME, OpenWebhook, Place, managed, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES};
 
@@ -29,7 +29,7 @@ pub struct Rotation {
 /// Replaces a webhook's secret. Those that it had still sign for the overlap, unless their own end comes before.
 ///
 /// # Errors
-/// It is unknown in this place, its profile does not sign, the secret does not suit, or too many still sign.
+/// It is unknown in this place, the user may not manage it, its profile does not sign, the secret does not suit, or too many still sign.
 pub async fn rotate(app: &App, place: &Place, text: &str, rotation: &Rotation) -> CatalogueResult<OpenWebhook> {
     if rotation.overlap_seconds.is_some_and(|seconds| seconds > MAX_OVERLAP_SECONDS) {
         let message = format!("must be from 0 to {MAX_OVERLAP_SECONDS} (30 days)");
@@ -37,7 +37,7 @@ pub async fn rotate(app: &App, place: &Place, text: &str, rotation: &Rotation) -
     }
     let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
-        let before = find(app, place, text).await?;
+        let before = managed(app, place, text).await?;
         let unknown = "the webhook's profile is not among this server's profiles any more; choose another one for it";
         let profile = app.profiles.get(&before.row.profile).cloned().ok_or(CatalogueError::State(unknown))?;
         if profile.secret.rule == SecretRule::None {

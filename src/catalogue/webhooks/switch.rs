@@ -5,7 +5,7 @@ use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::webhooks::WebhookRow;
 
 use super::edit::write;
-use super::{NAME, OpenWebhook, Place, find, handshake, turn};
+use super::{NAME, OpenWebhook, Place, handshake, managed, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES};
 
@@ -46,11 +46,11 @@ impl Switch {
 /// Switches a webhook. One that is so already stays as it is.
 ///
 /// # Errors
-/// It is unknown in this place, or it is to be paused or resumed while it is switched off.
+/// It is unknown in this place, the user may not manage it, or it is to be paused or resumed while it is switched off.
 pub async fn switch(app: &App, place: &Place, text: &str, switch: Switch) -> CatalogueResult<OpenWebhook> {
     let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
-        let before = find(app, place, text).await?;
+        let before = managed(app, place, text).await?;
         let mut after = before.clone();
         switch.turn(&mut after.row, place)?;
         if after == before {

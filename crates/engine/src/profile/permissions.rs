@@ -66,7 +66,7 @@ fn name(entry: &Entry) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::profile::{Standing, Permissions, Profile};
+    use crate::profile::{Permissions, Profile, Standing};
 
     const BODY: &str = "\n[payload]\nraw = true\n";
 
@@ -87,7 +87,10 @@ mod tests {
             "[permissions]\nmanage = { roles = [\"A\", \"B\"], permissions = [\"p\"] }\nentity_access = true\nrecheck = true",
         );
         let manage = Standing { roles: vec!["A".to_owned(), "B".to_owned()], permissions: vec!["p".to_owned()] };
-        assert_eq!(parsed.unwrap(), Permissions { manage, entity_access: true, recheck: true, ..Permissions::default() });
+        assert_eq!(
+            parsed.unwrap(),
+            Permissions { manage, entity_access: true, recheck: true, ..Permissions::default() }
+        );
     }
 
     #[test]

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
 use crate::backend::Backend;
+use crate::catalogue::Page;
 use crate::catalogue::entities::{self, EntityRow, MAX_ENTITIES, ToldBy};
 use crate::catalogue::organizations::{self, Organization};
 use crate::catalogue::users::{self, UserRow};
-use crate::catalogue::Page;
 use crate::catalogue::webhooks::{self, WebhookRow};
 use crate::error::StoreError;
 use crate::query::{Change, Expect, Step};
@@ -57,7 +57,8 @@ pub(crate) async fn a_user_is_kept_and_replaced<B: Backend>(rig: &Rig<B>) {
     assert_eq!(rig.read_one(users::by_id(OTHER_ORGANIZATION, "anna")).await, None);
 
     rig.advance(5);
-    let second = UserRow { name: None, user: User { grants: Grants::All, ..User::unknown("anna") }, ..user(rig, "anna") };
+    let second =
+        UserRow { name: None, user: User { grants: Grants::All, ..User::unknown("anna") }, ..user(rig, "anna") };
     rig.change(users::put(&second)).await.unwrap();
     // Its place and the time of its making stay.
     let replaced = UserRow { row: first.row, created_at: first.created_at, ..second };

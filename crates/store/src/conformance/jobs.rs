@@ -149,7 +149,14 @@ pub(crate) async fn what_a_webhook_got_of_each_event<B: Backend>(rig: &Rig<B>) {
         due: rig.now(),
         trigger: Trigger::Test,
     };
-    rig.accept(Accept { event, fingerprint: [0; 16], idempotency: None, deliveries: vec![to_test], learn: Learn::Nothing }).await;
+    rig.accept(Accept {
+        event,
+        fingerprint: [0; 16],
+        idempotency: None,
+        deliveries: vec![to_test],
+        learn: Learn::Nothing,
+    })
+    .await;
     rig.keep(other, &[]).await;
 
     let ask = |after, limit| rig.read(bulk::received(ORGANIZATION, WEBHOOK, after, i64::MAX, limit));

@@ -19,8 +19,8 @@ use crate::error::StoreResult;
 use crate::log::{self, DeliveryFilter, DeliveryRow};
 use crate::query::{Change, Query};
 use crate::queue::{
-    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, IdempotencyKey, Learn, Lease, LoggedAttempt,
-    LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next, Operation,
+    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, IdempotencyKey, Learn, Lease,
+    LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next, Operation,
 };
 
 /// The clock that a store is given.

@@ -297,8 +297,13 @@ mod tests {
         };
         let (id, webhook) = (DeliveryId(71), WebhookId(1));
         let delivery = NewDelivery { id, webhook, lease: None, due: NOW, trigger: Trigger::Schedule };
-        let accept =
-            Accept { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, deliveries: vec![delivery], learn: Learn::Nothing };
+        let accept = Accept {
+            event: Arc::new(event),
+            fingerprint: [0; 16],
+            idempotency: None,
+            deliveries: vec![delivery],
+            learn: Learn::Nothing,
+        };
         assert!(core.apply(NOW, &[Operation::Accept(accept)])[0].is_ok());
         assert_eq!(core.join(NOW).unwrap().newest_id, 71);
     }

@@ -55,8 +55,13 @@ impl Feed {
         let id = DeliveryId(self.ids.next(NOW));
         let delivery =
             NewDelivery { id, webhook: WEBHOOK, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };
-        let accept =
-            Accept { event: Arc::new(event), fingerprint: [7; 16], idempotency: None, deliveries: vec![delivery], learn: Learn::Nothing };
+        let accept = Accept {
+            event: Arc::new(event),
+            fingerprint: [7; 16],
+            idempotency: None,
+            deliveries: vec![delivery],
+            learn: Learn::Nothing,
+        };
         (Lease { delivery: id, node: self.node, claim: 1 }, accept)
     }
 

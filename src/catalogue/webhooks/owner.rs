@@ -1,0 +1,55 @@
+//! Whose a webhook is: whether it may be made, changed and handed over.
+
+use fanfare_engine::access::Action;
+use fanfare_engine::profile::Profile;
+use fanfare_store::catalogue::users;
+use fanfare_store::catalogue::webhooks::WebhookRow;
+
+use super::{OpenWebhook, Place};
+use crate::app::App;
+use crate::catalogue::access::judge_user;
+use crate::catalogue::{CatalogueError, CatalogueResult};
+
+/// Whether the user on whose behalf it is done may have the webhook so, and its new owner may have it. `before` is the
+/// webhook as it was, `None` for a new one; who changes a webhook must have been allowed to manage it before, too.
+///
+/// # Errors
+/// What the user lacks; or that the new owner is unknown or lacks something.
+pub(super) async fn check(
+    app: &App,
+    place: &Place,
+    profile: &Profile,
+    before: Option<&OpenWebhook>,
+    after: &OpenWebhook,
+) -> CatalogueResult<()> {
+    place.check(app, after, Action::Manage).await?;
+    let present = before.map_or(place.user.as_deref(), |before| before.row.owner.as_deref());
+    let new = after.row.owner.as_deref();
+    if new == present {
+        return Ok(());
+    }
+    match (new, &place.user) {
+        // Whose it is not any more is not asked about again, so that a user could keep it beyond the right to it.
+        (None, Some(_)) => {
+            let why = "only the host may make a webhook its own; send it without Fanfare-User, or name a user in owner";
+            Err(CatalogueError::Forbidden(why.to_owned()))
+        }
+        (None, None) => Ok(()),
+        (Some(owner), _) => check_owner(app, place, profile, &after.row, owner).await,
+    }
+}
+
+async fn check_owner(
+    app: &App,
+    place: &Place,
+    profile: &Profile,
+    webhook: &WebhookRow,
+    owner: &str,
+) -> CatalogueResult<()> {
+    let Some(known) = app.store.read_one(users::by_id(place.organization, owner)).await? else {
+        return Err(CatalogueError::field("owner", "is no user of this organization; tell of the user first"));
+    };
+    let filter = webhook.settings.filter.as_ref();
+    let judged = judge_user(app, place.organization, &known.user, profile, filter, Action::Manage).await?;
+    judged.map_err(|refusal| CatalogueError::field("owner", format!("cannot be this user, who {refusal}")))
+}
