@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    api_key, backup, bench, bench_forwarder, check, delivery, demo, event, event_type, listen, manual, migrate,
-    openapi, organization, profile, serve, webhook,
+    api_key, backup, bench, bench_forwarder, check, delivery, demo, entity, event, event_type, listen, manual, migrate,
+    openapi, organization, profile, serve, user, webhook,
 };
 
 /// Webhooks for your customers: signed, retried, logged, from one binary.
@@ -26,6 +26,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Listen(listen::ListenArgs),
     Organization(organization::OrganizationArgs),
+    User(user::UserArgs),
+    Entity(entity::EntityArgs),
     EventType(event_type::EventTypeArgs),
     Webhook(webhook::WebhookArgs),
     Event(event::EventArgs),
@@ -55,6 +57,8 @@ impl Program {
             Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Organization(args) => organization::run(args).await,
+            Command::User(args) => user::run(args).await,
+            Command::Entity(args) => entity::run(args).await,
             Command::EventType(args) => event_type::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Event(args) => event::run(args).await,

@@ -36,8 +36,8 @@ pub(super) struct WebhookExplanation {
     pub name: String,
     /// Whether the webhook, as it is now, matches the event.
     pub matched: bool,
-    /// Why not: `event_type`, `filter`, `deactivated`, `auto_disabled`; or, where it matches and there is no delivery,
-    /// `created_later`.
+    /// Why not: `event_type`, `filter`, `deactivated`, `auto_disabled`; or, where it matches, `access_revoked`
+    /// (its owner may not manage it any more, so nothing is sent), and where there is no delivery `created_later`.
     pub reason: Option<&'static str>,
     /// In words.
     pub detail: Option<String>,
@@ -87,6 +87,7 @@ fn explain_webhook(webhook: &CompiledWebhook, event: &Event, delivery_id: Option
         }
         Err(Mismatch::Filter) => (Some("filter"), Some("its filter names another entity".to_owned())),
         Ok(()) if !status.takes_events() => (Some(status.name()), webhook.webhook.status_reason.clone()),
+        Ok(()) if let Err(revoked) = &webhook.access => (Some("access_revoked"), Some(revoked.to_string())),
         Ok(()) if delivery_id.is_none() => {
             let detail = "it matches now, but did not when the event was accepted; recover to send it";
             (Some("created_later"), Some(detail.to_owned()))
