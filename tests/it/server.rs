@@ -1,5 +1,6 @@
 //! The server's own life: the real program as a child process, real sockets on both sides.
 
+mod access;
 mod changes;
 mod client;
 mod crash;

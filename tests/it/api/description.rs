@@ -17,6 +17,9 @@ const FIXED: &str = "
     GET PATCH DELETE /v1/event-types/{name}
     GET POST /v1/organizations
     GET PUT PATCH DELETE /v1/organizations/{org}
+    GET /v1/organizations/{org}/users
+    GET PUT DELETE /v1/organizations/{org}/users/{user}
+    GET PUT DELETE /v1/organizations/{org}/entities/{type}/{id}
     GET POST /v1/organizations/{org}/webhooks
     GET PATCH DELETE /v1/organizations/{org}/webhooks/{webhook}
     POST /v1/organizations/{org}/webhooks/{webhook}/enable

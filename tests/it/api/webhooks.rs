@@ -26,7 +26,7 @@ async fn a_new_webhook_has_its_profiles_defaults() {
         "number": 1, "name": "", "url": URL, "events": "all", "enabled": true, "status": "active", "status_reason": null,
         "method": "POST", "content_type": "application/json", "include_entity": false, "filter": null, "auth": null,
         "headers": {}, "profile": "standard", "retry": null, "timeout_seconds": null, "rate_limit": null, "metadata": {},
-        "created_at": START, "updated_at": START, "created_by": null,
+        "created_at": START, "updated_at": START, "created_by": null, "owner": null,
     });
     for (member, value) in expected.as_object().unwrap() {
         assert_eq!(&made[member], value, "{member}");
