@@ -1,40 +1,37 @@
 //! `fanfare user`: the people of an organization, on a running server.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::client::Request;
 use super::connection::{PageArgs, ServerArgs};
-use super::entity;
+use super::{entity, input};
 
-/// Look after users: the people of an organization and what they may do
+/// Look after users: the people of an organization, and what they may do
 #[derive(Args, Debug)]
 pub struct UserArgs {
     #[command(flatten)]
     server: ServerArgs,
-    /// The organization: its id or external id
-    #[arg(long, global = true, env = "FANFARE_ORG", hide_env_values = true)]
-    org: Option<String>,
     #[command(subcommand)]
     command: UserCommand,
 }
 
 #[derive(Debug, Subcommand)]
 enum UserCommand {
-    /// List users, newest first
+    /// List an organization's users, newest first
     List {
+        /// The organization's id or external id
+        #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
+        org: String,
         #[command(flatten)]
         page: PageArgs,
     },
     /// Show a user
-    Get {
-        /// Your own id of the user
-        user: String,
-    },
+    Get(Named),
     /// Make a user, or replace all that is known of one
     Put {
-        /// Your own id of the user
-        user: String,
+        #[command(flatten)]
+        named: Named,
         /// The name, for people
         #[arg(long)]
         name: Option<String>,
@@ -44,46 +41,52 @@ enum UserCommand {
         /// Permissions, with commas between
         #[arg(long, value_delimiter = ',')]
         permissions: Vec<String>,
-        /// An entity that the user has access to, such as Company:17, with those below it; may be repeated. Or: all
-        #[arg(long = "grant", value_name = "TYPE:ID")]
-        grants: Vec<String>,
+        /// An entity that the user has access to, with those below it; may be given several times
+        #[arg(long, value_name = "TYPE:ID", value_parser = input::reference)]
+        grant: Vec<(String, String)>,
+        /// The user has access to every entity
+        #[arg(long, conflicts_with = "grant")]
+        grant_all: bool,
     },
-    /// Forget a user; the user's webhooks stay, owned by one who may nothing
-    Delete {
-        /// Your own id of the user
-        user: String,
-    },
+    /// Forget a user; the user's webhooks stay, owned by one who has no rights
+    Delete(Named),
+}
+
+/// One user.
+#[derive(Args, Debug)]
+struct Named {
+    /// The organization's id or external id
+    #[arg(long, env = "FANFARE_ORG", hide_env_values = true)]
+    org: String,
+    /// Your own id of the user
+    user: String,
+}
+
+impl Named {
+    fn path(&self) -> [&str; 5] {
+        ["v1", "organizations", &self.org, "users", &self.user]
+    }
 }
 
 /// Runs one of the commands.
 ///
 /// # Errors
-/// No organization is named, a grant is none, or the server cannot be reached or refuses.
+/// The server cannot be reached or refuses.
 pub async fn run(args: UserArgs) -> anyhow::Result<()> {
     let session = args.server.session()?;
-    let org = entity::needed(args.org)?;
-    let below = ["v1", "organizations", &org, "users"];
-    let path = |user| [below[0], below[1], below[2], below[3], user];
     match args.command {
-        UserCommand::List { page } => {
+        UserCommand::List { org, page } => {
             let columns = [("ID", "id"), ("NAME", "name"), ("ROLES", "roles"), ("PERMISSIONS", "permissions")];
-            session.list(Request::get(&below), &page, "users", &columns).await
+            session.list(Request::get(&["v1", "organizations", &org, "users"]), &page, "users", &columns).await
         }
-        UserCommand::Get { user } => session.one(Request::get(&path(&user))).await,
-        UserCommand::Put { user, name, roles, permissions, grants } => {
-            let mut body = Map::new();
-            body.extend(name.map(|name| ("name".to_owned(), Value::from(name))));
-            body.insert("roles".to_owned(), json!(roles));
-            body.insert("permissions".to_owned(), json!(permissions));
-            let grants = match grants.as_slice() {
-                [all] if all == "all" => json!("all"),
-                some => entity::parse_all(some)?,
-            };
-            body.insert("grants".to_owned(), grants);
-            session.one(Request::put(&path(&user)).json(&body)?).await
+        UserCommand::Get(named) => session.one(Request::get(&named.path())).await,
+        UserCommand::Put { named, name, roles, permissions, grant, grant_all } => {
+            let grants = if grant_all { json!("all") } else { entity::references(&grant) };
+            let body = json!({"name": name, "roles": roles, "permissions": permissions, "grants": grants});
+            session.one(Request::put(&named.path()).json(&body)?).await
         }
-        UserCommand::Delete { user } => {
-            session.done(Request::delete(&path(&user)), &format!("{user} is forgotten.")).await
+        UserCommand::Delete(named) => {
+            session.done(Request::delete(&named.path()), &format!("{} is forgotten.", named.user)).await
         }
     }
 }

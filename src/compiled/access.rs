@@ -65,7 +65,8 @@ impl Known {
         });
         let mut entities: Vec<EntityRef> = entities.collect();
         entities.sort_unstable();
-        let scopes = source.scopes(organization.id, entities).await?.into_iter().collect();
+        let scopes = source.scopes(organization.id, entities).await?;
+        let scopes = scopes.into_iter().map(|known| (known.entity, known.scope)).collect();
         Ok(Known { users, scopes, facts })
     }
 

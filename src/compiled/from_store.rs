@@ -12,7 +12,7 @@ use fanfare_store::{Store, StoreError, StoreResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Hold, Source, StoredOrganization, StoredType, StoredTypes};
+use super::{Hold, Source, StoredOrganization, StoredScope, StoredType, StoredTypes};
 use crate::vault::Vault;
 
 /// See the module.
@@ -70,15 +70,17 @@ impl Source for FromStore {
         self.store.read(users::owners(id)).boxed()
     }
 
-    fn scopes(
-        &self,
-        id: OrganizationId,
-        entities: Vec<EntityRef>,
-    ) -> BoxFuture<'_, StoreResult<Vec<(EntityRef, Vec<EntityRef>)>>> {
+    fn scopes(&self, id: OrganizationId, entities: Vec<EntityRef>) -> BoxFuture<'_, StoreResult<Vec<StoredScope>>> {
         async move {
             let mut scopes = Vec::new();
             for query in entities::these(id, &entities) {
-                scopes.extend(self.store.read(query).await?.into_iter().map(|row| (row.entity, row.scope)));
+                scopes.extend(
+                    self.store
+                        .read(query)
+                        .await?
+                        .into_iter()
+                        .map(|row| StoredScope { entity: row.entity, scope: row.scope }),
+                );
             }
             Ok(scopes)
         }

@@ -55,6 +55,14 @@ pub struct StoredOrganization {
     pub webhooks: Vec<Webhook>,
 }
 
+/// What an entity belongs to, as it is stored.
+#[derive(Debug)]
+pub struct StoredScope {
+    pub entity: EntityRef,
+    /// Its ancestors.
+    pub scope: Vec<EntityRef>,
+}
+
 /// A project's event types as they are stored.
 #[derive(Debug)]
 pub struct StoredTypes {
@@ -80,11 +88,7 @@ pub trait Source: Send + Sync {
     /// The users of an organization who own webhooks of it.
     fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>>;
     /// What these entities of an organization belong to, of those that are known.
-    fn scopes(
-        &self,
-        id: OrganizationId,
-        entities: Vec<EntityRef>,
-    ) -> BoxFuture<'_, StoreResult<Vec<(EntityRef, Vec<EntityRef>)>>>;
+    fn scopes(&self, id: OrganizationId, entities: Vec<EntityRef>) -> BoxFuture<'_, StoreResult<Vec<StoredScope>>>;
     /// The organization that a webhook belongs to; `None` where there is no such webhook.
     fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>>;
     /// The organization of a project that the host calls so.

@@ -210,6 +210,31 @@ async fn keys_are_made_used_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_and_entities_are_told_of_and_forgotten() {
+    let scene = Scene::start().await;
+    scene.run("organization create A --external-id a").await.well();
+    let told = "user put --org a anna --name Anna --roles R1,R2 --permissions p --grant Company:3 --grant Packet:x:1";
+    let user = scene.json(told).await;
+    assert_eq!(
+        (&user["name"], &user["roles"][1], &user["grants"][1]["id"]),
+        (&"Anna".into(), &"R2".into(), &"x:1".into())
+    );
+    assert_eq!(scene.json("user put --org a ben --grant-all").await["grants"], "all");
+    let list = scene.run("user list --org a").await.well();
+    assert!(list.lines().count() == 3 && list.contains("Anna"), "{list}");
+    assert!(scene.run("user get --org a anna").await.well().contains("Anna"));
+    assert_eq!(scene.run("user delete --org a anna").await.well(), "anna is forgotten.\n");
+    assert!(scene.run("user get --org a anna").await.badly().contains("404 not_found"));
+
+    let told = scene.json("entity put --org a Packet:17 --scope Company:3 --scope Contract:4").await;
+    assert_eq!((&told["told_by"], &told["scope"][1]["type"]), (&"host".into(), &"Contract".into()));
+    assert_eq!(scene.json("entity get --org a Packet:17").await, told);
+    assert_eq!(scene.run("entity delete --org a Packet:17").await.well(), "Packet:17 is forgotten.\n");
+    scene.run("entity get --org a Packet:17").await.badly();
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_lists_say_how_to_go_on() {
     let scene = Scene::start().await;
     for name in ["one", "two", "three"] {
