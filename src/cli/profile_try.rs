@@ -129,6 +129,7 @@ fn webhook(args: &TryArgs, profile: &Profile) -> anyhow::Result<Webhook> {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         created_by: None,
+        owner: None,
     })
 }
 
