@@ -10,6 +10,8 @@ mod from_store;
 mod holds;
 mod loads;
 mod organization;
+#[cfg(test)]
+mod races;
 mod webhook;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use fanfare_engine::access::Action;
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use futures_util::stream::{Stream, unfold};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::api::events::post::seen_organization;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
+use crate::catalogue::access::Actor;
 use crate::dispatch::updates::DeliveryUpdate;
 
 /// What a stream may be narrowed to.
@@ -72,6 +74,7 @@ pub(super) async fn stream(
         stopping: app.stopping.clone(),
         organization: organization.id,
         webhook,
+        watcher: principal.user.map(|user| (app, user)),
     };
     let events = unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
@@ -85,10 +88,12 @@ struct Listener {
     stopping: watch::Receiver<bool>,
     organization: OrganizationId,
     webhook: Option<WebhookId>,
+    /// The user on whose behalf it is read, who is asked about again; `None` for the host.
+    watcher: Option<(Arc<App>, String)>,
 }
 
 impl Listener {
-    /// The next event; `None` when the server stops.
+    /// The next event; `None` when the server stops, or when the user may not see it any more.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let update = tokio::select! {
@@ -96,12 +101,20 @@ impl Listener {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
             };
             match update {
-                Ok(update) if self.wants(&update) => return Some(event(&update)),
+                Ok(update) if self.wants(&update) => return self.may_still_see().await.then(|| event(&update)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(count)) => return Some(Event::default().event("lost").data(count.to_string())),
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    /// Where that cannot be found out, the client may connect again.
+    async fn may_still_see(&self) -> bool {
+        let Some((app, user)) = &self.watcher else { return true };
+        let Ok(Some(organization)) = app.compiled().organization(self.organization).await else { return false };
+        let actor = Actor::of(app, self.organization, Some(user)).await;
+        actor.is_ok_and(|actor| actor.may_everywhere(&organization, Action::See).is_ok())
     }
 
     fn wants(&self, update: &DeliveryUpdate) -> bool {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::client::Webhook;
 use super::receiver::Reply;
 use super::scene::{ORG, Scene, TYPE, event, webhook, with};
+use super::stream::Stream;
 
 const GUARDED: &str = r#"
 name = "guarded"
@@ -15,6 +16,7 @@ raw = true
 [retry]
 own = true
 [permissions]
+see = { roles = ["Builder", "Viewer"] }
 manage = { roles = ["Builder"] }
 entity_access = true
 recheck = true
@@ -154,5 +156,20 @@ async fn a_grant_covers_what_events_say_is_below_it() {
     let told = scene.api.post_event(ORG, &silent).await;
     skipped(&scene, &told).await;
     assert_eq!(scene.receiver.requests().len(), 2);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_right_to_see_it() {
+    let (scene, _profiles) = start().await;
+    put(&scene, "users/vera", &json!({"roles": ["Viewer"]})).await;
+    scene.webhook("/hook").await;
+    let key = scene.api.make_key(&json!({"name": "k", "scopes": ["read"], "organization": ORG, "user": "vera"})).await;
+    let mut stream = Stream::open(&key, "").await;
+    let event = scene.post(json!({"n": 1})).await;
+    assert_eq!(stream.next().await.unwrap()["event_id"], json!(event));
+    scene.api.delete(&format!("/v1/organizations/{ORG}/users/vera")).await.expect(204);
+    scene.post(json!({"n": 2})).await;
+    assert_eq!(stream.next().await, None);
     scene.server.stop().await;
 }

@@ -14,14 +14,14 @@ use super::receiver::Reply;
 use super::scene::{ORG, Scene, event};
 
 /// A stream that is being read.
-struct Stream {
+pub(super) struct Stream {
     body: Incoming,
     text: String,
     _driver: JoinSet<()>,
 }
 
 impl Stream {
-    async fn open(api: &Api, query: &str) -> Stream {
+    pub(super) async fn open(api: &Api, query: &str) -> Stream {
         let stream = TcpStream::connect(api.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.unwrap();
@@ -42,7 +42,7 @@ impl Stream {
     }
 
     /// The next update; `None` at an orderly end.
-    async fn next(&mut self) -> Option<Value> {
+    pub(super) async fn next(&mut self) -> Option<Value> {
         within("an update or the stream's end", async {
             loop {
                 if let Some((update, rest)) = self.text.split_once("\n\n") {
