@@ -22,8 +22,8 @@ const MAX_NUMBER: i64 = (1 << 53) - 1;
 /// Makes a webhook; answers its secret, too, where one was made for it.
 ///
 /// # Errors
-/// Fields that its profile does not allow, a user who may not have it, an unknown event type, a denied address, a number or UUID that is taken, or
-/// too many webhooks.
+/// Fields that its profile does not allow, a user who may not have it, an unknown event type, a denied address, a number or
+/// UUID that is taken, or too many webhooks.
 pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueResult<(OpenWebhook, Option<String>)> {
     let project = projects::by_id(app, place.project).await?;
     let profile = profile_of(app, &project, input.profile.as_deref())?;

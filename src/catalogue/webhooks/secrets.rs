@@ -29,7 +29,8 @@ pub struct Rotation {
 /// Replaces a webhook's secret. Those that it had still sign for the overlap, unless their own end comes before.
 ///
 /// # Errors
-/// It is unknown in this place, the user may not manage it, its profile does not sign, the secret does not suit, or too many still sign.
+/// It is unknown in this place, the user may not manage it, its profile does not sign, the secret does not suit, or too many
+/// still sign.
 pub async fn rotate(app: &App, place: &Place, text: &str, rotation: &Rotation) -> CatalogueResult<OpenWebhook> {
     if rotation.overlap_seconds.is_some_and(|seconds| seconds > MAX_OVERLAP_SECONDS) {
         let message = format!("must be from 0 to {MAX_OVERLAP_SECONDS} (30 days)");

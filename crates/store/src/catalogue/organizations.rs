@@ -88,8 +88,8 @@ pub fn update(organization: &Organization) -> Change {
     Change::one(unique(row, "external_id"))
 }
 
-/// Removes an organization with its webhooks, its users and their entities, its keys and what holds its sending. Its events and deliveries stay
-/// until their retention ends.
+/// Removes an organization with its webhooks, its users, what its entities belong to, its keys and what holds its sending.
+/// Its events and deliveries stay until their retention ends.
 pub fn delete(id: OrganizationId) -> Change {
     Change::one(must("organization", "DELETE FROM organizations WHERE id = ?1 AND is_operator = 0", arguments![id.0]))
         .then(step("DELETE FROM webhooks WHERE organization_id = ?1", arguments![id.0]))
