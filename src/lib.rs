@@ -13,6 +13,7 @@ pub mod curl;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;
+pub mod example;
 pub mod ids;
 pub mod intake;
 pub mod keyring;

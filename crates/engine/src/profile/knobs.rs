@@ -330,6 +330,16 @@ pub struct AutoDisable {
     pub after: Option<Duration>,
 }
 
+/// The API of the system that a profile stands in for, which is answered beside Fanfare's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnApi {
+    None,
+    /// `/WebHookSubscription/…`
+    Enate,
+    /// `/rest/v1/webhooks`
+    Etlworks,
+}
+
 /// How a receiver proves that it agrees to get events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {

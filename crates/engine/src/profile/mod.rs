@@ -85,6 +85,7 @@ pub struct Profile {
     pub log: LogKnobs,
     pub auto_disable: AutoDisable,
     pub handshake: Handshake,
+    pub own_api: OwnApi,
     /// What an event must not lack.
     pub needs: Vec<Need>,
     /// The host under which the server is reached, with its port if any. Not a knob: see [`Profiles::sent_from`].

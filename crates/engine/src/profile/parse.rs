@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::ProfileError;
 use super::knobs::{
     Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, Handshake, Ids, LogKnobs, MessageIdForm,
-    MessageIdOf, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts, WebhookIdForm,
+    MessageIdOf, OwnApi, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts, WebhookIdForm,
 };
 use super::message_signatures;
 use super::needs::Need;
@@ -74,6 +74,7 @@ fn read(root: &Section) -> Profile {
             after: knobs.entry("after_hours").and_then(|entry| hours(&entry)),
         }),
         handshake: root.or("handshake", Handshake::None, Entry::word),
+        own_api: root.or("own_api", OwnApi::None, Entry::word),
         needs: Vec::new(),
         sender_host: "localhost".into(),
         permissions: root.section("permissions", permissions::permissions),

@@ -2,7 +2,7 @@
 
 use super::knobs::{
     AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, MessageIdForm, MessageIdOf, Missing,
-    RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
+    OwnApi, RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
 };
 use super::message_signatures::ContentDigest;
 use super::reader::Word;
@@ -44,4 +44,5 @@ words! {
     Missing { "null" = Blank, "empty" = Blank, "omit" = Omit, "required" = Required }
     Handshake { "none" = None, "challenge" = Challenge, "cloudevents" = CloudEvents }
     ContentDigest { "none" = None, "sha-256" = Sha256, "sha-512" = Sha512 }
+    OwnApi { "none" = None, "enate" = Enate, "etlworks" = Etlworks }
 }
