@@ -116,7 +116,7 @@ fn webhook(profile: &Profile, wanted: &Wanted, event_type: Option<&str>) -> Resu
     profile.normalise(&mut settings);
     let made = || (profile.secret.rule == SecretRule::Generated).then(|| make_secret(profile, &[EXAMPLE_KEY; 512]));
     let secret = wanted.secret.map(str::to_owned).or_else(made);
-    let secrets = secret.map(|value| Secret { value, expires_at: None }).into_iter().collect();
+    let secrets = secret.map(Secret::new).into_iter().collect();
     let credentials = Credentials { secrets, ..Credentials::default() };
     // Which entities a webhook is limited to is no part of a request.
     let errors = profile.check_settings(&settings, &credentials).err().unwrap_or_default();
@@ -138,6 +138,7 @@ fn webhook(profile: &Profile, wanted: &Wanted, event_type: Option<&str>) -> Resu
         created_at: wanted.at,
         updated_at: wanted.at,
         created_by: None,
+        owner: None,
     })
 }
 

@@ -21,6 +21,7 @@ pub mod projects;
 pub mod request;
 pub mod request_id;
 pub mod stats;
+mod systems;
 pub mod users;
 pub mod webhooks;
 
@@ -53,6 +54,7 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(deliveries::bulk_routes())
         .merge(jobs::routes())
         .merge(stats::routes())
+        .merge(systems::routes())
 }
 
 /// The routes of what happens. They do not keep answers under an `Idempotency-Key`: an event's key is kept with the

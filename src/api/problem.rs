@@ -60,6 +60,8 @@ codes! {
         "The API key lacks the scope that the request needs. `detail` names the scope.";
     OrganizationKey = "organization_key" FORBIDDEN "The key is bound to an organization"
         "The API key acts on one organization only, and this request is about more than that one.";
+    OrganizationKeyNeeded = "organization_key_needed" FORBIDDEN "A key of one organization is needed"
+        "The route names no organization and acts on the one that the API key is bound to. Use such a key.";
     AdminOnly = "admin_only" FORBIDDEN "The admin key is needed"
         "Only the admin key may do this.";
     PermissionDenied = "permission_denied" FORBIDDEN "The user may not do this"
@@ -139,7 +141,7 @@ impl Problem {
     }
 }
 
-fn in_words(errors: &[FieldError]) -> String {
+pub(super) fn in_words(errors: &[FieldError]) -> String {
     let words: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
     words.join("; ")
 }

@@ -21,6 +21,7 @@ use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter, WebhookRow
 use fanfare_store::queue::Touches;
 
 use tokio::sync::MutexGuard;
+use uuid::Uuid;
 
 pub use create::create;
 pub use edit::edit;
@@ -124,6 +125,25 @@ async fn turn<'a>(app: &'a App, text: &str) -> CatalogueResult<MutexGuard<'a, ()
 
 async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {
     let row = app.store.read_one(rows::by_id(place.organization, id)).await?;
+    OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
+}
+
+/// The webhook with this UUID.
+///
+/// # Errors
+/// It is unknown in this place.
+pub async fn by_uuid(app: &App, place: &Place, uuid: Uuid) -> CatalogueResult<OpenWebhook> {
+    let row = app.store.read_one(rows::by_uuid(uuid)).await?;
+    let row = row.filter(|row| row.organization == place.organization);
+    OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
+}
+
+/// The webhook with this number.
+///
+/// # Errors
+/// It is unknown in this place.
+pub async fn by_number(app: &App, place: &Place, number: i64) -> CatalogueResult<OpenWebhook> {
+    let row = app.store.read_one(rows::by_number(place.organization, number)).await?;
     OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
 }
 

@@ -21,6 +21,7 @@ mod retention;
 mod secrecy;
 mod sending;
 mod stats;
+mod systems;
 mod test_event;
 mod users;
 mod webhook_secrets;

@@ -1,0 +1,255 @@
+//! `/rest/v1/webhooks`: Etlworks Integrator's own API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fanfare_engine::profile::OwnApi;
+use fanfare_engine::webhook::{Auth, ContentType, Events, Method};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Desk, renamed};
+use crate::api::auth::{Manager, Principal, Reader};
+use crate::api::body::JsonBody;
+use crate::api::problem::{Answer, Code, Problem};
+use crate::api::request::PathParts;
+use crate::app::App;
+use crate::catalogue::webhooks::shown_headers;
+use crate::catalogue::webhooks::{self, ContentTypeShape, HeaderList, MASK, MethodShape, OpenWebhook, WebhookInput};
+
+/// What Fanfare's fields are called here.
+const NAMES: [(&str, &str); 4] = [
+    ("content_type", "contentType"),
+    ("include_entity", "includeEntity"),
+    ("auth", "basicUser"),
+    ("metadata", "description"),
+];
+/// Where the description is kept.
+const DESCRIPTION: &str = "description";
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, put, delete))
+}
+
+/// A webhook.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EtlworksWebhook)]
+struct WebhookBody {
+    id: i64,
+    name: String,
+    description: Option<String>,
+    /// Empty for all.
+    events: Vec<String>,
+    url: String,
+    #[schema(value_type = MethodShape)]
+    method: Method,
+    #[schema(value_type = ContentTypeShape)]
+    content_type: ContentType,
+    include_entity: bool,
+    headers: Vec<HeaderBody>,
+    /// `****` where there is one.
+    secret: Option<&'static str>,
+    basic_user: Option<String>,
+    /// `****` where there is one.
+    basic_pass: Option<&'static str>,
+    enabled: bool,
+}
+
+/// A custom header.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = EtlworksHeader)]
+struct HeaderBody {
+    key: String,
+    /// `****` where it may be a credential; sent back, it stays as it is.
+    value: String,
+}
+
+/// A webhook to make, or as it is to be. `secret` and `basicPass` stay as they are where they are left out or `****`.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EtlworksWebhookInput)]
+struct WebhookForm {
+    #[serde(default)]
+    name: String,
+    description: Option<String>,
+    /// All, where there is none.
+    #[serde(default)]
+    events: Vec<String>,
+    url: Option<String>,
+    #[schema(value_type = Option<MethodShape>)]
+    method: Option<Method>,
+    #[schema(value_type = Option<ContentTypeShape>)]
+    content_type: Option<ContentType>,
+    #[serde(default)]
+    include_entity: bool,
+    #[serde(default)]
+    headers: Vec<HeaderBody>,
+    #[serde(default, deserialize_with = "webhooks::given")]
+    #[schema(value_type = Option<String>)]
+    secret: Option<Option<String>>,
+    #[serde(default, deserialize_with = "webhooks::given")]
+    #[schema(value_type = Option<String>)]
+    basic_user: Option<Option<String>>,
+    #[serde(default, deserialize_with = "webhooks::given")]
+    #[schema(value_type = Option<String>)]
+    basic_pass: Option<Option<String>>,
+    enabled: Option<bool>,
+}
+
+/// The webhooks, oldest first.
+#[utoipa::path(get, path = "/rest/v1/webhooks", tag = "Etlworks' own API",
+    responses((status = 200, body = Vec<WebhookBody>)))]
+async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<Json<Vec<WebhookBody>>> {
+    let desk = desk(&app, &principal).await?;
+    Ok(Json(desk.list(&app).await?.into_iter().map(show).collect()))
+}
+
+/// Makes a webhook.
+#[utoipa::path(post, path = "/rest/v1/webhooks", tag = "Etlworks' own API",
+    request_body = WebhookForm, responses((status = 200, body = WebhookBody)))]
+async fn create(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    JsonBody(form): JsonBody<WebhookForm>,
+) -> Answer<Json<WebhookBody>> {
+    let desk = desk(&app, &principal).await?;
+    let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(form, &desk, None)? };
+    let made = webhooks::create(&app, &desk.place, input).await.map_err(|error| renamed(error, &NAMES))?;
+    Ok(Json(show(made.0)))
+}
+
+/// One webhook.
+#[utoipa::path(get, path = "/rest/v1/webhooks/{id}", tag = "Etlworks' own API",
+    params(("id" = i64, Path, description = "The webhook's number")),
+    responses((status = 200, body = WebhookBody)))]
+async fn get(
+    State(app): State<Arc<App>>,
+    Reader(principal): Reader,
+    PathParts(id): PathParts<i64>,
+) -> Answer<Json<WebhookBody>> {
+    let desk = desk(&app, &principal).await?;
+    Ok(Json(show(find(&app, &desk, id).await?)))
+}
+
+/// Replaces a webhook's settings; what is left out gets its default, but for secret and password.
+#[utoipa::path(put, path = "/rest/v1/webhooks/{id}", tag = "Etlworks' own API",
+    params(("id" = i64, Path, description = "The webhook's number")),
+    request_body = WebhookForm, responses((status = 200, body = WebhookBody)))]
+async fn put(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts(id): PathParts<i64>,
+    JsonBody(form): JsonBody<WebhookForm>,
+) -> Answer<Json<WebhookBody>> {
+    let desk = desk(&app, &principal).await?;
+    let present = find(&app, &desk, id).await?;
+    let input = translate(form, &desk, Some(&present))?;
+    let webhook = present.row.id.to_string();
+    let edited = webhooks::edit(&app, &desk.place, &webhook, &input).await.map_err(|error| renamed(error, &NAMES))?;
+    Ok(Json(show(edited)))
+}
+
+/// Removes a webhook.
+#[utoipa::path(delete, path = "/rest/v1/webhooks/{id}", tag = "Etlworks' own API",
+    params(("id" = i64, Path, description = "The webhook's number")), responses((status = 204)))]
+async fn delete(
+    State(app): State<Arc<App>>,
+    Manager(principal): Manager,
+    PathParts(id): PathParts<i64>,
+) -> Answer<StatusCode> {
+    let desk = desk(&app, &principal).await?;
+    let webhook = find(&app, &desk, id).await?;
+    webhooks::delete(&app, &desk.place, &webhook.row.id.to_string()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn desk(app: &App, principal: &Principal) -> Answer<Desk> {
+    Desk::of(app, principal, OwnApi::Etlworks).await
+}
+
+async fn find(app: &App, desk: &Desk, number: i64) -> Answer<OpenWebhook> {
+    desk.seen(app, webhooks::by_number(app, &desk.place, number).await).await
+}
+
+/// What Fanfare is asked for; `present` is the webhook that is replaced.
+fn translate(form: WebhookForm, desk: &Desk, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
+    let auth = auth(&form, present)?;
+    let mut metadata = present.map_or_else(BTreeMap::new, |webhook| webhook.row.settings.metadata.clone());
+    match form.description {
+        Some(description) => metadata.insert(DESCRIPTION.to_owned(), description),
+        None => metadata.remove(DESCRIPTION),
+    };
+    Ok(WebhookInput {
+        name: Some(form.name),
+        url: form.url,
+        events: Some(if form.events.is_empty() { Events::All } else { Events::Only(form.events) }),
+        enabled: Some(form.enabled.unwrap_or(desk.profile.activation.enabled)),
+        method: Some(form.method.unwrap_or(desk.profile.methods.default)),
+        content_type: Some(form.content_type.unwrap_or(desk.profile.content_types.default)),
+        include_entity: Some(form.include_entity),
+        auth,
+        headers: Some(HeaderList(form.headers.into_iter().map(|header| (header.key, header.value)).collect())),
+        secret: form
+            .secret
+            .map(|secret| secret.filter(|text| !text.is_empty()))
+            .filter(|secret| secret.as_deref() != Some(MASK)),
+        metadata: Some(metadata),
+        ..WebhookInput::default()
+    })
+}
+
+/// The user name and password; `None` where they stay as they are.
+fn auth(form: &WebhookForm, present: Option<&OpenWebhook>) -> Answer<Option<Option<Auth>>> {
+    let before = match present.and_then(|webhook| webhook.credentials.auth.as_ref()) {
+        Some(Auth::Basic { username, password }) => Some((username, password)),
+        _ => None,
+    };
+    let user = match &form.basic_user {
+        None => return Ok(None),
+        Some(user) => user.as_deref().filter(|user| !user.is_empty()),
+    };
+    let Some(user) = user else { return Ok(Some(None)) };
+    let password = match &form.basic_pass {
+        Some(Some(password)) if password != MASK => Some(password.clone()),
+        Some(None) => Some(String::new()),
+        // One that is not shown can only stay with the user whose it is.
+        None | Some(Some(_)) => before.filter(|(known, _)| *known == user).map(|(_, password)| password.clone()),
+    };
+    match password {
+        Some(password) => Ok(Some(Some(Auth::Basic { username: user.to_owned(), password }))),
+        None => Err(Problem::field(Code::ValidationFailed, "basicPass", "is required for this basicUser")),
+    }
+}
+
+fn show(webhook: OpenWebhook) -> WebhookBody {
+    let settings = webhook.row.settings;
+    let user = match &webhook.credentials.auth {
+        Some(Auth::Basic { username, .. }) => Some(username.clone()),
+        _ => None,
+    };
+    let headers = shown_headers(&webhook.credentials.headers);
+    WebhookBody {
+        id: webhook.row.number,
+        name: settings.name,
+        description: settings.metadata.get(DESCRIPTION).cloned(),
+        events: match settings.events {
+            Events::All => Vec::new(),
+            Events::Only(names) => names,
+        },
+        url: settings.url,
+        method: settings.method,
+        content_type: settings.content_type,
+        include_entity: settings.include_entity,
+        headers: headers.into_iter().map(|(key, value)| HeaderBody { key, value }).collect(),
+        secret: (!webhook.credentials.secrets.is_empty()).then_some(MASK),
+        basic_pass: user.is_some().then_some(MASK),
+        basic_user: user,
+        enabled: webhook.row.status.takes_events(),
+    }
+}

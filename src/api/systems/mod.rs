@@ -1,0 +1,103 @@
+//! The APIs of the systems that profiles stand in for: thin, over the same services as Fanfare's own, so that a script which
+//! was written for such a system goes on working.
+//!
+//! Their paths name no organization: they act on the one that the API key is bound to. Members that they do not know are
+//! passed over. Refusals are the problems that all routes answer with, and name the fields as these APIs do.
+
+mod enate;
+mod etlworks;
+
+use std::sync::Arc;
+
+use fanfare_engine::profile::{OwnApi, Profile};
+use fanfare_store::catalogue::Page;
+use fanfare_store::catalogue::webhooks::WebhookFilter;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::auth::Principal;
+use super::problem::{Answer, Code, Problem};
+use super::webhooks::answers::customer_place;
+use crate::app::App;
+use crate::catalogue::webhooks::{self, OpenWebhook, Place};
+use crate::catalogue::{CatalogueError, CatalogueResult, projects};
+
+/// Webhooks that one answer lists at most: these APIs have no pages.
+const MAX_LISTED: usize = 10_000;
+/// Webhooks that are read at once for such an answer.
+const PIECE: u32 = 500;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    enate::routes().merge(etlworks::routes())
+}
+
+/// Where a request to such an API acts, and by which profile.
+struct Desk {
+    place: Place,
+    profile: Arc<Profile>,
+}
+
+impl Desk {
+    /// The organization of the key, and the project's profile that stands in for the system.
+    async fn of(app: &App, principal: &Principal, api: OwnApi) -> Answer<Desk> {
+        let project = projects::by_id(app, principal.project).await?;
+        let names = std::iter::once(&project.profile).chain(&project.options.allowed_profiles);
+        let profile = names.filter_map(|name| app.profiles.get(name)).find(|profile| profile.own_api == api);
+        let profile =
+            profile.ok_or_else(|| Problem::new(Code::UnknownRoute, "no profile of this project has this API"))?;
+        let organization = principal.organization.ok_or_else(|| {
+            let detail = "this API names no organization: use an API key that is bound to one";
+            Problem::new(Code::OrganizationKeyNeeded, detail)
+        })?;
+        Ok(Desk {
+            place: customer_place(app, principal, &organization.to_string()).await?,
+            profile: Arc::clone(profile),
+        })
+    }
+
+    /// All webhooks of the profile, oldest first.
+    async fn list(&self, app: &App) -> Answer<Vec<OpenWebhook>> {
+        let mut found: Vec<OpenWebhook> = Vec::new();
+        let mut page = Page { before: None, limit: PIECE };
+        loop {
+            let piece = webhooks::list_in(app, &self.place, WebhookFilter::default(), page).await?;
+            page.before = piece.last().map(|last| last.row.id.0);
+            let full = piece.len() == PIECE as usize;
+            found.extend(piece.into_iter().filter(|webhook| self.is_ours(webhook)));
+            if !full || found.len() >= MAX_LISTED {
+                break;
+            }
+        }
+        found.truncate(MAX_LISTED);
+        found.reverse();
+        Ok(found)
+    }
+
+    /// The webhook that was found, if it is of this profile and may be seen.
+    async fn seen(&self, app: &App, found: CatalogueResult<OpenWebhook>) -> Answer<OpenWebhook> {
+        let webhook = found?;
+        if !self.is_ours(&webhook) {
+            return Err(Problem::not_found("webhook"));
+        }
+        Ok(webhooks::seen(app, &self.place, &webhook.row.id.to_string()).await?)
+    }
+
+    fn is_ours(&self, webhook: &OpenWebhook) -> bool {
+        *webhook.row.profile == *self.profile.name
+    }
+}
+
+/// A refusal with the fields named as the system's own API names them.
+fn renamed(error: CatalogueError, names: &[(&str, &str)]) -> Problem {
+    let mut problem = Problem::from(error);
+    for error in &mut problem.errors {
+        let below = |ours: &str| error.field.strip_prefix(ours).is_some_and(|rest| rest.starts_with(['[', '.']));
+        let known = names.iter().find(|(ours, _)| error.field == *ours || below(ours));
+        if let Some((_, theirs)) = known {
+            error.field = (*theirs).to_owned();
+        }
+    }
+    match problem.errors.is_empty() {
+        true => problem,
+        false => Problem { detail: super::problem::in_words(&problem.errors), ..problem },
+    }
+}

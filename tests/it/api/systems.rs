@@ -1,0 +1,185 @@
+//! The APIs of the systems that profiles stand in for, as scripts that were written for those use them.
+
+use serde_json::{Value, json};
+
+use super::{Api, Reply, URL};
+use fanfare::config::Sources;
+
+const COMPANY: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+const ZERO: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A server of one system, and a key of an organization in it.
+struct Script {
+    api: Api,
+    key: String,
+}
+
+impl Script {
+    async fn start(profile: &str) -> Script {
+        let api = Api::start_with(Sources { profile: Some(profile.to_owned()), ..Sources::default() }).await;
+        api.organization("acme").await;
+        let key = api.key(&["manage"], json!({"organization": "acme"})).await;
+        Script { api, key }
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.api.ask(http::Method::GET, path).key(&self.key).send().await
+    }
+
+    async fn send(&self, method: http::Method, path: &str, body: Value) -> Reply {
+        self.api.ask(method, path).key(&self.key).json(&body).send().await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(http::Method::POST, path, body).await
+    }
+}
+
+#[tokio::test]
+async fn enate_subscriptions_are_made_listed_edited_and_removed() {
+    let script = Script::start("enate").await;
+    let made = script
+        .post(
+            "/WebHookSubscription/CreateWebhookSubscription",
+            json!({"Webhook": "NewBusinessObject", "FilterObjectGUID": ZERO, "FilterObjectType": 260, "SubscriberURL": URL,
+                "CustomHeader": "new-schedule", "CustomHeaderValue": "New schedule created", "Unknown": true}),
+        )
+        .await
+        .ok();
+    let guid = made["GUID"].as_str().unwrap().to_owned();
+    let expected = json!({"GUID": guid, "Webhook": "BusinessObjectCreated", "FilterObjectGUID": null,
+        "FilterObjectType": 260, "FilterObjectTypeName": "Schedule", "SubscriberURL": URL, "Signature": null,
+        "CustomHeader": "new-schedule", "CustomHeaderValue": "New schedule created"});
+    assert_eq!(made, expected);
+    let second = json!({"Webhook": "BusinessObjectUpdated", "FilterObjectGUID": COMPANY, "FilterObjectType": "Company",
+        "SubscriberURL": URL});
+    let second = script.post("/WebHookSubscription/CreateWebhookSubscription", second).await.ok();
+    assert_eq!(second["Webhook"], "SpecificBusinessObjectUpdated");
+    let all = script.get("/WebHookSubscription/GetAllWebhookSubscriptions").await.ok();
+    assert_eq!(all, json!([expected, second]));
+    let one = format!("/WebHookSubscription/GetWebhookSubscription?webhookSubscriptionGUID={guid}");
+    assert_eq!(script.get(&one).await.ok(), expected);
+    let update = json!({"GUID": guid, "FilterObjectType": "31", "CustomHeader": null, "CustomHeaderValue": null});
+    let edited = script.post("/WebHookSubscription/UpdateWebhookSubscription", update).await.ok();
+    assert_eq!((&edited["FilterObjectType"], &edited["CustomHeader"]), (&json!(31), &Value::Null));
+    assert_eq!(edited["SubscriberURL"], URL);
+    script.post("/WebHookSubscription/DeleteWebhookSubscription", json!({"GUID": guid})).await.gone();
+    script.get(&one).await.problem(404, "not_found");
+    script
+        .post("/WebHookSubscription/DeleteWebhookSubscription", json!({"GUID": "no guid"}))
+        .await
+        .problem(404, "not_found");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn enate_says_which_webhooks_there_are() {
+    let script = Script::start("enate").await;
+    let all = script.get("/WebHookSubscription/GetAllWebhooks").await.ok();
+    assert_eq!(all.as_array().unwrap().len(), 6);
+    let created = &all[3];
+    assert_eq!(
+        (&created["Webhook"], &created["DisplayName"]),
+        (&json!("BusinessObjectCreated"), &json!("Business Object Created"))
+    );
+    assert_eq!(created["Parameters"][0], json!({"Name": "FilterObjectGUID", "Rule": "none", "Values": []}));
+    let types = json!([{"Value": 31, "Name": "Company"}, {"Value": 260, "Name": "Schedule"}]);
+    assert_eq!(created["Parameters"][1], json!({"Name": "FilterObjectType", "Rule": "required", "Values": types}));
+    assert_eq!(created["Message"]["Name"], "2022 Schedule");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn enate_refusals_name_its_own_fields() {
+    let script = Script::start("enate").await;
+    let path = "/WebHookSubscription/CreateWebhookSubscription";
+    let good = || json!({"Webhook": "PacketUpdated", "FilterObjectGUID": COMPANY, "FilterObjectType": 81, "SubscriberURL": URL});
+    for (field, value, words) in [
+        ("Webhook", json!("Nothing"), "no event type"),
+        ("FilterObjectType", json!(31), "is Company (31), but PacketUpdated takes Packet (81)"),
+        ("FilterObjectType", json!([31]), "must be the number or the name"),
+        ("FilterObjectGUID", json!(ZERO), "is required"),
+        ("SubscriberURL", json!("ftp://example.com"), "must start with"),
+        ("CustomHeader", json!("Host"), ""),
+    ] {
+        let mut input = good();
+        input[field] = value;
+        script.post(path, input).await.invalid_because(field, words);
+    }
+    script.post("/WebHookSubscription/UpdateWebhookSubscription", json!({})).await.invalid("GUID");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn etlworks_webhooks_are_made_listed_replaced_and_removed() {
+    let script = Script::start("etlworks").await;
+    let form = json!({"name": "Flows", "description": "All flows", "events": [], "url": URL, "method": "POST",
+        "contentType": "application/x-www-form-urlencoded", "includeEntity": true,
+        "headers": [{"key": "X-Team", "value": "data"}, {"key": "X-Api-Key", "value": "canary-key"}],
+        "secret": "canary-secret", "basicUser": "admin", "basicPass": "canary-pass", "enabled": true});
+    let made = script.post("/rest/v1/webhooks", form.clone()).await.ok();
+    let mut expected = form;
+    expected["id"] = json!(1);
+    expected["secret"] = json!("****");
+    expected["basicPass"] = json!("****");
+    expected["headers"][1]["value"] = json!("****");
+    assert_eq!(made, expected);
+    assert_eq!(script.get("/rest/v1/webhooks/1").await.ok(), expected);
+    // What was shown may be sent back; what was masked stays.
+    let mut changed = expected.clone();
+    changed["enabled"] = json!(false);
+    changed["events"] = json!(["Flow.Executed"]);
+    let replaced = script.send(http::Method::PUT, "/rest/v1/webhooks/1", changed.clone()).await.ok();
+    assert_eq!(replaced, changed);
+    let ours = script.get("/v1/organizations/acme/webhooks").await.ok()["data"][0].clone();
+    assert_eq!(
+        (&ours["number"], &ours["status"], &ours["profile"]),
+        (&json!(1), &json!("deactivated"), &json!("etlworks"))
+    );
+    let secret = format!("/v1/organizations/acme/webhooks/{}/secret", ours["id"].as_str().unwrap());
+    assert_eq!(script.get(&secret).await.ok()["secret"], "canary-secret");
+    let bare =
+        script.send(http::Method::PUT, "/rest/v1/webhooks/1", json!({"url": URL, "basicUser": null, "secret": null}));
+    let bare = bare.await.ok();
+    assert_eq!((&bare["basicUser"], &bare["secret"], &bare["enabled"]), (&Value::Null, &Value::Null, &json!(true)));
+    assert_eq!((&bare["method"], &bare["contentType"]), (&json!("POST"), &json!("application/json")));
+    assert_eq!(script.get("/rest/v1/webhooks").await.ok().as_array().unwrap().len(), 1);
+    script.api.ask(http::Method::DELETE, "/rest/v1/webhooks/1").key(&script.key).send().await.gone();
+    script.get("/rest/v1/webhooks/1").await.problem(404, "not_found");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn etlworks_refusals_name_its_own_fields() {
+    let script = Script::start("etlworks").await;
+    for (form, field) in [
+        (json!({"url": URL, "basicUser": "admin"}), "basicPass"),
+        (json!({"url": URL, "events": ["Nothing"]}), "events[0]"),
+        (json!({"url": URL, "description": "x".repeat(600)}), "description"),
+        (json!({}), "url"),
+    ] {
+        script.post("/rest/v1/webhooks", form).await.invalid(field);
+    }
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn a_systems_api_is_there_only_for_its_profile_and_for_keys_of_one_organization() {
+    let script = Script::start("enate").await;
+    script.get("/rest/v1/webhooks").await.problem(404, "unknown_route");
+    script.api.get("/WebHookSubscription/GetAllWebhooks").await.problem(403, "organization_key_needed");
+    let reader = script.api.key(&["read"], json!({"organization": "acme"})).await;
+    let path = "/WebHookSubscription/CreateWebhookSubscription";
+    script.api.ask(http::Method::POST, path).key(&reader).json(&json!({})).send().await.problem(403, "scope_too_small");
+    // Another organization's subscription is not there.
+    script.api.organization("other").await;
+    let other = script.api.key(&["manage"], json!({"organization": "other"})).await;
+    let input = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 31, "SubscriberURL": URL});
+    let made = script.post(path, input).await.ok();
+    let one = format!(
+        "/WebHookSubscription/GetWebhookSubscription?webhookSubscriptionGUID={}",
+        made["GUID"].as_str().unwrap()
+    );
+    script.api.ask(http::Method::GET, &one).key(&other).send().await.problem(404, "not_found");
+    script.api.stop().await;
+}
