@@ -2,7 +2,8 @@
 //!
 //! [`http::HttpClient`] sends one request and reports how it went. Below it [`connector`] decides where a connection
 //! may go and makes it, with the names looked up by [`dns`] and secured by [`tls`]; `connection` speaks HTTP/1.1 or
-//! HTTP/2 over its `line`, `pool` keeps it for the next request, and [`exchange`] is what came back.
+//! HTTP/2 over its `line`, `pool` keeps it for the next request, and [`exchange`] is what came back. Where the operator has
+//! a [`proxy`], connections go through it.
 
 mod connection;
 pub mod connector;
@@ -11,4 +12,5 @@ pub mod exchange;
 pub mod http;
 mod line;
 mod pool;
+pub mod proxy;
 pub mod tls;

@@ -93,6 +93,7 @@ impl Server {
             egress: egress.clone(),
             resolver: Arc::clone(&resolver),
             extra_roots: settings.extra_roots.clone(),
+            proxy: settings.egress_proxy.clone(),
             pool: PoolLimits::default(),
         })?;
         let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });

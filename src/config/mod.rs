@@ -13,6 +13,7 @@ use fanfare_engine::egress::EgressPolicy;
 pub use self::keys::{KeyOrigin, Keys, check_admin_key};
 pub use self::profiles::{load_profiles, read_profile_files};
 pub use self::sources::{LogFormat, Sources};
+use crate::delivery::proxy::Proxy;
 
 /// The file that is read where none is named, if it is there.
 pub const DEFAULT_FILE: &str = "fanfare.toml";
@@ -31,6 +32,8 @@ pub struct Settings {
     /// Further profiles, a file each.
     pub profiles_dir: Option<PathBuf>,
     pub egress: EgressPolicy,
+    /// What requests to receivers go out through.
+    pub egress_proxy: Option<Proxy>,
     /// Further trust roots for receivers, as PEM.
     pub extra_roots: Option<Vec<u8>>,
     /// How the server is reached from outside.
@@ -93,6 +96,12 @@ impl Settings {
             profile: sources.profile.clone().unwrap_or_else(|| "standard".to_owned()),
             profiles_dir: sources.profiles_dir.clone(),
             egress: egress.with_own_listeners([listen]),
+            egress_proxy: sources
+                .egress_proxy
+                .as_deref()
+                .map(Proxy::parse)
+                .transpose()
+                .map_err(|reason| SettingsError::value("egress_proxy", reason))?,
             extra_roots: sources.tls_ca_file.as_deref().map(read_roots).transpose()?,
             base_url: base_url(sources.base_url.as_deref(), listen)?,
             retention: Duration::from_secs(u64::from(days) * 86_400),
@@ -124,10 +133,6 @@ fn refuse_unsupported(sources: &Sources) -> Result<(), SettingsError> {
     if sources.database_url.is_some() {
         let reason = "this version keeps its data in the embedded store only; remove the setting";
         return Err(SettingsError::value("database_url", reason));
-    }
-    if sources.egress_proxy.is_some() {
-        let reason = "this version sends without a proxy; remove the setting";
-        return Err(SettingsError::value("egress_proxy", reason));
     }
     Ok(())
 }

@@ -73,8 +73,8 @@ sources! {
     profiles_dir: PathBuf = "FANFARE_PROFILES_DIR",
     /// Networks and host names that may be called though private, such as 127.0.0.0/8,localhost
     egress_allow: String = "FANFARE_EGRESS_ALLOW",
-    /// Proxy for calls to receivers
-    #[clap(hide = true)]
+    /// Proxy that requests to receivers go out through, such as http://proxy.example.com:3128 [default: none]
+    #[clap(hide_env_values = true)]
     egress_proxy: String = "FANFARE_EGRESS_PROXY",
     /// PEM file of further trust roots for receivers
     tls_ca_file: PathBuf = "FANFARE_TLS_CA_FILE",

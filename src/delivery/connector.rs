@@ -1,7 +1,8 @@
 //! From an endpoint to a connection, past the guard: name, addresses, judgement, TCP, TLS.
 //!
 //! Nothing else in the program dials on a customer's behalf. Literals and names take the same way, the address that
-//! was judged is the one that is dialled, and proxy settings of the environment are never read.
+//! was judged is the one that is dialled, be it through the operator's proxy, and proxy settings of the environment
+//! other than Fanfare's own are never read.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::dns::{LookupError, Resolver};
+use super::proxy::Proxy;
 use super::tls;
 
 /// Of a name's addresses, at most so many are tried; all are judged.
@@ -63,11 +65,17 @@ pub struct Connector {
     policy: EgressPolicy,
     resolver: Arc<dyn Resolver>,
     tls: TlsConnector,
+    proxy: Option<Proxy>,
 }
 
 impl Connector {
-    pub fn new(policy: EgressPolicy, resolver: Arc<dyn Resolver>, tls: Arc<rustls::ClientConfig>) -> Connector {
-        Connector { policy, resolver, tls: TlsConnector::from(tls) }
+    pub fn new(
+        policy: EgressPolicy,
+        resolver: Arc<dyn Resolver>,
+        tls: Arc<rustls::ClientConfig>,
+        proxy: Option<Proxy>,
+    ) -> Connector {
+        Connector { policy, resolver, tls: TlsConnector::from(tls), proxy }
     }
 
     /// Connects to the endpoint, with lookup and TLS handshake, by the deadline.
@@ -125,13 +133,20 @@ impl Connector {
         let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for (index, address) in tried.iter().enumerate() {
             let until = share_of(deadline, tried.len() - index);
-            match timeout_at(until, TcpStream::connect(SocketAddr::new(*address, endpoint.port()))).await {
+            match timeout_at(until, self.dial_one(SocketAddr::new(*address, endpoint.port()))).await {
                 Ok(Ok(stream)) => return self.check_dialled(stream, endpoint),
                 Ok(Err(error)) => last_error = error,
                 Err(_) => last_error = io::ErrorKind::TimedOut.into(),
             }
         }
         Err(connect_failure(endpoint, &last_error))
+    }
+
+    async fn dial_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match &self.proxy {
+            None => TcpStream::connect(address).await,
+            Some(proxy) => proxy.connect(&*self.resolver, address).await,
+        }
     }
 
     /// A connection from an address to itself, on the port of an own listener, is one to this server, by whatever

@@ -15,6 +15,7 @@ use super::connector::{Connector, VET_TIMEOUT};
 use super::dns::Resolver;
 use super::exchange::{self, Afterwards, Exchange};
 use super::pool::{Pool, Reused};
+use super::proxy::Proxy;
 use super::tls::{self, TlsSetupError};
 
 pub use super::pool::PoolLimits;
@@ -25,6 +26,8 @@ pub struct ClientConfig {
     pub resolver: Arc<dyn Resolver>,
     /// Trust roots beside the public ones, as PEM.
     pub extra_roots: Option<Vec<u8>>,
+    /// What requests go out through; straight to the receivers where there is none.
+    pub proxy: Option<Proxy>,
     pub pool: PoolLimits,
 }
 
@@ -54,7 +57,10 @@ impl HttpClient {
     /// Fails where the extra trust roots cannot be used. Its requests must be sent within a tokio runtime.
     pub fn new(config: ClientConfig) -> Result<HttpClient, TlsSetupError> {
         let tls = tls::client_config(config.extra_roots.as_deref())?;
-        Ok(HttpClient { connector: Connector::new(config.egress, config.resolver, tls), pool: Pool::new(config.pool) })
+        Ok(HttpClient {
+            connector: Connector::new(config.egress, config.resolver, tls, config.proxy),
+            pool: Pool::new(config.pool),
+        })
     }
 
     /// Judges an endpoint for which a webhook is being saved, with a lookup of its name.

@@ -6,6 +6,7 @@ mod dns;
 mod guard;
 mod head;
 mod http2;
+mod proxied;
 mod receiver;
 mod reuse;
 mod secure;

@@ -129,6 +129,7 @@ async fn extra_roots_that_cannot_be_used_are_said_at_the_start() {
             egress: setup.allow.parse().unwrap(),
             resolver: setup.resolver,
             extra_roots: Some(pem.into()),
+            proxy: None,
             pool: setup.pool,
         };
         assert!(HttpClient::new(config).is_err());

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fanfare::delivery::dns::{Lookup, LookupError, Resolver};
 use fanfare::delivery::exchange::Exchange;
 use fanfare::delivery::http::{ClientConfig, HttpClient, OutgoingRequest, PoolLimits};
+use fanfare::delivery::proxy::Proxy;
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::egress::{Endpoint, Scheme, parse_endpoint};
 use hyper::Method;
@@ -67,6 +68,7 @@ pub(super) struct Setup {
     pub(super) allow: &'static str,
     pub(super) own_listeners: Vec<SocketAddr>,
     pub(super) extra_roots: Option<String>,
+    pub(super) proxy: Option<Proxy>,
     pub(super) pool: PoolLimits,
     pub(super) resolver: Arc<Table>,
 }
@@ -79,6 +81,7 @@ impl Default for Setup {
             allow: "127.0.0.0/8,::1",
             own_listeners: Vec::new(),
             extra_roots: None,
+            proxy: None,
             pool: PoolLimits::default(),
             resolver,
         }
@@ -95,6 +98,7 @@ impl Setup {
                 .with_own_listeners(self.own_listeners),
             resolver: self.resolver,
             extra_roots: self.extra_roots.map(String::into_bytes),
+            proxy: self.proxy,
             pool: self.pool,
         })
         .unwrap()

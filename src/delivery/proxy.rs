@@ -1,0 +1,99 @@
+//! The proxy that requests go out through, where the operator has one: a tunnel to an address that was judged before.
+//!
+//! The proxy is asked for the address and not for the name, so that what it connects to is what the guard has judged.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderValue, Uri};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpStream;
+use tower::{ServiceExt as _, service_fn};
+use url::{Host, Url};
+
+use super::dns::Resolver;
+
+/// The port of a proxy whose URL names none.
+const DEFAULT_PORT: u16 = 3128;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    host: Host<String>,
+    port: u16,
+    authorization: Option<HeaderValue>,
+}
+
+impl Proxy {
+    /// Reads `http://host:port`, with a user name and password if the proxy wants them.
+    ///
+    /// # Errors
+    /// What is wrong with it; for people.
+    pub fn parse(text: &str) -> Result<Proxy, &'static str> {
+        const FORM: &str = "must be a URL such as http://proxy.example.com:3128";
+        let url = Url::parse(text).map_err(|_| FORM)?;
+        let host = url.host().ok_or(FORM)?.to_owned();
+        if url.scheme() != "http" || !matches!(url.path(), "" | "/") || url.query().is_some() {
+            return Err(FORM);
+        }
+        let authorization = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some(authorization(user, password.unwrap_or_default())?),
+        };
+        Ok(Proxy { host, port: url.port().unwrap_or(DEFAULT_PORT), authorization })
+    }
+
+    /// A tunnel to `address`. The proxy itself is the operator's, and is not judged.
+    pub(super) async fn connect(&self, resolver: &dyn Resolver, address: SocketAddr) -> io::Result<TcpStream> {
+        let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("by the proxy: {error}"));
+        let proxies = self.addresses(resolver).await.map_err(|error| failed(&error))?;
+        let dial = service_fn(move |_: Uri| {
+            let proxies = proxies.clone();
+            async move { Ok::<_, io::Error>(TokioIo::new(TcpStream::connect(&*proxies).await?)) }
+        });
+        let mut tunnel = Tunnel::new(Uri::from_static("http://proxy"), dial);
+        if let Some(authorization) = &self.authorization {
+            tunnel = tunnel.with_auth(authorization.clone());
+        }
+        let target = format!("http://{address}").parse::<Uri>().map_err(|error| failed(&error))?;
+        let tunnelled = tunnel.oneshot(target).await.map_err(|error| failed(&error))?;
+        Ok(tunnelled.into_inner())
+    }
+
+    async fn addresses(&self, resolver: &dyn Resolver) -> Result<Vec<SocketAddr>, super::dns::LookupError> {
+        let found = match &self.host {
+            Host::Domain(name) => resolver.lookup(name).await?,
+            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
+            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
+        };
+        Ok(found.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
+    }
+}
+
+fn authorization(user: &str, password: &str) -> Result<HeaderValue, &'static str> {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    let text = format!("Basic {}", BASE64.encode(format!("{}:{}", decoded(user), decoded(password))));
+    let mut value = HeaderValue::try_from(text).map_err(|_| "has a user name or password that cannot be sent")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_a_plain_url() {
+        let proxy = Proxy::parse("http://us%65r:p%40ss@proxy.example.com").unwrap();
+        assert_eq!((proxy.host.to_string().as_str(), proxy.port), ("proxy.example.com", DEFAULT_PORT));
+        assert_eq!(proxy.authorization.unwrap(), format!("Basic {}", BASE64.encode("user:p@ss")));
+        assert!(Proxy::parse("http://[::1]:8080/").unwrap().authorization.is_none());
+        for bad in ["proxy:3128", "https://proxy", "http://", "http://proxy/path", "socks5://proxy"] {
+            assert!(Proxy::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
