@@ -76,6 +76,7 @@ impl CompiledWebhook {
                 concurrency,
                 per_second: webhook.settings.rate_limit.map(|limit| limit.per_second),
                 held,
+                at_most_once: sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown),
             },
             failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
             webhook,

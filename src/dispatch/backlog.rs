@@ -18,8 +18,8 @@ const SKIP_PIECE: u32 = 500;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Leases due deliveries of a webhook and hands them to the scheduler.
-pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize) {
-    match try_claim(&dispatcher, webhook, limit, max_bytes).await {
+pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) {
+    match try_claim(&dispatcher, webhook, limit, max_bytes, slots).await {
         Ok(input) => dispatcher.tell(input),
         Err(error) => {
             tracing::warn!(%webhook, %error, "deliveries that wait could not be claimed");
@@ -33,6 +33,7 @@ async fn try_claim(
     webhook: WebhookId,
     limit: u32,
     max_bytes: usize,
+    slots: bool,
 ) -> StoreResult<Input> {
     let tools = &dispatcher.tools;
     let compiled = tools.compiled.webhook(webhook).await?;
@@ -46,7 +47,7 @@ async fn try_claim(
         return skip(dispatcher, webhook, reason).await;
     }
     let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane);
-    if config.held {
+    if config.held || (config.at_most_once && !slots) {
         let due = tools.clock.now();
         return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
     }

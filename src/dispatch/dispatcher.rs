@@ -144,8 +144,8 @@ impl Dispatcher {
             Command::Send(job) => {
                 self.tools.runtime.spawn(runner::run(Arc::clone(self), job));
             }
-            Command::Claim { webhook, limit, max_bytes } => {
-                self.tools.runtime.spawn(backlog::claim(Arc::clone(self), webhook, limit, max_bytes));
+            Command::Claim { webhook, limit, max_bytes, slots } => {
+                self.tools.runtime.spawn(backlog::claim(Arc::clone(self), webhook, limit, max_bytes, slots));
             }
             Command::Release { webhook, leases } => backlog::release(self, webhook, &leases),
         }

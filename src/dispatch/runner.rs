@@ -10,7 +10,7 @@ use fanfare_engine::retry::parse_retry_after;
 use fanfare_engine::scheduler::{Command, Input, Job};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::Status;
-use fanfare_store::queue::{LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse};
+use fanfare_store::queue::{Answer, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Operation};
 use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
@@ -41,7 +41,12 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, job: Job) {
 }
 
 async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
-    match decide(dispatcher, &job).await {
+    let mut decision = decide(dispatcher, &job).await;
+    if matches!(decision, Decision::Send(..)) && job.may_have_been_sent {
+        // The webhook may change while it is written.
+        decision = if begins(dispatcher, &job).await { decide(dispatcher, &job).await } else { Decision::GiveBack };
+    }
+    match decision {
         Decision::Send(organization, webhook) => attempt(dispatcher, job, &organization, &webhook).await,
         Decision::Skip(reason) => {
             let next = dispatcher.tell_sent(sent(&job, false));
@@ -53,13 +58,30 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
             record::given_up(dispatcher, &job, &organization).await;
             next
         }
-        Decision::GiveBack => {
-            let next = dispatcher.tell_sent(sent(&job, false));
-            // In this order: a drain is through once everything is recorded, and the store closes then.
-            let leases = vec![(job.delivery, job.claim)];
-            dispatcher.carry_out(Command::Release { webhook: job.webhook, leases });
-            dispatcher.tell(Input::Recorded);
-            next
+        Decision::GiveBack => give_back(dispatcher, &job),
+    }
+}
+
+fn give_back(dispatcher: &Arc<Dispatcher>, job: &Job) -> Option<Job> {
+    let next = dispatcher.tell_sent(sent(job, false));
+    // In this order: a drain is through once everything is recorded, and the store closes then.
+    let leases = vec![(job.delivery, job.claim)];
+    dispatcher.carry_out(Command::Release { webhook: job.webhook, leases });
+    dispatcher.tell(Input::Recorded);
+    next
+}
+
+/// Has the store note that a delivery is being sent of which a server may have died before, so that one of which servers
+/// do die is told from those that only were in the same memory.
+async fn begins(dispatcher: &Dispatcher, job: &Job) -> bool {
+    let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
+    match dispatcher.tools.store.apply(Operation::Begin(lease)).await {
+        Ok(Answer::Count(1)) => true,
+        // Somebody else has it; to give it back changes nothing.
+        Ok(_) => false,
+        Err(error) => {
+            tracing::warn!(delivery = %job.delivery, %error, "a delivery waits, since it cannot be noted that it is sent");
+            false
         }
     }
 }

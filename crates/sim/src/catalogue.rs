@@ -136,6 +136,7 @@ impl Catalogue {
             concurrency: webhook.concurrency,
             per_second: webhook.per_second,
             held: webhook.status == Status::Paused || self.held.contains(&webhook.organization),
+            at_most_once: webhook.retry.stop_after_unknown,
         }
     }
 
@@ -164,7 +165,7 @@ fn mixed(id: WebhookId, organization: OrganizationId, span: i64, chance: &mut Ch
             delays,
             jitter: 0.2,
             honour_retry_after: true,
-            stop_after_unknown: false,
+            stop_after_unknown: chance.percent(25),
             disable_on_410: true,
         },
         manner: Manner::draw(chance, span),

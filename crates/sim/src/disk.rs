@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{NodeId, WebhookId};
-use fanfare_engine::scheduler::LaneConfig;
+use fanfare_engine::scheduler::{Job, LaneConfig};
 use fanfare_store::StoreResult;
 use fanfare_store::queue::{Lease, NewDelivery, Next, Operation};
 use fanfare_store::sqlite::Core;
@@ -39,6 +39,10 @@ pub(crate) enum Then {
     },
     Rescued {
         node: NodeId,
+    },
+    /// It is noted that a delivery is sent.
+    Begun {
+        job: Job,
     },
     /// Something of webhooks became due by somebody's wish.
     Freed,

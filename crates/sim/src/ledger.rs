@@ -57,8 +57,12 @@ pub(crate) struct Story {
     /// Requests that were with the receiver, and those of them that it accepted.
     pub(crate) arrivals: u32,
     pub(crate) accepted: u32,
-    /// Times that its process died while it held it.
+    /// Times that its process died and may have been sending it.
     pub(crate) unknown: u32,
+    /// The same since its last outcome.
+    deaths: u32,
+    /// Whether the process that holds it noted that it sends it.
+    begun: bool,
     /// Times that somebody had it sent again.
     pub(crate) resent: u32,
     pub(crate) cancelled: bool,
@@ -72,7 +76,11 @@ impl Story {
     fn was_rescued(&mut self) {
         self.lease = None;
         self.not_before = None;
-        self.unknown += 1;
+        // What was taken back before says so when it is sent again.
+        if std::mem::take(&mut self.begun) || self.deaths == 0 {
+            self.unknown += 1;
+            self.deaths += 1;
+        }
     }
 }
 
@@ -99,7 +107,11 @@ impl Ledger {
                 claimed.deliveries.iter().try_for_each(|claimed| self.claimed(at, clock, claimed.lease))
             }
             (Operation::Finish(finish), Answer::Finished(Finished::Recorded { .. })) => {
-                self.finished(finish.lease, finish.next)
+                self.finished(finish.lease, finish.next, finish.attempt.is_some())
+            }
+            (Operation::Begin(lease), Answer::Count(1)) => {
+                self.each(&[lease.delivery], |story| story.begun = true);
+                Ok(())
             }
             (Operation::Release(leases), Answer::Count(_)) => {
                 leases.iter().for_each(|lease| self.released(*lease));
@@ -108,6 +120,7 @@ impl Ledger {
             (Operation::Resend(wish), Answer::Released(freed)) if !freed.is_empty() => {
                 self.each(&wish.deliveries, |story| {
                     story.resent += 1;
+                    story.deaths = 0;
                     story.not_before = None;
                 });
                 Ok(())
@@ -145,6 +158,8 @@ impl Ledger {
                 arrivals: 0,
                 accepted: 0,
                 unknown: 0,
+                deaths: 0,
+                begun: false,
                 resent: 0,
                 cancelled: false,
                 delivered: false,
@@ -179,7 +194,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn finished(&mut self, lease: Lease, next: Next) -> Checked {
+    fn finished(&mut self, lease: Lease, next: Next, tried: bool) -> Checked {
         let id = lease.delivery;
         let Some(story) = self.stories.get_mut(&id) else { return Ok(()) };
         if story.lease.is_none_or(|(held, _)| held != lease) {
@@ -190,6 +205,10 @@ impl Ledger {
             );
         }
         story.lease = None;
+        story.begun = false;
+        if tried {
+            story.deaths = 0;
+        }
         story.delivered |= next == Next::Delivered;
         Ok(())
     }
@@ -199,6 +218,7 @@ impl Ledger {
             && story.lease.is_some_and(|(held, _)| held == lease)
         {
             story.lease = None;
+            story.begun = false;
         }
     }
 
@@ -212,7 +232,7 @@ impl Ledger {
     }
 
     /// Judges whether a delivery may be sent by the holder of `lease`.
-    pub(crate) fn may_send(&self, lease: Lease) -> Checked {
+    pub(crate) fn may_send(&self, lease: Lease, at_most_once: bool) -> Checked {
         let id = lease.delivery;
         let Some(story) = self.stories.get(&id) else {
             return fault("accepted events only", id, format!("{id} is sent and not on disk"));
@@ -223,6 +243,14 @@ impl Ledger {
                 id,
                 format!("{id} is sent with {lease:?}, held: {:?}", story.lease),
             );
+        }
+        if at_most_once && story.deaths > 0 {
+            let message = format!("{id} is sent though it may have been: {story:?}");
+            return fault("nothing twice to who wants it at most once", id, message);
+        }
+        if story.deaths > 0 && !story.begun {
+            let message = format!("{id} is sent and the store does not know: {story:?}");
+            return fault("what was taken back is sent with a note", id, message);
         }
         let may_repeat = story.unknown + story.resent;
         if story.accepted > may_repeat {

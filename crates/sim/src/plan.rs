@@ -117,10 +117,16 @@ pub enum Sabotage {
     IgnoreOrder,
     /// An attempt carries another event's id.
     MixUpEvents,
+    /// What goes to a webhook at most once is leased though it only waits in memory.
+    LeaseEarly,
+    /// What a dead process held is sent without a note that it is.
+    BeginUnnoted,
+    /// What may have been sent is sent again though its webhook wants nothing twice.
+    SendTwice,
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 12] = [
+    pub const ALL: [Sabotage; 15] = [
         Sabotage::ForgetStored,
         Sabotage::AnswerBeforeCommit,
         Sabotage::IgnoreFence,
@@ -133,5 +139,8 @@ impl Sabotage {
         Sabotage::SendToDeactivated,
         Sabotage::IgnoreOrder,
         Sabotage::MixUpEvents,
+        Sabotage::LeaseEarly,
+        Sabotage::BeginUnnoted,
+        Sabotage::SendTwice,
     ];
 }

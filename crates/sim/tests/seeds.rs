@@ -68,6 +68,9 @@ fn expected(sabotage: Sabotage, found: &'static str) -> &'static str {
         Sabotage::SendToDeactivated => &["nothing to a webhook that is off"],
         Sabotage::IgnoreOrder => &["only the leased is sent", "no duplicates"],
         Sabotage::MixUpEvents => &["attempts carry their event"],
+        Sabotage::LeaseEarly => &["what is sent at most once is not leased to wait"],
+        Sabotage::BeginUnnoted => &["what was taken back is sent with a note"],
+        Sabotage::SendTwice => &["nothing twice to who wants it at most once"],
     };
     if rules.contains(&found) { found } else { rules[0] }
 }

@@ -42,7 +42,7 @@ fn decode_delivery(row: &dyn Row) -> StoreResult<DeliveryRow> {
     let stored = State::from_number(row.int(6)?).ok_or_else(|| StoreError::Damaged("an unknown state".to_owned()))?;
     let state = match stored {
         // While a delivered one is sent again, it stays delivered.
-        State::Pending if row.int(14)? == 2 => State::Delivered,
+        State::Pending | State::Delivering if row.int(14)? == 2 => State::Delivered,
         State::Pending if row.int(13)? != 0 => State::Delivering,
         other => other,
     };
@@ -137,8 +137,8 @@ fn selection(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     if let Some(state) = filter.state {
         let clause = match state {
             State::Pending => "state = ? AND lease_node = 0 AND one_shot <> 2",
-            State::Delivering => "(state = ? OR (state = 0 AND lease_node <> 0 AND one_shot <> 2))",
-            State::Delivered => "(state = ? OR (state = 0 AND one_shot = 2))",
+            State::Delivering => "((state = ? OR (state = 0 AND lease_node <> 0)) AND one_shot <> 2)",
+            State::Delivered => "(state = ? OR (state < 2 AND one_shot = 2))",
             State::Exhausted | State::Skipped | State::Cancelled => "state = ?",
         };
         add(clause, Value::Int(state as i64));

@@ -12,7 +12,7 @@ use fanfare_engine::time::Timestamp;
 
 use crate::query::Change;
 
-/// At how many claims without an outcome a delivery is set aside as poison.
+/// At how many deaths of a node that may have been sending it a delivery is set aside as poison.
 pub const MAX_CLAIMS: u32 = 8;
 
 /// How long the answer to a request is kept under its idempotency key.
@@ -29,6 +29,9 @@ pub enum Operation {
     Claim(Claim),
     /// Give leases back: the deliveries wait again, due at once.
     Release(Vec<Lease>),
+    /// Note that a leased delivery which was taken back from a dead node before is sent now: should this node die of it, it
+    /// counts for [`MAX_CLAIMS`]. Answers how many rows it was about: none where the lease was lost.
+    Begin(Lease),
     /// Mark waiting deliveries of a webhook that gets nothing any more; at most `limit` of them.
     SkipWaiting { webhook: WebhookId, reason: SkipReason, limit: u32 },
     /// Take back what a node that is no more had leased; at most `limit` deliveries.

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::client::Api;
 use super::ledger::{check_log, ids_by_host_id, receipts};
 use super::load::{Load, Posted, post_of};
 use super::patience::until;
-use super::receiver::Reply;
+use super::process::{Home, Running};
+use super::receiver::{Receiver, Reply};
 use super::scene::{ORG, Scene};
 
 /// In each round the server is killed once so many requests of that round have come.
 const KILL_AFTER: [usize; 4] = [1, 37, 180, 64];
 /// Every so many requests, one is left without an answer until the kill.
 const HELD_OUT_OF: usize = 6;
+/// Requests that a webhook gets at once.
+const CONCURRENCY: usize = 8;
 
 /// Posts again what each host posted last: with or without an answer, it is taken once.
 async fn post_again(scene: &Scene, posted: &[Posted], events: &mut BTreeMap<String, String>) {
@@ -119,31 +123,52 @@ delays_seconds = [1]
 after_unknown = "stop"
 "#;
 
+/// A server with that profile.
+struct Once {
+    home: Home,
+    receiver: Receiver,
+}
+
+impl Once {
+    async fn new() -> Self {
+        let home = Home::new();
+        let profiles = home.path().join("profiles");
+        std::fs::create_dir(&profiles).unwrap();
+        std::fs::write(profiles.join("once.toml"), AT_MOST_ONCE).unwrap();
+        Once { home, receiver: Receiver::start().await }
+    }
+
+    async fn start(&self) -> Running {
+        let profiles = self.home.path().join("profiles").display().to_string();
+        let launch = self.home.launch().set("FANFARE_PROFILES_DIR", &profiles);
+        let launch = launch.set("FANFARE_WEBHOOK_CONCURRENCY", &CONCURRENCY.to_string());
+        launch.set("FANFARE_PROFILE", "at-most-once").start().await
+    }
+
+    /// Makes the organization and its webhook.
+    async fn set_up(&self, api: &Api) {
+        api.make_event_type(&json!({"name": "job.created"})).await;
+        api.make_organization(ORG).await;
+        api.make_webhook(ORG, &json!({"name": "once", "url": self.receiver.url("/hook"), "events": "all"})).await;
+    }
+}
+
 #[tokio::test]
 async fn case_055_a_profile_that_sends_at_most_once_does_not_send_again() {
-    let home = super::process::Home::new();
-    let profiles = home.path().join("profiles");
-    std::fs::create_dir(&profiles).unwrap();
-    std::fs::write(profiles.join("once.toml"), AT_MOST_ONCE).unwrap();
-    let launch = || {
-        let launch = home.launch().set("FANFARE_PROFILES_DIR", &profiles.display().to_string());
-        launch.set("FANFARE_PROFILE", "at-most-once")
-    };
-    let server = launch().start().await;
+    let once = Once::new().await;
+    let receiver = &once.receiver;
+    let server = once.start().await;
     let api = server.api();
-    api.make_event_type(&json!({"name": "job.created"})).await;
-    api.make_organization(ORG).await;
-    let receiver = super::receiver::Receiver::start().await;
     let operator = json!({"name": "operator", "url": receiver.url("/operator"), "events": "all"});
     api.post("/v1/operator-webhooks", &operator).await.expect(201);
-    api.make_webhook(ORG, &json!({"name": "once", "url": receiver.url("/hook"), "events": "all"})).await;
+    once.set_up(&api).await;
     receiver.script(|_| Reply::Hold);
     let event = api.post_event(ORG, &super::scene::event(json!({"n": 1}))).await;
     receiver.received(1).await;
     server.kill().await;
     receiver.always(200);
 
-    let server = launch().start().await;
+    let server = once.start().await;
     let api = server.api();
     let delivery = api.settled(ORG, &event, "exhausted").await;
     let attempts = api.attempts(&delivery).await;
@@ -160,5 +185,33 @@ async fn case_055_a_profile_that_sends_at_most_once_does_not_send_again() {
         (delivery["state"] == "delivered").then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn case_055_at_most_once_gives_up_only_what_went_out() {
+    let once = Once::new().await;
+    let server = once.start().await;
+    let api = server.api();
+    once.set_up(&api).await;
+    once.receiver.script(|_| Reply::Hold);
+    let mut events = Vec::new();
+    for n in 0..60 {
+        events.push(api.post_event(ORG, &super::scene::event(json!({"n": n}))).await);
+    }
+    once.receiver.received(CONCURRENCY).await;
+    server.kill().await;
+    let sent: Vec<String> = once.receiver.requests().iter().map(|request| request.id().to_owned()).collect();
+    assert_eq!(sent.len(), CONCURRENCY, "the rest waits");
+    once.receiver.always(200);
+    once.receiver.release();
+
+    let server = once.start().await;
+    let api = server.api();
+    for event in &events {
+        let state = if sent.contains(event) { "exhausted" } else { "delivered" };
+        api.settled(ORG, event, state).await;
+    }
+    assert_eq!(once.receiver.requests().len(), events.len(), "each went out once");
     server.stop().await;
 }

@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) claiming: bool,
     /// Bytes that are kept free for what the claim that is under way may bring.
     pub(super) claimed_bytes: usize,
+    /// Slots that were taken for what the claim that is under way may bring.
+    pub(super) claimed_slots: u32,
     /// Whether its settings changed since the claim that is under way was asked for: its answer tells older ones.
     pub(super) reconfigured: bool,
     /// Whether it stands in the round.
@@ -44,6 +46,8 @@ pub(super) struct Lane {
 pub(super) enum Turn {
     Nothing,
     Wait(Timestamp),
+    /// Lease what can be sent at once.
+    Claim,
     Send,
 }
 
@@ -61,6 +65,7 @@ impl Lane {
             unseen: None,
             claiming: false,
             claimed_bytes: 0,
+            claimed_slots: 0,
             reconfigured: false,
             in_round: false,
             parked: false,
@@ -121,15 +126,51 @@ impl Lane {
         u32::try_from((window - held).min(MAX_CLAIM)).ok()
     }
 
-    pub(super) fn may_join_round(&self) -> bool {
-        !self.in_round && !self.parked && !self.queue.is_empty() && !self.config.held && self.in_flight < self.allowed
+    pub(super) fn may_join_round(&self, now: Timestamp) -> bool {
+        !self.in_round && !self.parked && self.has_a_turn(now)
+    }
+
+    fn has_a_turn(&self, now: Timestamp) -> bool {
+        let has_work = if self.config.at_most_once { self.may_claim_late(now) } else { !self.queue.is_empty() };
+        has_work && !self.config.held && self.in_flight < self.allowed
+    }
+
+    /// Whether a claim with slots in hand would bring something.
+    fn may_claim_late(&self, now: Timestamp) -> bool {
+        !self.claiming && !self.starved && self.waits_in_store(now)
     }
 
     pub(super) fn turn(&mut self, now: Timestamp) -> Turn {
-        if self.queue.is_empty() || self.config.held || self.in_flight >= self.allowed {
+        if !self.has_a_turn(now) {
             return Turn::Nothing;
         }
-        self.paced_until(now).map_or(Turn::Send, Turn::Wait)
+        let go = if self.config.at_most_once { Turn::Claim } else { Turn::Send };
+        self.paced_until(now).map_or(go, Turn::Wait)
+    }
+
+    /// How many requests it may start now, all at once: no more than one under a rate limit.
+    pub(super) fn may_start(&self) -> u32 {
+        let free = self.allowed.saturating_sub(self.in_flight);
+        if self.config.per_second.is_some() { free.min(1) } else { free }
+    }
+
+    /// A request is counted as under way before it is known which.
+    pub(super) fn take_slot(&mut self) {
+        self.in_flight += 1;
+        self.claimed_slots += 1;
+    }
+
+    /// A slot that was taken is used by a request.
+    pub(super) fn use_slot(&mut self, now: Timestamp) {
+        self.claimed_slots -= 1;
+        self.pace(now);
+    }
+
+    /// Gives back the slots that were taken and not used; answers how many.
+    pub(super) fn return_slots(&mut self) -> u32 {
+        let unused = std::mem::take(&mut self.claimed_slots);
+        self.in_flight -= unused;
+        unused
     }
 
     /// Until when the rate limit lets no further request start; `None` where one may start now.
@@ -149,11 +190,16 @@ impl Lane {
     pub(super) fn send(&mut self, now: Timestamp) -> Option<Job> {
         let job = self.queue.pop_front()?;
         self.in_flight += 1;
+        self.pace(now);
+        Some(job)
+    }
+
+    /// Takes note that a request starts now.
+    fn pace(&mut self, now: Timestamp) {
         if let Some(pace) = self.pace_micros() {
             let from = self.next_send_micros.max(now.millis().saturating_mul(1_000));
             self.next_send_micros = from.saturating_add(pace);
         }
-        Some(job)
     }
 
     pub(super) fn sent(&mut self, trouble: bool) {

@@ -4,22 +4,22 @@
 //! one request each, so a webhook with a million deliveries delays no other. A lane sends no more at once than its
 //! concurrency allows (less while its receiver is in trouble), no faster than its rate limit, and an organization uses
 //! only a share of all slots. What does not fit into a lane's window or the budget of bytes goes to the store, and what
-//! comes later queues behind it there.
+//! comes later queues behind it there. A webhook that is sent to at most once has nothing in memory: see [`late`].
 //!
 //! Facts go in by [`Scheduler::step`]; [`Command`]s come out. Each is to be carried out and its result told.
 
 mod lane;
+mod late;
 mod slots;
+mod words;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::lane::{Lane, Turn};
 use self::slots::Slots;
-use crate::delivery::{Single, Trigger};
-use crate::event::Event;
-use crate::id::{DeliveryId, OrganizationId, WebhookId};
+pub use self::words::{Command, Figures, Input, Job, LaneConfig, Limits};
+use crate::id::{OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
 /// The part of the memory that one webhook may use, as a divisor, so that one which hangs leaves room for others.
@@ -32,121 +32,6 @@ const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 const CLAIM_PART: usize = 64;
 /// A clock that goes back by less than this was not set; two threads read it one after the other.
 const CLOCK_JITTER: Duration = Duration::from_secs(1);
-
-/// The bounds of what is held and sent at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Requests under way or not yet recorded, over all webhooks.
-    pub in_flight: usize,
-    /// Requests under way for one organization.
-    pub in_flight_per_organization: usize,
-    /// Bytes of deliveries in memory, over all webhooks.
-    pub bytes: usize,
-    /// Deliveries that a lane holds for each request it may have under way.
-    pub window_per_slot: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { in_flight: 4_096, in_flight_per_organization: 1_024, bytes: 64 << 20, window_per_slot: 64 }
-    }
-}
-
-/// What the scheduler must know of a webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneConfig {
-    pub organization: OrganizationId,
-    /// Requests under way at once, at most. At least 1.
-    pub concurrency: u32,
-    /// Requests a second, at most.
-    pub per_second: Option<u32>,
-    /// Nothing is sent while this holds (a pause); everything waits in the store.
-    pub held: bool,
-}
-
-impl LaneConfig {
-    /// Of a webhook of which only the id is known, or which gets nothing any more: it holds nothing back, and says nothing
-    /// else. Nothing is sent before the rest is known.
-    pub const UNKNOWN: LaneConfig =
-        LaneConfig { organization: OrganizationId(0), concurrency: 1, per_second: None, held: false };
-
-    fn is_known(&self) -> bool {
-        self.organization != LaneConfig::UNKNOWN.organization
-    }
-}
-
-/// A leased delivery in memory.
-#[derive(Clone, Debug)]
-pub struct Job {
-    pub delivery: DeliveryId,
-    pub webhook: WebhookId,
-    /// The claim of its lease.
-    pub claim: u32,
-    pub event: Arc<Event>,
-    /// How many attempts are in its log.
-    pub attempts: u32,
-    /// How many attempts of the schedule failed.
-    pub failures: u32,
-    pub trigger: Trigger,
-    pub single: Single,
-    /// A node that is no more held it, and nobody knows whether it sent it.
-    pub may_have_been_sent: bool,
-    /// Bytes it counts for; what was asked for by [`Scheduler::admit`].
-    pub weight: usize,
-}
-
-/// A fact that the scheduler is told.
-#[derive(Debug)]
-pub enum Input {
-    /// An admitted delivery is on disk, leased.
-    Accepted(Job),
-    /// An admitted delivery did not come to be.
-    Refused { webhook: WebhookId, weight: usize },
-    /// Something of this webhook waits in the store, due at this time.
-    Stored { webhook: WebhookId, config: Option<LaneConfig>, due: Timestamp },
-    /// The answer to [`Command::Claim`]. The settings are those of before the claim.
-    Claimed { webhook: WebhookId, config: LaneConfig, jobs: Vec<Job>, next_due: Option<Timestamp> },
-    /// [`Command::Claim`] could not be carried out.
-    ClaimFailed { webhook: WebhookId },
-    /// The request of a [`Command::Send`] is over, or was never made. `trouble`: the receiver showed that it cannot keep up.
-    Sent { webhook: WebhookId, weight: usize, trouble: bool },
-    /// What came of a [`Command::Send`] is on disk.
-    Recorded,
-    /// The webhook's settings changed; [`LaneConfig::UNKNOWN`] where it gets nothing any more.
-    Configured { webhook: WebhookId, config: LaneConfig },
-    /// Give back what waits in memory for this webhook, so that it can be changed in the store.
-    Recall { webhook: WebhookId },
-    /// Time has passed.
-    Tick,
-    /// Send nothing new; give everything back.
-    Drain,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Command {
-    /// Make the request. Answer with [`Input::Sent`] and then [`Input::Recorded`].
-    Send(Job),
-    /// Lease what is due. Answer with [`Input::Claimed`] or [`Input::ClaimFailed`].
-    Claim { webhook: WebhookId, limit: u32, max_bytes: usize },
-    /// Give back leases of a webhook; then tell by [`Input::Stored`] that they wait.
-    Release { webhook: WebhookId, leases: Vec<(DeliveryId, u32)> },
-}
-
-/// Figures for the metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Requests under way.
-    pub in_flight: usize,
-    /// Requests that are over and not yet recorded.
-    pub recording: usize,
-    /// Deliveries in memory that wait for their turn.
-    pub queued: usize,
-    /// Bytes of what is in memory, and of what claims under way may bring.
-    pub bytes: usize,
-    /// Webhooks that have anything to do.
-    pub lanes: usize,
-}
 
 /// The state machine. See the module.
 #[derive(Debug)]
@@ -193,7 +78,7 @@ impl Scheduler {
     /// Asks for room for a new delivery of `weight` bytes before it is written. `true`: write it leased and tell by
     /// [`Input::Accepted`] (or [`Input::Refused`]). `false`: write it unleased and tell by [`Input::Stored`].
     pub fn admit(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, weight: usize) -> bool {
-        if self.draining || config.held || self.bytes + weight > self.limits.bytes {
+        if self.draining || config.held || config.at_most_once || self.bytes + weight > self.limits.bytes {
             return false;
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
@@ -217,7 +102,7 @@ impl Scheduler {
     pub fn step(&mut self, now: Timestamp, input: Input, commands: &mut Vec<Command>) {
         self.look_at_clock(now, commands);
         match input {
-            Input::Accepted(job) => self.accepted(job, commands),
+            Input::Accepted(job) => self.accepted(now, job, commands),
             Input::Refused { webhook, weight } => self.refused(now, webhook, weight, commands),
             Input::Stored { webhook, config, due } => self.stored(now, webhook, config, due, commands),
             Input::Claimed { webhook, config, jobs, next_due } => {
@@ -273,7 +158,7 @@ impl Scheduler {
         self.lanes.values().filter_map(Lane::oldest_due).min().filter(|due| *due <= now)
     }
 
-    fn accepted(&mut self, job: Job, commands: &mut Vec<Command>) {
+    fn accepted(&mut self, now: Timestamp, job: Job, commands: &mut Vec<Command>) {
         let webhook = job.webhook;
         self.admitted -= 1;
         let Some(lane) = self.lanes.get_mut(&webhook) else {
@@ -282,7 +167,7 @@ impl Scheduler {
             return;
         };
         lane.reserved -= 1;
-        if self.draining || lane.config.held {
+        if self.draining || !lane.config.may_queue() {
             self.bytes -= job.weight;
             lane.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
@@ -290,7 +175,7 @@ impl Scheduler {
         }
         lane.queue.push_back(job);
         self.queued += 1;
-        self.make_ready(webhook);
+        self.make_ready(now, webhook);
     }
 
     fn refused(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, commands: &mut Vec<Command>) {
@@ -339,23 +224,25 @@ impl Scheduler {
         } else {
             lane.configure(config);
         }
-        let held = lane.config.held;
+        let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.config.may_queue());
         self.bytes -= lane.answered();
         self.claims -= 1;
         lane.stored = earlier(next_due, lane.unseen.take());
-        self.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
-        if self.draining || held {
-            self.bytes -= jobs.iter().map(|job| job.weight).sum::<usize>();
+        if with_slots {
+            self.claimed_with_slots(now, webhook, jobs, commands);
+        } else if self.draining || !may_queue {
             let leases: Vec<_> = jobs.iter().map(|job| (job.delivery, job.claim)).collect();
             if !leases.is_empty() {
                 commands.push(Command::Release { webhook, leases });
             }
         } else {
             self.queued += jobs.len();
+            self.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
             lane.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
             lane.queue.extend(jobs);
-            self.make_ready(webhook);
+            self.make_ready(now, webhook);
         }
+        self.give_back_unfit(webhook, commands);
         self.claim_or_wait(now, webhook, commands);
     }
 
@@ -364,6 +251,7 @@ impl Scheduler {
             lane.reconfigured = false;
             self.bytes -= lane.answered();
             self.claims -= 1;
+            self.return_slots(now, webhook);
             self.set_timer(webhook, now.plus(CLAIM_AGAIN));
         }
     }
@@ -381,7 +269,7 @@ impl Scheduler {
             self.slots.give_back(organization);
             self.unpark(now, organization);
         }
-        self.make_ready(webhook);
+        self.make_ready(now, webhook);
         self.claim_or_wait(now, webhook, commands);
     }
 
@@ -390,8 +278,8 @@ impl Scheduler {
         while let Some(webhook) = self.slots.unpark(organization) {
             let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
             lane.parked = false;
-            if lane.may_join_round() {
-                self.make_ready(webhook);
+            if lane.may_join_round(now) {
+                self.make_ready(now, webhook);
                 return;
             }
             self.forget_if_idle(now, webhook);
@@ -414,11 +302,17 @@ impl Scheduler {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
         lane.reconfigured = lane.claiming;
-        if config.held {
-            self.empty(webhook, commands);
-        } else {
-            self.make_ready(webhook);
+        self.give_back_unfit(webhook, commands);
+        if !config.held {
+            self.make_ready(now, webhook);
             self.claim_or_wait(now, webhook, commands);
+        }
+    }
+
+    /// Gives back what waits in memory of a webhook that must have nothing there.
+    fn give_back_unfit(&mut self, webhook: WebhookId, commands: &mut Vec<Command>) {
+        if self.lanes.get(&webhook).is_some_and(|lane| !lane.config.may_queue()) {
+            self.empty(webhook, commands);
         }
     }
 
@@ -428,7 +322,7 @@ impl Scheduler {
             if let Some(lane) = self.lanes.get_mut(&webhook) {
                 lane.timer = None;
             }
-            self.make_ready(webhook);
+            self.make_ready(now, webhook);
             self.claim_or_wait(now, webhook, commands);
         }
     }
@@ -466,12 +360,12 @@ impl Scheduler {
     }
 
     /// Puts a lane into the round if it has something to send and may send it.
-    fn make_ready(&mut self, webhook: WebhookId) {
+    fn make_ready(&mut self, now: Timestamp, webhook: WebhookId) {
         if self.draining {
             return;
         }
         if let Some(lane) = self.lanes.get_mut(&webhook)
-            && lane.may_join_round()
+            && lane.may_join_round(now)
         {
             lane.in_round = true;
             self.ready.push_back(webhook);
@@ -496,13 +390,14 @@ impl Scheduler {
                     self.set_timer(webhook, until);
                     self.unpark(now, organization);
                 }
-                Turn::Send if !self.slots.take(lane.config.organization, webhook) => lane.parked = true,
+                Turn::Claim => self.claim_with_slots(now, webhook, commands),
+                Turn::Send if !self.slots.take(organization, webhook) => lane.parked = true,
                 Turn::Send => {
                     if let Some(job) = lane.send(now) {
                         self.queued -= 1;
                         commands.push(Command::Send(job));
                     }
-                    self.make_ready(webhook);
+                    self.make_ready(now, webhook);
                 }
             }
         }
@@ -522,20 +417,32 @@ impl Scheduler {
             self.set_timer(webhook, due);
             return;
         }
+        if lane.config.at_most_once {
+            // It claims when it is its turn for a slot.
+            self.make_ready(now, webhook);
+            return;
+        }
         let Some(limit) = lane.wants(self.limits.window_per_slot) else { return };
+        let Some(max_bytes) = self.reserve_for_claim(webhook) else { return };
+        commands.push(Command::Claim { webhook, limit, max_bytes, slots: false });
+    }
+
+    /// Keeps memory free for what a claim may bring and answers how much; where there is none, the lane waits for it.
+    fn reserve_for_claim(&mut self, webhook: WebhookId) -> Option<usize> {
+        let lane = self.lanes.get_mut(&webhook)?;
         let share = (self.limits.bytes / CLAIM_PART).max(1).min(self.limits.bytes.saturating_sub(self.bytes));
         if share == 0 {
             if !lane.starved {
                 lane.starved = true;
                 self.starved.push_back(webhook);
             }
-            return;
+            return None;
         }
         lane.claiming = true;
         lane.claimed_bytes = share;
         self.bytes += share;
         self.claims += 1;
-        commands.push(Command::Claim { webhook, limit, max_bytes: share });
+        Some(share)
     }
 
     fn set_timer(&mut self, webhook: WebhookId, at: Timestamp) {
@@ -574,7 +481,7 @@ impl Scheduler {
             if let Some(lane) = self.lanes.get_mut(&webhook) {
                 lane.timer = None;
             }
-            self.make_ready(webhook);
+            self.make_ready(now, webhook);
             self.claim_or_wait(now, webhook, commands);
         }
     }

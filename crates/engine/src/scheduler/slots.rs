@@ -44,6 +44,24 @@ impl Slots {
         true
     }
 
+    /// Takes a further slot if both limits let it.
+    pub(super) fn try_take(&mut self, organization: OrganizationId) -> bool {
+        let free = self.is_free();
+        let share = self.organizations.entry(organization).or_default();
+        if !free || share.in_flight >= self.limit_per_organization {
+            return false;
+        }
+        share.in_flight += 1;
+        self.in_flight += 1;
+        true
+    }
+
+    /// A slot was taken and no request was made.
+    pub(super) fn give_back_unused(&mut self, organization: OrganizationId) {
+        self.give_back(organization);
+        self.recorded();
+    }
+
     /// A request is over and its outcome not yet on disk.
     pub(super) fn give_back(&mut self, organization: OrganizationId) {
         self.in_flight -= 1;

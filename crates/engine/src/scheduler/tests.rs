@@ -1,14 +1,20 @@
 //! The scheduler alone, in time that the test sets.
 
+mod at_most_once;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::*;
-use crate::id::{EventId, ProjectId};
+use crate::delivery::{Single, Trigger};
+use crate::event::Event;
+use crate::id::{DeliveryId, EventId, ProjectId};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 fn config(organization: i64, concurrency: u32) -> LaneConfig {
-    LaneConfig { organization: OrganizationId(organization), concurrency, per_second: None, held: false }
+    LaneConfig { organization: OrganizationId(organization), concurrency, ..LaneConfig::UNKNOWN }
 }
 
 fn job(webhook: i64, delivery: i64) -> Job {

@@ -126,7 +126,11 @@ impl World {
         let allowed = match row.state {
             _ if story.delivered && row.state != State::Delivered => false,
             State::Delivered => count(attempts, Outcome::Success) > 0,
-            State::Exhausted => failures >= schedule || story.gone || story.resent > 0,
+            State::Exhausted => {
+                let webhook = self.catalogue.webhook(row.webhook);
+                let given_up = story.unknown > 0 && webhook.is_some_and(|webhook| webhook.retry.stop_after_unknown);
+                failures >= schedule || story.gone || story.resent > 0 || given_up
+            }
             State::Skipped => match row.skipped_reason {
                 None => false,
                 Some(SkipReason::Poison) => story.unknown >= MAX_CLAIMS,

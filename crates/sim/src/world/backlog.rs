@@ -31,13 +31,13 @@ impl World {
         }
     }
 
-    pub(super) fn claim(&mut self, webhook: WebhookId, limit: u32, max_bytes: usize) -> Checked {
+    pub(super) fn claim(&mut self, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) -> Checked {
         if let Some(reason) = self.skip_reason(webhook) {
             let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
             return self.submit(operation, Then::Skipped { webhook });
         }
         let config = self.catalogue.webhook(webhook).map_or(LaneConfig::UNKNOWN, |webhook| self.lane(webhook));
-        if config.held {
+        if config.held || (config.at_most_once && !slots) {
             let due = self.clock();
             return self.tell(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
         }

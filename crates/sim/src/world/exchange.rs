@@ -46,7 +46,7 @@ pub(super) struct Exchange {
 
 impl World {
     /// It is a delivery's turn: looks at its webhook as it is now, and sends, skips or gives back.
-    pub(super) fn begin(&mut self, job: Job) -> Checked {
+    pub(super) fn begin(&mut self, job: Job, noted: bool) -> Checked {
         if let Some(reason) = self.skip_reason(job.webhook) {
             note!(self, "{} is skipped: {}", job.delivery, reason.name());
             self.tell(sent(&job, false))?;
@@ -55,20 +55,41 @@ impl World {
         let Some(webhook) = self.catalogue.webhook(job.webhook).cloned() else { return Ok(()) };
         if self.catalogue.lane(&webhook).held {
             note!(self, "{} is held", job.delivery);
+            return self.give_back(&job);
+        }
+        if job.may_have_been_sent && webhook.retry.stop_after_unknown && !self.is_sabotaged(Sabotage::SendTwice) {
+            note!(self, "{} is given up", job.delivery);
             self.tell(sent(&job, false))?;
-            self.tell(Input::Recorded)?;
+            return self.finish(&job, None, Next::Exhausted);
+        }
+        if job.may_have_been_sent && !noted && !self.is_sabotaged(Sabotage::BeginUnnoted) {
             let Some(process) = &self.process else { return Ok(()) };
-            let leases = vec![process.lease(&job)];
-            return self.release(job.webhook, leases);
+            return self.submit(Operation::Begin(process.lease(&job)), Then::Begun { job });
         }
         self.may_send(&job, &webhook)?;
         self.send(job, webhook)
     }
 
+    /// It is noted that a delivery is sent of which a process may have died.
+    pub(super) fn begun(&mut self, job: Job, answer: StoreResult<Answer>) -> Checked {
+        match answer {
+            Ok(Answer::Count(1)) => self.begin(job, true),
+            _ => self.give_back(&job),
+        }
+    }
+
+    fn give_back(&mut self, job: &Job) -> Checked {
+        self.tell(sent(job, false))?;
+        self.tell(Input::Recorded)?;
+        let Some(process) = &self.process else { return Ok(()) };
+        let leases = vec![process.lease(job)];
+        self.release(job.webhook, leases)
+    }
+
     fn may_send(&self, job: &Job, webhook: &Webhook) -> Checked {
         let Some(process) = &self.process else { return Ok(()) };
         let id = job.delivery;
-        self.ledger.may_send(process.lease(job))?;
+        self.ledger.may_send(process.lease(job), webhook.retry.stop_after_unknown)?;
         if webhook.status != Status::Active {
             return fault("nothing to a webhook that is off", id, format!("{id} is sent: {:?}", webhook.status));
         }

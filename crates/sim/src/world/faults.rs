@@ -23,6 +23,7 @@ impl World {
         let Some(process) = self.process.take() else { return Ok(()) };
         note!(self, "--- the process is killed");
         self.report.crashes += 1;
+        self.nothing_waits_that_counts_as_sent(&process)?;
         let mut writing = std::mem::take(&mut self.disk.writing);
         if !self.disk.refuses && self.chance.percent(50) {
             // The commit came through, and nobody lived to learn of it.
@@ -41,6 +42,18 @@ impl World {
         self.cut_off_exchanges(process);
         let after = self.chance.between(10, 3_000);
         self.after(after, Happening::Start);
+        Ok(())
+    }
+
+    /// What only waits in memory when its process dies does not count as sent where that would be its end.
+    fn nothing_waits_that_counts_as_sent(&self, process: &Process) -> Checked {
+        for id in process.waiting() {
+            let Some(story) = self.ledger.stories.get(&id).filter(|story| story.lease.is_some()) else { continue };
+            if self.catalogue.webhook(story.webhook).is_some_and(|webhook| webhook.retry.stop_after_unknown) {
+                let message = format!("{id} for {} waits and is leased", story.webhook);
+                return fault("what is sent at most once is not leased to wait", id, message);
+            }
+        }
         Ok(())
     }
 

@@ -61,6 +61,7 @@ enum Happening {
         webhook: WebhookId,
         limit: u32,
         max_bytes: usize,
+        slots: bool,
     },
     /// A task of the process tries something again that the store refused.
     Again {
@@ -230,9 +231,9 @@ impl World {
             Happening::Commit => self.commit(),
             Happening::WriterRested => self.writer_rested(),
             Happening::Wake { process } if self.lives(process) => self.wake(),
-            Happening::Begin { process, job } if self.lives(process) => self.begin(job),
-            Happening::Claim { process, webhook, limit, max_bytes } if self.lives(process) => {
-                self.claim(webhook, limit, max_bytes)
+            Happening::Begin { process, job } if self.lives(process) => self.begin(job, false),
+            Happening::Claim { process, webhook, limit, max_bytes, slots } if self.lives(process) => {
+                self.claim(webhook, limit, max_bytes, slots)
             }
             Happening::Again { process, operation } if self.lives(process) => self.again(operation),
             Happening::Wake { .. } | Happening::Begin { .. } | Happening::Claim { .. } | Happening::Again { .. } => {

@@ -68,6 +68,11 @@ impl Process {
         self.memory -= self.queued.remove(&delivery).unwrap_or(0);
     }
 
+    /// What is in memory and not handed out.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = DeliveryId> {
+        self.queued.keys().copied()
+    }
+
     pub(super) fn lease(&self, job: &Job) -> Lease {
         Lease { delivery: job.delivery, node: self.node, claim: job.claim }
     }
@@ -87,6 +92,9 @@ impl World {
         }
         if self.is_sabotaged(Sabotage::IgnoreRate) {
             lane.per_second = None;
+        }
+        if self.is_sabotaged(Sabotage::LeaseEarly) {
+            lane.at_most_once = false;
         }
         lane
     }
@@ -151,12 +159,12 @@ impl World {
     fn carry_out(&mut self, command: Command) -> Checked {
         match command {
             Command::Send(job) => self.hand_out(job),
-            Command::Claim { webhook, limit, max_bytes } => {
+            Command::Claim { webhook, limit, max_bytes, slots } => {
                 note!(self, "{webhook} claims {limit}, {max_bytes} bytes");
                 let Some(process) = &mut self.process else { return Ok(()) };
                 let process = process.number;
                 let after = self.chance.between(0, 2);
-                self.after(after, Happening::Claim { process, webhook, limit, max_bytes });
+                self.after(after, Happening::Claim { process, webhook, limit, max_bytes, slots });
                 Ok(())
             }
             Command::Release { webhook, leases } => {

@@ -105,6 +105,7 @@ impl World {
             Then::Skipped { webhook } => self.skipped(webhook, answer),
             Then::Released { webhook, leases } => self.released(webhook, leases, answer),
             Then::Rescued { node } => self.rescued(node, answer),
+            Then::Begun { job } => self.begun(job, answer),
             Then::Freed => self.freed(answer),
         }
     }

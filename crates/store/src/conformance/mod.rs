@@ -105,6 +105,8 @@ macro_rules! conformance_suite {
                 case_055_what_a_dead_node_held_is_sent_again
                 rescue_goes_in_pieces
                 case_073_poison_is_set_aside
+                case_073_what_only_waited_in_memory_is_no_poison
+                a_delivered_one_stays_delivered_while_its_repetition_begins
                 an_outcome_forgives_earlier_claims
                 a_rescued_single_attempt_stays_single
             ]

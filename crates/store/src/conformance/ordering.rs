@@ -85,7 +85,8 @@ pub(crate) async fn a_cancelled_one_lets_the_next_go<B: Backend>(rig: &Rig<B>) {
 pub(crate) async fn poison_lets_the_next_go<B: Backend>(rig: &Rig<B>) {
     let [first, second, _] = three(rig).await;
     for _ in 0..MAX_CLAIMS {
-        rig.claim_only(first).await;
+        let lease = rig.claim_only(first).await.lease;
+        rig.count(Operation::Begin(lease)).await;
         rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
     }
     assert_eq!(rig.state(first).await, State::Skipped);

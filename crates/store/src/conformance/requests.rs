@@ -95,7 +95,8 @@ pub(crate) async fn a_delivered_one_stays_delivered_whatever_ends_its_repetition
 
     rig.released(resend(id)).await;
     for _ in 0..MAX_CLAIMS {
-        rig.claim_only(id).await;
+        let lease = rig.claim_only(id).await.lease;
+        rig.count(Operation::Begin(lease)).await;
         rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
     }
     let row = rig.row(id).await;

@@ -61,7 +61,9 @@ pub(crate) async fn case_073_poison_is_set_aside<B: Backend>(rig: &Rig<B>) {
         // What was claimed and given back unsent is no sign of poison.
         let unsent = rig.claim_only(id).await.lease;
         rig.count(Operation::Release(vec![unsent])).await;
-        rig.claim_only(id).await;
+        let lease = rig.claim_only(id).await.lease;
+        assert_eq!(rig.count(Operation::Begin(lease)).await, 1);
+        assert_eq!(rig.state(id).await, State::Delivering);
         rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
         let expected = if claim < MAX_CLAIMS { State::Pending } else { State::Skipped };
         assert_eq!(rig.state(id).await, expected, "after {claim} claims");
@@ -74,11 +76,42 @@ pub(crate) async fn case_073_poison_is_set_aside<B: Backend>(rig: &Rig<B>) {
     assert!(rig.claim(WEBHOOK).await.is_empty());
 }
 
+pub(crate) async fn case_073_what_only_waited_in_memory_is_no_poison<B: Backend>(rig: &Rig<B>) {
+    let id = rig.waiting().await;
+    for _ in 0..MAX_CLAIMS + 2 {
+        rig.claim_only(id).await;
+        assert_eq!(rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await, [(WEBHOOK, 1)]);
+    }
+    assert_eq!(rig.state(id).await, State::Pending);
+    assert_eq!(rig.attempts(id).await.len(), 1, "only the first lease may have been a request");
+    let claimed = rig.claim_only(id).await;
+    assert!(claimed.may_have_been_sent);
+    rig.count(Operation::Release(vec![claimed.lease])).await;
+    let claimed = rig.claim_only(id).await;
+    assert!(claimed.may_have_been_sent, "giving it back does not undo what may have been");
+    let stale = crate::queue::Lease { claim: claimed.lease.claim - 1, ..claimed.lease };
+    assert_eq!(rig.count(Operation::Begin(stale)).await, 0, "whoever lost the lease begins nothing");
+}
+
+pub(crate) async fn a_delivered_one_stays_delivered_while_its_repetition_begins<B: Backend>(rig: &Rig<B>) {
+    let lease = rig.leased().await;
+    rig.finish(lease, 200, Next::Delivered).await;
+    rig.released(Operation::Resend(Resend { deliveries: vec![lease.delivery] })).await;
+    rig.claim_only(lease.delivery).await;
+    rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
+    let again = rig.claim_only(lease.delivery).await.lease;
+    rig.count(Operation::Begin(again)).await;
+    assert_eq!(rig.state(lease.delivery).await, State::Delivered);
+    rig.finish(again, 500, Next::Delivered).await;
+    assert_eq!(rig.state(lease.delivery).await, State::Delivered);
+}
+
 pub(crate) async fn an_outcome_forgives_earlier_claims<B: Backend>(rig: &Rig<B>) {
     let id = rig.waiting().await;
     for _ in 0..2 {
         for _ in 1..MAX_CLAIMS {
-            rig.claim_only(id).await;
+            let lease = rig.claim_only(id).await.lease;
+            rig.count(Operation::Begin(lease)).await;
             rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
         }
         let lease = rig.claim_only(id).await.lease;

@@ -187,7 +187,7 @@ pub(super) fn insert_delivery(
         .prepare_cached(
             "INSERT INTO deliveries (id, event_id, project_id, organization_id, webhook_id, event_type, state, trigger,
                  lease_node, epoch, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0, 0, ?12, ?13, ?14)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, 0, 0, ?12, ?13, ?14)",
         )
         .map_err(unavailable)?;
     statement

@@ -84,7 +84,7 @@ pub(super) fn claim(
         let lease = Lease { delivery: id, node: wish.node, claim: epoch + 1 };
         rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = ?2, epoch = ?3, claims = claims + 1 WHERE id = ?1",
+            "UPDATE deliveries SET lease_node = ?2, epoch = ?3 WHERE id = ?1",
             (id.0, wish.node.0, lease.claim),
         )?;
         bytes += event.weight();
@@ -176,13 +176,22 @@ fn complete(
     Ok(event)
 }
 
-/// Gives leases back. What was never sent does not count as a claim.
+/// Notes that a delivery which was taken back before is being sent. Others need no such note: their first lease counts.
+pub(super) fn begin(transaction: &Transaction<'_>, lease: Lease) -> StoreResult<u64> {
+    rows::execute(
+        transaction,
+        "UPDATE deliveries SET state = 1 WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
+        (lease.delivery.0, lease.node.0, lease.claim),
+    )
+}
+
+/// Gives leases back.
 pub(super) fn release(transaction: &Transaction<'_>, now: Timestamp, leases: &[Lease]) -> StoreResult<u64> {
     let mut released = 0;
     for lease in leases {
         released += rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = 0, claims = claims - 1, next_attempt_at = min(next_attempt_at, ?4)
+            "UPDATE deliveries SET state = 0, lease_node = 0, next_attempt_at = min(next_attempt_at, ?4)
              WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
             (lease.delivery.0, lease.node.0, lease.claim, now.0),
         )?;
@@ -190,8 +199,10 @@ pub(super) fn release(transaction: &Transaction<'_>, now: Timestamp, leases: &[L
     Ok(released)
 }
 
-/// Takes back some of what a dead node held: each may have been sent, and its log says so. What was taken back too
-/// often is set aside, since the sender itself may be what fails on it. Removes the node's row once it holds nothing.
+/// Takes back some of what a dead node held. What it may have been sending says so in its log: all that was leased for the
+/// first time, and of what was taken back before that which it noted to be sending; the rest only waited in its memory.
+/// What a node died of too often is set aside, since the sender itself may be what fails on it. Removes the node's row once
+/// it holds nothing.
 pub(super) fn rescue(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -200,7 +211,7 @@ pub(super) fn rescue(
 ) -> StoreResult<Vec<(WebhookId, u32)>> {
     let held = rows::all(
         transaction,
-        "SELECT id, webhook_id, claims, attempts, ordering_key, trigger FROM deliveries INDEXED BY deliveries_live
+        "SELECT id, webhook_id, claims, attempts, ordering_key, trigger, claims = 0 OR state = 1 FROM deliveries INDEXED BY deliveries_live
          WHERE state < 2 AND lease_node = ?1 LIMIT ?2",
         (node.0, limit),
         |row| {
@@ -211,24 +222,28 @@ pub(super) fn rescue(
                 row.get::<_, i64>(3)?,
                 row.get::<_, Option<String>>(4)?,
                 row.get::<_, i64>(5)?,
+                row.get::<_, bool>(6)?,
             ))
         },
     )?;
     let mut freed: Vec<(WebhookId, u32)> = Vec::new();
-    for (id, webhook, claims, attempts, ordering_key, trigger) in held {
-        let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
-        log_unknown(transaction, now, id, attempts + 1, trigger)?;
-        let poison = claims >= MAX_CLAIMS;
+    for (id, webhook, claims, attempts, ordering_key, trigger, begun) in held {
+        if begun {
+            let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
+            log_unknown(transaction, now, id, attempts + 1, trigger)?;
+        }
+        let poison = begun && claims + 1 >= MAX_CLAIMS;
         let (state, reason) =
             if poison { (State::Skipped, Some(SkipReason::Poison as i64)) } else { (State::Pending, None) };
         rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = 0, attempts = attempts + 1, response_code = NULL, next_attempt_at = ?5,
+            "UPDATE deliveries SET lease_node = 0, claims = claims + ?6, attempts = attempts + ?6, next_attempt_at = ?5,
+                 response_code = CASE WHEN ?6 THEN NULL ELSE response_code END,
                  state = CASE WHEN ?4 IS NOT NULL AND one_shot = 2 THEN 2 ELSE ?2 END,
                  skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?3 END,
                  completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?4 END,
                  one_shot = CASE WHEN ?4 IS NULL THEN one_shot ELSE 0 END WHERE id = ?1",
-            params![id.0, state as i64, reason, poison.then_some(now.0), now.0],
+            params![id.0, state as i64, reason, poison.then_some(now.0), now.0, begun],
         )?;
         if let (true, Some(key)) = (poison, ordering_key) {
             finish::unblock(transaction, now, webhook, &key)?;

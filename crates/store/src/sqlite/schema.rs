@@ -207,8 +207,9 @@ CREATE TABLE event_keys (
 ) WITHOUT ROWID;
 CREATE INDEX event_keys_by_age ON event_keys (event_id);
 
+-- state: 1 only while one that was taken back from a dead node is being sent; any other that is leased stays 0.
 -- lease_node: the node that holds it, 0 for nobody. epoch: how often it was leased; a finish must name both. claims: how
--- often it was leased since its last outcome.
+-- often a node died that may have been sending it, since its last outcome.
 -- failures: how many attempts of the schedule failed. one_shot: 0 follows the schedule, 1 gets a single attempt (a test,
 -- or a resend of a final one), 2 the same for one that was delivered before and stays so. late: made after its event (recovery), so not in the event's
 -- range of delivery ids.

@@ -1,0 +1,67 @@
+//! Lanes whose deliveries are leased only with a slot in hand, since what is leased when the server dies counts as sent.
+//!
+//! Such a lane holds nothing in memory. When it is its turn it takes slots, then claims as many deliveries as it has
+//! slots; what comes is sent at once, and slots that bring nothing go back.
+
+use super::lane::Lane;
+use super::{Command, Job, Scheduler};
+use crate::id::WebhookId;
+use crate::time::Timestamp;
+
+impl Scheduler {
+    /// It is this lane's turn: takes the slots that it may have, and claims for them.
+    pub(super) fn claim_with_slots(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let (organization, most) = (lane.config.organization, lane.may_start());
+        if !self.slots.take(organization, webhook) {
+            lane.parked = true;
+            return;
+        }
+        let Some(max_bytes) = self.reserve_for_claim(webhook) else {
+            self.slots.give_back_unused(organization);
+            self.unpark(now, organization);
+            return;
+        };
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        lane.take_slot();
+        while lane.claimed_slots < most && self.slots.try_take(organization) {
+            lane.take_slot();
+        }
+        commands.push(Command::Claim { webhook, limit: lane.claimed_slots, max_bytes, slots: true });
+    }
+
+    /// Sends what such a claim brought, each in a slot that was taken for it, and hands on the slots that are left.
+    pub(super) fn claimed_with_slots(
+        &mut self,
+        now: Timestamp,
+        webhook: WebhookId,
+        jobs: Vec<Job>,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let mut unsent = Vec::new();
+        for job in jobs {
+            if self.draining || lane.config.held || lane.claimed_slots == 0 {
+                unsent.push((job.delivery, job.claim));
+                continue;
+            }
+            lane.use_slot(now);
+            lane.bytes += job.weight;
+            self.bytes += job.weight;
+            commands.push(Command::Send(job));
+        }
+        if !unsent.is_empty() {
+            commands.push(Command::Release { webhook, leases: unsent });
+        }
+        self.return_slots(now, webhook);
+    }
+
+    /// Hands on the slots that were taken for a claim and not used.
+    pub(super) fn return_slots(&mut self, now: Timestamp, webhook: WebhookId) {
+        let Some(organization) = self.lanes.get(&webhook).map(|lane| lane.config.organization) else { return };
+        for _ in 0..self.lanes.get_mut(&webhook).map_or(0, Lane::return_slots) {
+            self.slots.give_back_unused(organization);
+            self.unpark(now, organization);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Webhooks that want nothing twice: a lease means that the delivery is about to go out.
+
+use super::*;
+
+fn once(concurrency: u32) -> LaneConfig {
+    LaneConfig { at_most_once: true, ..config(1, concurrency) }
+}
+
+fn stored(webhook: i64, config: LaneConfig) -> Input {
+    Input::Stored { webhook: WebhookId(webhook), config: Some(config), due: NOW }
+}
+
+/// The answer to a claim: these deliveries, and more that are due or not.
+fn claimed(webhook: i64, config: LaneConfig, deliveries: &[i64], more: bool) -> Input {
+    let jobs = deliveries.iter().map(|delivery| job(webhook, *delivery)).collect();
+    Input::Claimed { webhook: WebhookId(webhook), config, jobs, next_due: more.then_some(NOW) }
+}
+
+/// Of each claim: the webhook, how many, and whether there is a slot for each.
+fn claims(commands: &[Command]) -> Vec<(i64, u32, bool)> {
+    let claim = |command: &Command| match command {
+        Command::Claim { webhook, limit, slots, .. } => Some((webhook.0, *limit, *slots)),
+        _ => None,
+    };
+    commands.iter().filter_map(claim).collect()
+}
+
+#[test]
+fn what_is_leased_is_sent_at_once() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    assert!(!scheduler.admit(NOW, WebhookId(1), once(2), 100), "it goes through the store");
+    let commands = step(&mut scheduler, NOW, stored(1, once(2)));
+    assert_eq!(claims(&commands), [(1, 2, true)]);
+    let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[1, 2], true));
+    assert_eq!((sends(&commands), claims(&commands)), (vec![1, 2], vec![]), "no more than may go out");
+    assert_eq!(scheduler.figures().queued, 0);
+    let commands = step(&mut scheduler, NOW, sent(1, false));
+    assert_eq!(claims(&commands), [(1, 1, true)], "a slot is free again");
+    let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[], false));
+    assert!(commands.is_empty(), "{commands:?}");
+    step(&mut scheduler, NOW, sent(1, false));
+    step(&mut scheduler, NOW, Input::Recorded);
+    step(&mut scheduler, NOW, Input::Recorded);
+    assert_eq!(scheduler.figures(), Figures::default());
+}
+
+#[test]
+fn nothing_is_leased_while_there_is_no_slot() {
+    let limits = Limits { in_flight_per_organization: 1, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    offer(&mut scheduler, NOW, config(1, 8), job(9, 9)).unwrap();
+    assert!(step(&mut scheduler, NOW, stored(1, once(8))).is_empty(), "its organization has no slot");
+    assert_eq!(claims(&step(&mut scheduler, NOW, sent(9, false))), [(1, 1, true)]);
+    // What it does not use goes to the next.
+    offer(&mut scheduler, NOW, config(1, 8), job(9, 10)).unwrap();
+    assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, once(8), &[], false))), [10]);
+
+    let limits = Limits { in_flight: 1, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    offer(&mut scheduler, NOW, config(2, 8), job(9, 9)).unwrap();
+    assert!(step(&mut scheduler, NOW, stored(1, once(8))).is_empty(), "there is none at all");
+    assert!(claims(&step(&mut scheduler, NOW, sent(9, false))).is_empty(), "its outcome is not recorded");
+    assert_eq!(claims(&step(&mut scheduler, NOW, Input::Recorded)), [(1, 1, true)]);
+}
+
+#[test]
+fn a_rate_limit_comes_before_the_lease() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let slow = LaneConfig { per_second: Some(1), ..once(8) };
+    assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, slow))), [(1, 1, true)]);
+    let commands = step(&mut scheduler, NOW, claimed(1, slow, &[1], true));
+    assert_eq!((sends(&commands), claims(&commands)), (vec![1], vec![]));
+    assert!(step(&mut scheduler, NOW, sent(1, false)).is_empty());
+    let wake = scheduler.next_wakeup().unwrap();
+    assert!(wake.since(NOW) >= Duration::from_secs(1));
+    assert_eq!(claims(&step(&mut scheduler, wake, Input::Tick)), [(1, 1, true)]);
+}
+
+#[test]
+fn a_webhook_of_which_nothing_is_known_is_asked_about_first() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let unknown = Input::Stored { webhook: WebhookId(1), config: None, due: NOW };
+    assert!(matches!(claims(&step(&mut scheduler, NOW, unknown))[..], [(1, _, false)]));
+    let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[], true));
+    assert_eq!(claims(&commands), [(1, 2, true)]);
+}
+
+#[test]
+fn what_waits_in_memory_goes_back_when_nothing_may_be_sent_twice_any_more() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    for delivery in 0..3 {
+        offer(&mut scheduler, NOW, config(1, 1), job(1, delivery)).unwrap();
+    }
+    assert!(scheduler.admit(NOW, WebhookId(1), config(1, 1), 100));
+    let commands = step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: once(1) });
+    assert!(matches!(&commands[..], [Command::Release { leases, .. }] if leases.len() == 2), "{commands:?}");
+    let commands = step(&mut scheduler, NOW, Input::Accepted(job(1, 3)));
+    assert!(matches!(&commands[..], [Command::Release { leases, .. }] if leases.len() == 1), "{commands:?}");
+}
+
+#[test]
+fn a_hold_or_a_drain_gives_back_what_a_claim_brings_and_its_slots() {
+    for input in
+        [Input::Configured { webhook: WebhookId(1), config: LaneConfig { held: true, ..once(2) } }, Input::Drain]
+    {
+        let mut scheduler = Scheduler::new(Limits::default());
+        step(&mut scheduler, NOW, stored(1, once(2)));
+        step(&mut scheduler, NOW, input);
+        let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[1], false));
+        assert!(matches!(&commands[..], [Command::Release { leases, .. }] if leases.len() == 1), "{commands:?}");
+        assert_eq!((scheduler.figures().in_flight, scheduler.figures().bytes), (0, 0));
+    }
+}
+
+#[test]
+fn a_claim_that_fails_frees_its_slots_and_is_made_again_later() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    step(&mut scheduler, NOW, stored(1, once(2)));
+    assert!(step(&mut scheduler, NOW, Input::ClaimFailed { webhook: WebhookId(1) }).is_empty());
+    assert_eq!(scheduler.figures().in_flight, 0);
+    assert_eq!(claims(&step(&mut scheduler, later(2), Input::Tick)), [(1, 2, true)]);
+}
