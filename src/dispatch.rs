@@ -6,6 +6,7 @@
 mod backlog;
 mod disable;
 pub mod dispatcher;
+mod first_sent;
 mod record;
 pub mod report;
 mod runner;

@@ -1,11 +1,13 @@
 //! Makes one attempt: checks that it may still be made, renders, signs, sends, and has the outcome recorded.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::SkipReason;
-use fanfare_engine::render::{Rendered, logged_headers};
+use fanfare_engine::egress::{Endpoint, EndpointError, parse_endpoint};
+use fanfare_engine::render::{FirstSent, RenderError, Rendered, logged_headers};
 use fanfare_engine::retry::parse_retry_after;
 use fanfare_engine::scheduler::{Command, Input, Job};
 use fanfare_engine::time::Timestamp;
@@ -15,7 +17,7 @@ use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
 use super::verdict::{self, Ending};
-use super::{disable, record};
+use super::{disable, first_sent, record};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
 use crate::delivery::exchange::Exchange;
 use crate::delivery::http::OutgoingRequest;
@@ -23,7 +25,7 @@ use crate::random;
 
 /// What is to be done with a delivery whose turn it is.
 enum Decision {
-    Send(Arc<CompiledOrganization>, Arc<CompiledWebhook>),
+    Send(Arc<CompiledOrganization>, Arc<CompiledWebhook>, Option<Result<FirstSent, RenderError>>),
     /// Nothing may be sent to its webhook any more.
     Skip(SkipReason),
     /// It may have been sent before the server stopped, and its webhook wants nothing twice.
@@ -47,7 +49,7 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
         decision = if begins(dispatcher, &job).await { decide(dispatcher, &job).await } else { Decision::GiveBack };
     }
     match decision {
-        Decision::Send(organization, webhook) => attempt(dispatcher, job, &organization, &webhook).await,
+        Decision::Send(organization, webhook, first) => attempt(dispatcher, job, &organization, &webhook, first).await,
         Decision::Skip(reason) => {
             let next = dispatcher.tell_sent(sent(&job, false));
             record::skipped(dispatcher, &job, reason);
@@ -111,12 +113,27 @@ async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
             Decision::GiveUp(organization)
         }
         Status::Active | Status::Paused => match &webhook.access {
-            Ok(()) => Decision::Send(organization, webhook),
+            Ok(()) => as_first_sent(dispatcher, job, organization, webhook).await,
             Err(revoked) => {
                 tracing::info!(delivery = %job.delivery, webhook = %job.webhook, %revoked, "a delivery is skipped");
                 Decision::Skip(SkipReason::AccessRevoked)
             }
         },
+    }
+}
+
+async fn as_first_sent(
+    dispatcher: &Dispatcher,
+    job: &Job,
+    organization: Arc<CompiledOrganization>,
+    webhook: Arc<CompiledWebhook>,
+) -> Decision {
+    match first_sent::load(dispatcher, job, &webhook).await {
+        Ok(first) => Decision::Send(organization, webhook, first),
+        Err(error) => {
+            tracing::warn!(delivery = %job.delivery, %error, "a delivery waits, since its log cannot be read");
+            Decision::GiveBack
+        }
     }
 }
 
@@ -129,11 +146,12 @@ async fn attempt(
     job: Job,
     organization: &CompiledOrganization,
     webhook: &CompiledWebhook,
+    first: Option<Result<FirstSent, RenderError>>,
 ) -> Option<Job> {
     let tools = &dispatcher.tools;
     let at = tools.clock.now();
     // A delivery on which our own code panics counts as failed and harms no other.
-    let trial = AssertUnwindSafe(try_once(dispatcher, &job, webhook, at)).catch_unwind().await;
+    let trial = AssertUnwindSafe(try_once(dispatcher, &job, webhook, first, at)).catch_unwind().await;
     let trial = trial.unwrap_or_else(|_| Trial::unsent("Fanfare itself failed on this delivery.".to_owned()));
     let now = tools.clock.now();
     let retry_after = trial.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
@@ -187,18 +205,28 @@ impl Trial {
     }
 }
 
-async fn try_once(dispatcher: &Dispatcher, job: &Job, webhook: &CompiledWebhook, at: Timestamp) -> Trial {
+async fn try_once(
+    dispatcher: &Dispatcher,
+    job: &Job,
+    webhook: &CompiledWebhook,
+    first: Option<Result<FirstSent, RenderError>>,
+    at: Timestamp,
+) -> Trial {
     let sender = match &webhook.sender {
         Ok(sender) => sender,
         Err(reason) => return Trial::unsent(reason.0.clone()),
     };
-    let rendered = match sender.plan.render(&job.event, job.delivery, at) {
+    let rendered = match first.transpose().and_then(|first| render(sender, job, first.as_ref(), at)) {
         Ok(rendered) => rendered,
         Err(error) => return Trial::unsent(error.to_string()),
     };
-    let request = logged_request(sender, job, &rendered);
+    let endpoint = match endpoint(sender, &rendered) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return Trial::unsent(format!("the URL of the first attempt {error}")),
+    };
+    let request = logged_request(&endpoint, sender, job, &rendered);
     let outgoing = OutgoingRequest {
-        endpoint: &sender.endpoint,
+        endpoint: &endpoint,
         method: rendered.method,
         headers: rendered.headers,
         body: rendered.body,
@@ -213,7 +241,22 @@ async fn try_once(dispatcher: &Dispatcher, job: &Job, webhook: &CompiledWebhook,
     conclude_exchange(sender, request, exchange)
 }
 
-fn logged_request(sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequest {
+fn render(sender: &Sender, job: &Job, first: Option<&FirstSent>, at: Timestamp) -> Result<Rendered, RenderError> {
+    match first {
+        Some(first) => sender.plan.render_again(&job.event, job.delivery, at, first),
+        None => sender.plan.render(&job.event, job.delivery, at),
+    }
+}
+
+/// Where the request goes: to the webhook's endpoint, unless it is made again as it was first sent.
+fn endpoint<'a>(sender: &'a Sender, rendered: &Rendered) -> Result<Cow<'a, Endpoint>, EndpointError> {
+    if Arc::ptr_eq(&rendered.url, sender.plan.url()) {
+        return Ok(Cow::Borrowed(&sender.endpoint));
+    }
+    parse_endpoint(rendered.url.as_str(), &sender.profile.schemes).map(Cow::Owned)
+}
+
+fn logged_request(endpoint: &Cow<'_, Endpoint>, sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequest {
     let body = match &rendered.verbatim {
         Some(range) if range.len() == job.event.data.len() => {
             LoggedBody::AroundData { head: rendered.body.slice(..range.start), tail: rendered.body.slice(range.end..) }
@@ -222,7 +265,10 @@ fn logged_request(sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequ
     };
     LoggedRequest {
         method: rendered.method.clone(),
-        url: Arc::clone(&sender.url),
+        url: match endpoint {
+            Cow::Borrowed(_) => Arc::clone(&sender.url),
+            Cow::Owned(endpoint) => Arc::from(endpoint.url()),
+        },
         headers: logged_headers(&rendered.headers),
         body,
     }

@@ -1,6 +1,7 @@
 //! The server's own life: the real program as a child process, real sockets on both sides.
 
 mod access;
+mod as_first_sent;
 mod changes;
 mod client;
 mod crash;

@@ -11,6 +11,7 @@ pub mod catalogue;
 #[cfg(test)]
 mod conformance;
 pub mod error;
+pub mod first_sent;
 pub mod log;
 pub mod query;
 pub mod queue;

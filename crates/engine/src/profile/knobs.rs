@@ -259,7 +259,7 @@ pub struct Timeouts {
     pub own: bool,
 }
 
-/// What payload and URL a later attempt has.
+/// What method, URL, content type and body a later attempt has, be it of the schedule or asked for by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetrySends {
     /// As the webhook is set up at that moment.

@@ -39,7 +39,7 @@ pub(super) fn add(
                 keyid: keyid.as_deref(),
                 tag: knobs.tag.as_deref(),
             };
-            let request = Covered { method, url: &plan.url, headers, body_length: body.len() };
+            let request = Covered { method, url: facts.url, headers, body_length: body.len() };
             let (input, base) = signature_base(&request, &knobs.components, &parameters);
             let signature = signer.key.sign(std::iter::once(base.as_slice()));
             let label = free_label(&knobs.label, &used);

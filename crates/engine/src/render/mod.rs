@@ -2,6 +2,7 @@
 //!
 //! What does not change from one delivery to the next is worked out once in a [`Plan`].
 
+mod again;
 mod body;
 mod logged;
 mod message_signatures;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
 
+pub use again::FirstSent;
 pub use logged::logged_headers;
 pub use plan::{Plan, PlanError};
 
@@ -37,4 +39,6 @@ pub enum RenderError {
     Header(String),
     #[error("the profile has no payload for the event type {0}")]
     NoPayload(String),
+    #[error("the first attempt's request cannot be made again: its {0} is none that can be sent")]
+    FirstSent(String),
 }

@@ -136,22 +136,23 @@ impl Plan {
             body: event.data.clone(),
             verbatim: Some(0..event.data.len()),
         };
-        self.with_headers(&facts, rendered, Some(HeaderValue::from_static("application/json")))
+        self.with_headers(&facts, rendered, Some(Some(HeaderValue::from_static("application/json"))))
     }
 
-    /// Adds all headers, the signatures last; `content_type` replaces the webhook's own.
-    fn with_headers(
+    /// Adds all headers, the signatures last. Where `content_type` is given, it stands instead of the webhook's own.
+    pub(super) fn with_headers(
         &self,
         facts: &Facts,
         mut rendered: Rendered,
-        content_type: Option<HeaderValue>,
+        content_type: Option<Option<HeaderValue>>,
     ) -> Result<Rendered, RenderError> {
         let Rendered { method, headers, body, .. } = &mut rendered;
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }
         if let Some(kind) = content_type {
-            headers.insert(header::CONTENT_TYPE, kind);
+            headers.remove(header::CONTENT_TYPE);
+            headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
         }
         self.add_profile_headers(facts, headers)?;
         self.add_signatures(facts, body, headers)?;

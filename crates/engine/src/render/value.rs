@@ -7,12 +7,15 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::value::RawValue;
+use url::Url;
 
+use super::again::FirstSent;
 use super::plan::Plan;
 use crate::event::Event;
 use crate::id::DeliveryId;
 use crate::profile::{Condition, MessageIdForm, MessageIdOf, Part, Source, Template, TimeForm, WebhookIdForm};
 use crate::time::Timestamp;
+use crate::webhook::{ContentType, Method};
 
 /// What CloudEvents' HTTP binding percent-encodes in a header, besides everything that is not ASCII.
 const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
@@ -44,6 +47,10 @@ pub(super) struct Facts<'a> {
     pub message_id: String,
     /// Whether a secret signs at this moment.
     pub signed: bool,
+    /// Of the request, which may be one that is made again.
+    method: Method,
+    content_type: ContentType,
+    pub url: &'a Url,
     members: OnceCell<Members<'a>>,
 }
 
@@ -58,13 +65,26 @@ impl<'a> Facts<'a> {
             (_, MessageIdForm::Uuid, _) => event.id.uuid().to_string(),
         };
         let signed = plan.signs_at(now);
-        Facts { plan, event, delivery, now, message_id, signed, members: OnceCell::new() }
+        let (method, content_type, url) = (plan.method, plan.content_type, &*plan.url);
+        Facts { plan, event, delivery, now, message_id, signed, method, content_type, url, members: OnceCell::new() }
+    }
+
+    /// Of a request that is made again.
+    pub(super) fn again(
+        plan: &'a Plan,
+        event: &'a Event,
+        delivery: DeliveryId,
+        now: Timestamp,
+        first: &'a FirstSent,
+    ) -> Self {
+        let content_type = first.kind().unwrap_or(plan.content_type);
+        Facts { method: first.method, content_type, url: &first.url, ..Facts::new(plan, event, delivery, now) }
     }
 
     /// Whether `condition` holds for this delivery.
     pub(super) fn meets(&self, condition: &Condition) -> bool {
-        condition.method.is_none_or(|method| method == self.plan.method)
-            && condition.content_type.is_none_or(|kind| kind == self.plan.content_type)
+        condition.method.is_none_or(|method| method == self.method)
+            && condition.content_type.is_none_or(|kind| kind == self.content_type)
             && condition.include_entity.is_none_or(|wanted| wanted == self.plan.include_entity)
             && condition.secret.is_none_or(|wanted| wanted == self.signed)
             && (condition.events.is_empty() || condition.events.iter().any(|kind| **kind == *self.event.kind))
@@ -100,7 +120,7 @@ impl<'a> Facts<'a> {
             Source::WebhookUuid => shown(self.plan.webhook.uuid),
             Source::WebhookNumber => Value::Number(self.plan.webhook.number),
             Source::WebhookName => text(&self.plan.webhook.name),
-            Source::WebhookUrl => text(self.plan.url.as_str()),
+            Source::WebhookUrl => text(self.url.as_str()),
             Source::DeliveryId => shown(self.delivery),
             Source::DeliveryUuid => shown(self.delivery.uuid()),
             Source::OrganizationId => shown(event.organization),

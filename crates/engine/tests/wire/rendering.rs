@@ -1,8 +1,9 @@
 //! Bodies and headers of requests: what the standard profile sends, and what further profiles can.
 
 use bytes::Bytes;
+use fanfare_engine::attempt::SentRequest;
 use fanfare_engine::id::{DeliveryId, EventId};
-use fanfare_engine::render::{Plan, PlanError, RenderError, logged_headers};
+use fanfare_engine::render::{FirstSent, Plan, PlanError, RenderError, logged_headers};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Auth, ContentType, Method};
 use proptest::prelude::*;
@@ -354,4 +355,33 @@ proptest! {
             prop_assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&rendered.body).is_ok());
         }
     }
+}
+
+#[test]
+fn a_request_made_again_stays_as_it_was_and_is_signed_anew() {
+    let knobs = "[content_type]\nallowed = [\"application/json\", \"application/cloudevents+json\"]\n[secret]\nrule = \"given\"\n[payload]\n\
+        fields = [{ name = \"n\", from = \"event.data\" }]\n[[headers]]\nname = \"x-kind\"\nvalue = \"json\"\n\
+        when = { content_type = \"application/json\" }\n[[signatures]]\nheader = \"x-signature\"\nalgorithm = \"hmac-sha256\"\n\
+        input = \"{timestamp} {webhook.url} {body}\"";
+    let profile = profile(knobs);
+    let mut webhook = webhook(&["secret"]);
+    let event = event("job.created", "[1]");
+    let first = Plan::compile(&profile, &webhook).unwrap().render(&event, DELIVERY, Timestamp(1_000_000)).unwrap();
+    let logged = SentRequest {
+        method: first.method.clone(),
+        url: first.url.to_string(),
+        headers: logged_headers(&first.headers),
+        body: first.body.clone(),
+    };
+    let sent = FirstSent::from_log(logged, first.verbatim.clone()).unwrap();
+
+    webhook.settings.url = "https://elsewhere.example/h".to_owned();
+    webhook.settings.content_type = ContentType::CloudEvents;
+    let changed = Plan::compile(&profile, &webhook).unwrap();
+    let again = changed.render_again(&event, DELIVERY, Timestamp(1_000_000), &sent).unwrap();
+    assert_eq!((&again.url, &again.body, &again.verbatim), (&first.url, &first.body, &first.verbatim));
+    assert_eq!(again.headers, first.headers, "at the same moment it is the same request");
+    let later = changed.render_again(&event, DELIVERY, Timestamp(2_000_000), &sent).unwrap();
+    assert_ne!(header(&later, "x-signature"), header(&first, "x-signature"));
+    assert_eq!(later.body, first.body);
 }

@@ -1,0 +1,94 @@
+//! Retries of a profile that sends them as the first attempt was.
+
+use serde_json::json;
+
+use super::client::Api;
+use super::patience::until;
+use super::process::Home;
+use super::receiver::{Receiver, Reply};
+use super::scene::{ORG, TYPE, event};
+
+/// Retries a second apart, in one of two content types.
+const PROFILE: &str = r#"
+name = "as-first-sent"
+[url]
+schemes = ["http"]
+[events]
+all = true
+[content_type]
+allowed = ["application/json", "application/x-www-form-urlencoded"]
+[payload]
+fields = [{ name = "title", text = "to {webhook.url}" }, { name = "data", from = "event.data" }]
+[[headers]]
+name = "webhook-id"
+value = "{message.id}"
+[[headers]]
+name = "x-time"
+value = "{time.millis}"
+[[signatures]]
+header = "x-signature"
+algorithm = "hmac-sha256"
+input = "{time.millis}.{body}"
+[secret]
+rule = "given"
+[retry]
+delays_seconds = [1, 1, 1, 1, 1, 1, 1, 1]
+sends = "as-first-sent"
+"#;
+
+#[tokio::test]
+async fn a_retry_is_the_first_request_signed_anew_whatever_was_edited_meanwhile() {
+    let home = Home::new();
+    let profiles = home.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    std::fs::write(profiles.join("first.toml"), PROFILE).unwrap();
+    let launch = home.launch().set("FANFARE_PROFILES_DIR", &profiles.display().to_string());
+    let server = launch.set("FANFARE_PROFILE", "as-first-sent").start().await;
+    let api = server.api();
+    api.make_event_type(&json!({"name": TYPE})).await;
+    api.make_organization(ORG).await;
+    let receiver = Receiver::start().await;
+    let new = json!({"name": "w", "url": receiver.url("/first"), "events": "all", "secret": "old secret"});
+    let webhook = api.make_webhook(ORG, &new).await;
+    receiver.always(500);
+    let id = api.post_event(ORG, &event(json!({"n": 1}))).await;
+    receiver.received_at("/first", 1).await;
+
+    let path = format!("/v1/organizations/{ORG}/webhooks/{}", webhook.id);
+    let edited = json!({"url": receiver.url("/second"), "content_type": "application/x-www-form-urlencoded"});
+    api.patch(&path, &edited).await.expect(200);
+    let before = receiver.requests().len();
+    receiver.script(move |request| Reply::status(if request.number <= before + 1 { 500 } else { 200 }));
+    let delivery = api.settled(ORG, &id, "delivered").await;
+    resend(&api, &delivery["id"]).await;
+    let requests = receiver.received(before + 3).await;
+    assert!(requests.iter().all(|request| request.path == "/first"), "what was edited does not matter");
+    let first = &requests[0];
+    for again in &requests[1..] {
+        assert_eq!((&again.body, again.id()), (&first.body, first.id()));
+        assert_eq!(again.header("content-type"), "application/json");
+        assert_ne!(again.header("x-time"), first.header("x-time"));
+        assert_ne!(again.header("x-signature"), first.header("x-signature"));
+    }
+    until("the resend is logged", async || {
+        let attempts = api.attempts(&delivery).await;
+        (attempts.len() == requests.len()).then_some(())
+    })
+    .await;
+    for attempt in api.attempts(&delivery).await {
+        assert_eq!(attempt["request"]["url"], receiver.url("/first"), "{attempt}");
+        assert_eq!(attempt["request"]["body"].as_str().unwrap().as_bytes(), &first.body[..], "{attempt}");
+    }
+
+    // A new event is sent as the webhook is now.
+    let next = api.post_event(ORG, &event(json!({"n": 2}))).await;
+    let second = receiver.received_at("/second", 1).await.into_iter().find(|request| request.path == "/second");
+    let second = second.unwrap();
+    assert_eq!((second.id(), second.header("content-type")), (next.as_str(), "application/x-www-form-urlencoded"));
+    server.stop().await;
+}
+
+async fn resend(api: &Api, delivery: &serde_json::Value) {
+    let path = format!("/v1/organizations/{ORG}/deliveries/{}/resend", delivery.as_str().unwrap());
+    api.post(&path, &json!({})).await.expect(202);
+}
