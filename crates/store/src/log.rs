@@ -83,6 +83,8 @@ pub struct DeliveryFilter {
     pub until: Option<Timestamp>,
     /// Only those that are not final, or are being sent again.
     pub live: bool,
+    /// Only what is among the newest so many of `webhook`, whatever else is asked for.
+    pub newest: Option<u32>,
     /// Only ids below this one: where the last page ended.
     pub before: Option<DeliveryId>,
     /// Only ids above this one, and those oldest first: for going through all.
@@ -168,13 +170,14 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let below = filter.before.map_or(i64::MAX, |id| id.0).min(filter.until.map_or(i64::MAX, floor_at));
     let from = filter.since.map_or(0, floor_at).max(filter.after.map_or(0, |id| id.0.saturating_add(1)));
     let direction = direction(filter);
+    let oldest = oldest_shown(filter);
     if let Some(event) = filter.event {
         let sql = format!(
             "SELECT {DELIVERY_COLUMNS} FROM (
                  SELECT d.* FROM events e JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
                  WHERE e.id = ?1
                  UNION ALL SELECT * FROM deliveries WHERE late = 1 AND event_id = ?1)
-             WHERE id < ?2 AND id >= ?3 ORDER BY id {direction} LIMIT ?4"
+             WHERE id < ?2 AND id >= {oldest} AND id >= ?3 ORDER BY id {direction} LIMIT ?4"
         );
         return (sql, crate::arguments![event.0, below, from, i64::from(scan)]);
     }
@@ -193,11 +196,24 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let next = arguments.len() + 1;
     arguments.extend(crate::arguments![below, from, i64::from(scan)]);
     let sql = format!(
-        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= ?{} ORDER BY id {direction} LIMIT ?{}",
+        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= {oldest} AND id >= ?{} ORDER BY id {direction} LIMIT ?{}",
         next + 1,
         next + 2
     );
     (sql, arguments)
+}
+
+/// The id, in SQL, of the oldest delivery that a webhook's view still shows.
+fn oldest_shown(filter: &DeliveryFilter) -> String {
+    match (filter.webhook, filter.newest) {
+        (Some(webhook), Some(newest)) => format!(
+            "coalesce((SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = {}
+                 ORDER BY id DESC LIMIT 1 OFFSET {}), 0)",
+            webhook.0,
+            newest.saturating_sub(1)
+        ),
+        _ => "0".to_owned(),
+    }
 }
 
 /// One delivery.

@@ -29,7 +29,7 @@ const SCAN: u32 = 20_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveryQuery {
-    /// Only those for this webhook.
+    /// Only those for this webhook; as many of its newest as its profile shows.
     pub webhook: Option<String>,
     /// Only those of this event: its id, or in an organization's list the host's own id.
     pub event: Option<String>,
@@ -151,6 +151,7 @@ async fn page(
     let asked = list.page();
     let mut filter = query.filter(app, project, organization).await?;
     filter.before = asked.before.map(DeliveryId);
+    filter.newest = shown(app, filter.webhook).await?;
     let rows = app.store.read(log::deliveries(&filter, asked.limit, SCAN)).await?;
     let cut = match rows.len() < asked.limit as usize {
         true => app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?,
@@ -159,6 +160,13 @@ async fn page(
     let bodies = with_urls(app, rows).await?;
     let id = |body: &DeliveryBody| DeliveryId::parse(&body.id).map_or(0, |id| id.0);
     Ok(list.answer_cut(bodies, id, cut.map(|id| id.0)))
+}
+
+/// How many of a webhook's deliveries its profile lets its view show; `None` for all that are kept.
+async fn shown(app: &App, webhook: Option<WebhookId>) -> Answer<Option<u32>> {
+    let Some(webhook) = webhook else { return Ok(None) };
+    let Some(compiled) = app.compiled().webhook(webhook).await? else { return Ok(None) };
+    Ok(app.profiles.get(&compiled.webhook.profile).and_then(|profile| profile.log.deliveries_shown))
 }
 
 async fn with_urls(app: &App, rows: Vec<DeliveryRow>) -> Answer<Vec<DeliveryBody>> {

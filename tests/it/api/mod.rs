@@ -3,6 +3,7 @@
 mod api_keys;
 mod auth;
 mod bodies;
+mod deliveries_shown;
 mod description;
 mod entities;
 mod event_types;

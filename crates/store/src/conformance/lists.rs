@@ -40,6 +40,25 @@ pub(crate) async fn deliveries_by_what_they_belong_to<B: Backend>(rig: &Rig<B>) 
     }
 }
 
+pub(crate) async fn a_webhooks_view_ends_at_its_newest<B: Backend>(rig: &Rig<B>) {
+    let mut all_of_it = Vec::new();
+    for _ in 0..5 {
+        let first = rig.event("job.created");
+        let event = first.id;
+        let made = rig.keep(first, &[WEBHOOK, OTHER_WEBHOOK]).await;
+        all_of_it.insert(0, (made[0], event));
+    }
+    let shown = DeliveryFilter { webhook: Some(WEBHOOK), newest: Some(3), ..all() };
+    let newest: Vec<DeliveryId> = all_of_it[..3].iter().map(|(id, _)| *id).collect();
+    assert_eq!(rig.found(&shown).await, newest);
+    assert_eq!(rig.found(&DeliveryFilter { before: Some(newest[1]), ..shown.clone() }).await, newest[2..]);
+    assert_eq!(rig.found(&DeliveryFilter { event: Some(all_of_it[2].1), ..shown.clone() }).await, newest[2..]);
+    assert!(rig.found(&DeliveryFilter { event: Some(all_of_it[3].1), ..shown.clone() }).await.is_empty());
+    assert!(rig.found(&DeliveryFilter { state: Some(State::Delivered), ..shown.clone() }).await.is_empty());
+    assert_eq!(rig.found(&DeliveryFilter { newest: Some(9), ..shown.clone() }).await.len(), 5);
+    assert_eq!(rig.found(&DeliveryFilter { newest: Some(1), ..shown }).await, newest[..1]);
+}
+
 pub(crate) async fn deliveries_by_state<B: Backend>(rig: &Rig<B>) {
     let delivered = rig.ended(200, Next::Delivered).await;
     let exhausted = rig.ended(500, Next::Exhausted).await;
