@@ -173,6 +173,10 @@ impl FollowUp {
     fn tell(self, dispatcher: &Arc<Dispatcher>, result: &StoreResult<Accepted>) {
         let metrics = &dispatcher.tools.metrics;
         let kept = matches!(result, Ok(Accepted::New { .. }));
+        let held_back: &[DeliveryId] = match result {
+            Ok(Accepted::New { held_back, .. }) => held_back,
+            _ => &[],
+        };
         match result {
             Ok(Accepted::New { .. }) => metrics.accepted(self.deliveries.len()),
             Ok(_) => metrics.repeated(),
@@ -189,6 +193,8 @@ impl FollowUp {
             match (kept, delivery.lease) {
                 (true, Some(_)) => Some(Input::Accepted(job(&event, &delivery, weight))),
                 (false, Some(_)) => Some(Input::Refused { webhook, weight }),
+                // It is due once the one before it is final, and that is told then.
+                (true, None) if held_back.binary_search(&delivery.id).is_ok() => None,
                 (true, None) => Some(Input::Stored { webhook, config: None, due: delivery.due }),
                 (false, None) => None,
             }

@@ -144,7 +144,10 @@ pub async fn delete(app: &App, organization: &Organization) -> CatalogueResult<(
     app.store.change(rows::delete(id), Some(touches(project, id))).await?;
     app.keyring.forget();
     app.observer.organization_changed(project, id);
-    app.observer.pauses_changed().await;
+    // Its holds went with it.
+    if app.compiled().holds().names(id) {
+        app.observer.pauses_changed().await;
+    }
     Ok(())
 }
 

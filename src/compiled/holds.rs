@@ -41,6 +41,11 @@ impl Holds {
         all
     }
 
+    /// Whether there is a hold on this organization itself.
+    pub fn names(&self, organization: OrganizationId) -> bool {
+        self.organizations.contains(&organization)
+    }
+
     /// Whether a webhook of this project and organization with a receiver on this host is held.
     pub fn covers(&self, project: ProjectId, organization: OrganizationId, host: &str) -> bool {
         self.projects.contains(&project)

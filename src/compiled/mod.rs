@@ -6,6 +6,7 @@
 
 mod access;
 mod event_types;
+mod flights;
 mod from_store;
 mod holds;
 mod loads;
@@ -29,6 +30,7 @@ use parking_lot::RwLock;
 
 pub use self::access::{Fact, Known, Revoked};
 pub use self::event_types::{CompiledType, DataError, EventTypes};
+use self::flights::Flights;
 pub use self::from_store::{FromStore, whole};
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
@@ -114,6 +116,7 @@ pub struct Compiled {
     /// Requests under way for one webhook, at most.
     concurrency: u32,
     organizations: Cache<OrganizationId, Arc<CompiledOrganization>>,
+    flights: Flights,
     owners: Cache<WebhookId, OrganizationId>,
     external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
@@ -135,6 +138,7 @@ impl Compiled {
             profiles,
             concurrency,
             organizations: Cache::builder().max_capacity(ORGANIZATIONS_WEIGHT).weigher(weigh).build(),
+            flights: Flights::default(),
             owners: Cache::new(OWNERS),
             external_ids: Cache::new(PROJECTS),
             operators: Cache::new(PROJECTS),
@@ -148,6 +152,11 @@ impl Compiled {
 
     /// An organization's webhooks; `None` where there is no such organization.
     pub async fn organization(&self, id: OrganizationId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
+        if let Some(known) = self.organizations.get(&id) {
+            return Ok(Some(known));
+        }
+        let _flight = self.flights.begin(id).await;
+        // Who was before may have loaded it.
         if let Some(known) = self.organizations.get(&id) {
             return Ok(Some(known));
         }
@@ -302,3 +311,6 @@ impl Compiled {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

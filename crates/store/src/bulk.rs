@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_engine::delivery::State;
-use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
-use serde::Deserialize;
 
+use crate::entity;
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row};
 
@@ -62,8 +62,8 @@ fn decode(row: &dyn Row) -> StoreResult<Received> {
         kind: Arc::from(row.text(3)?),
         external_id: row.text_or_null(4)?,
         data: Bytes::new(),
-        entity: row.text_or_null(6)?.as_deref().map(entity).transpose()?,
-        scope: row.text_or_null(7)?.as_deref().map_or(Ok(Vec::new()), scope)?,
+        entity: row.text_or_null(6)?.as_deref().map(entity::read).transpose()?,
+        scope: row.text_or_null(7)?.as_deref().map_or(Ok(Vec::new()), entity::read_scope)?,
         occurred_at: Timestamp(row.int(5)?),
         ordering_key: row.text_or_null(8)?,
     };
@@ -73,30 +73,9 @@ fn decode(row: &dyn Row) -> StoreResult<Received> {
 /// One that is sent again after it was delivered stays delivered.
 fn stored_state(state: i64, one_shot: i64) -> StoreResult<State> {
     match State::from_number(state) {
-        Some(State::Pending) if one_shot == 2 => Ok(State::Delivered),
+        Some(State::Pending | State::Delivering) if one_shot == 2 => Ok(State::Delivered),
+        Some(State::Delivering) => Ok(State::Pending),
         Some(state) => Ok(state),
         None => Err(StoreError::Damaged("an unknown state".to_owned())),
     }
-}
-
-#[derive(Deserialize)]
-struct EntityDocument {
-    #[serde(rename = "type")]
-    kind: String,
-    id: String,
-    #[serde(default)]
-    url: Option<String>,
-}
-
-fn entity(text: &str) -> StoreResult<Entity> {
-    let EntityDocument { kind, id, url } = serde_json::from_str(text).map_err(damaged)?;
-    Ok(Entity { kind, id, url, data: None })
-}
-
-fn scope(text: &str) -> StoreResult<Vec<EntityRef>> {
-    serde_json::from_str(text).map_err(damaged)
-}
-
-fn damaged(error: serde_json::Error) -> StoreError {
-    StoreError::Damaged(format!("an event's entity: {error}"))
 }

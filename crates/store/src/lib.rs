@@ -10,7 +10,8 @@ pub mod bulk;
 pub mod catalogue;
 #[cfg(test)]
 mod conformance;
-pub mod error;
+pub mod entity;
+mod error;
 pub mod first_sent;
 pub mod log;
 pub mod query;

@@ -325,8 +325,9 @@ pub enum Prune {
     Age { project: ProjectId, before: Timestamp, after: i64, limit: u32 },
     /// Final deliveries of a webhook beyond the newest `keep`.
     Count { webhook: WebhookId, keep: u32, limit: u32 },
-    /// Idempotency keys and statistics whose time is over, and host's event ids of events that are gone. Looks at no
-    /// more than `limit` of each; of the event ids at those after `after`.
+    /// Idempotency keys and statistics whose time is over, host's event ids of events that are gone, and notes of changes of
+    /// the catalogue that every living node has seen. Looks at no more than `limit` of each; of the event ids at those
+    /// after `after`.
     Keys {
         event_keys_before: Timestamp,
         idempotency_before: Timestamp,

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
-use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::event::Event;
 use fanfare_engine::id::ProjectId;
 use fanfare_engine::matching::Mismatch;
+use fanfare_store::entity;
 use fanfare_store::log::{self, DeliveryFilter, EventRow};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::post::seen_organization;
 use super::read;
 use crate::api::auth::Reader;
-use crate::api::problem::{Answer, Problem};
+use crate::api::problem::Answer;
 use crate::api::request::PathParts;
 use crate::app::App;
 use crate::compiled::CompiledWebhook;
@@ -104,20 +105,7 @@ fn explain_webhook(webhook: &CompiledWebhook, event: &Event, delivery_id: Option
     }
 }
 
-#[derive(Deserialize)]
-struct EntityDocument {
-    #[serde(rename = "type")]
-    kind: String,
-    id: String,
-    #[serde(default)]
-    url: Option<String>,
-}
-
 fn to_event(row: EventRow, project: ProjectId) -> Answer<Event> {
-    let damaged = |error: serde_json::Error| Problem::internal(&error);
-    let entity: Option<EntityDocument> =
-        row.entity.as_deref().map(serde_json::from_str).transpose().map_err(damaged)?;
-    let scope: Vec<EntityRef> = row.scope.as_deref().map_or(Ok(Vec::new()), serde_json::from_str).map_err(damaged)?;
     Ok(Event {
         id: row.id,
         project,
@@ -125,8 +113,8 @@ fn to_event(row: EventRow, project: ProjectId) -> Answer<Event> {
         kind: Arc::from(row.kind),
         external_id: row.external_id,
         data: Bytes::from(row.data),
-        entity: entity.map(|entity| Entity { kind: entity.kind, id: entity.id, url: entity.url, data: None }),
-        scope,
+        entity: row.entity.as_deref().map(entity::read).transpose()?,
+        scope: row.scope.as_deref().map_or(Ok(Vec::new()), entity::read_scope)?,
         occurred_at: row.occurred_at,
         ordering_key: row.ordering_key,
     })

@@ -117,6 +117,10 @@ impl World {
             Err(_) => None,
         };
         let kept = matches!(accepted, Some(Accepted::New { .. }));
+        let held_back = match &accepted {
+            Some(Accepted::New { held_back, .. }) => held_back.clone(),
+            _ => Vec::new(),
+        };
         let promise = match accepted {
             Some(Accepted::New { .. }) => Some(Promise { event: event.id, deliveries: deliveries.len() }),
             Some(Accepted::Repeated { event, deliveries }) => Some(Promise { event, deliveries: deliveries as usize }),
@@ -135,6 +139,7 @@ impl World {
                     }
                     self.tell(Input::Refused { webhook, weight })?;
                 }
+                (true, None) if held_back.contains(&delivery.id) => {}
                 (true, None) => self.tell(Input::Stored { webhook, config: None, due: delivery.due })?,
                 (false, None) => {}
             }

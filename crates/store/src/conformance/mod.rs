@@ -144,6 +144,8 @@ macro_rules! conformance_suite {
                 what_is_old_and_final_goes
                 case_076_what_is_to_be_sent_stays
                 pruning_by_age_goes_in_pieces
+                pruning_by_age_looks_at_no_other_projects_events
+                notes_of_changes_go_and_versions_count_on
                 other_projects_and_newer_events_stay
                 only_the_newest_are_kept
                 keys_outlive_their_events

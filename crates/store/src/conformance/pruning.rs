@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::catalogue::idempotency;
 use crate::log::{self, DeliveryFilter};
 use crate::query::Query;
-use crate::queue::{Accept, Accepted, Answer, Deliver, Next, Operation, Prune, Resend};
+use crate::queue::{Accept, Accepted, Answer, Deliver, Next, Operation, Prune, Resend, Touches};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -103,6 +103,38 @@ pub(crate) async fn pruning_by_age_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
     }
     // The one in between that cannot go does not stop the others.
     assert_eq!(pieces, [4, 2, 2]);
+}
+
+pub(crate) async fn pruning_by_age_looks_at_no_other_projects_events<B: Backend>(rig: &Rig<B>) {
+    for _ in 0..9 {
+        rig.keep(Event { project: ProjectId(99), ..rig.event("job.created") }, &[]).await;
+    }
+    rig.keep(rig.event("job.created"), &[]).await;
+    rig.advance(1);
+    let piece = Prune::Age { project: PROJECT, before: rig.now(), after: 0, limit: 2 };
+    assert_eq!(prune(rig, piece).await, (1, None), "its own only event is found with the first look");
+}
+
+pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &Rig<B>) {
+    let touch = async || {
+        let touches = Some(Touches { project: PROJECT, organization: None });
+        let change = crate::query::Change { steps: Vec::new() };
+        match rig.apply(Operation::Change { change, touches, report: None }).await.unwrap() {
+            Answer::Changed { catalogue_version } => catalogue_version,
+            other => panic!("a change was answered with {other:?}"),
+        }
+    };
+    let mut last = 0;
+    for _ in 0..5 {
+        last = touch().await;
+    }
+    let old = Timestamp(0);
+    let what = Prune::Keys { event_keys_before: old, idempotency_before: old, stats_before: old, after: 0, limit: 3 };
+    assert!(matches!(prune(rig, what).await, (3, Some(_))));
+    assert_eq!(prune(rig, what).await, (1, None));
+    assert_eq!(prune(rig, what).await, (0, None));
+    assert_eq!(rows(rig, "catalogue_changes").await, 1);
+    assert_eq!(touch().await, last + 1);
 }
 
 pub(crate) async fn other_projects_and_newer_events_stay<B: Backend>(rig: &Rig<B>) {

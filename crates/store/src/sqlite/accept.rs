@@ -1,7 +1,7 @@
 //! Keeps an event and its deliveries, once.
 
 use fanfare_engine::delivery::{State, Trigger};
-use fanfare_engine::event::{Entity, Event};
+use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
@@ -10,6 +10,7 @@ use super::learn;
 use super::open::unavailable;
 use super::rows;
 use super::tally::Tally;
+use crate::entity;
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, Learn, NewDelivery};
 
@@ -125,7 +126,7 @@ fn decode_answer(answer: &[u8]) -> StoreResult<Accepted> {
 }
 
 fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewDelivery]) -> StoreResult<()> {
-    let entity = event.entity.as_ref().map(entity_document).transpose()?;
+    let entity = event.entity.as_ref().map(entity::write).transpose()?;
     let scope = if event.scope.is_empty() { None } else { Some(rows::json(&event.scope)?) };
     let last = deliveries.last().map_or(event.id.0, |delivery| delivery.id.0);
     rows::execute(
@@ -154,20 +155,6 @@ fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewD
         params![event.id.0, &*event.data, entity_data],
     )?;
     Ok(())
-}
-
-/// The entity without its data, which stands with the payload.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct EntityDocument {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-}
-
-fn entity_document(entity: &Entity) -> StoreResult<std::borrow::Cow<'static, str>> {
-    rows::json(&EntityDocument { kind: entity.kind.clone(), id: entity.id.clone(), url: entity.url.clone() })
 }
 
 /// Inserts one delivery. Answers whether it is held back by an earlier one of the same ordering key.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{Single, SkipReason, State, Trigger};
-use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::event::{Entity, Event};
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, MAX_NODES, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::accept::EntityDocument;
 use super::core::Joined;
 use super::finish;
 use super::open::unavailable;
 use super::rows;
+use crate::entity;
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CLAIMS};
 
@@ -160,18 +160,11 @@ fn complete(
     scope: Option<&str>,
     entity_data: Option<Vec<u8>>,
 ) -> StoreResult<Event> {
-    let damaged = |error: serde_json::Error| StoreError::Damaged(format!("an event's entity: {error}"));
     if let Some(text) = entity {
-        let document: EntityDocument = serde_json::from_str(text).map_err(damaged)?;
-        event.entity = Some(Entity {
-            kind: document.kind,
-            id: document.id,
-            url: document.url,
-            data: entity_data.map(Bytes::from),
-        });
+        event.entity = Some(Entity { data: entity_data.map(Bytes::from), ..entity::read(text)? });
     }
     if let Some(text) = scope {
-        event.scope = serde_json::from_str::<Vec<EntityRef>>(text).map_err(damaged)?;
+        event.scope = entity::read_scope(text)?;
     }
     Ok(event)
 }

@@ -105,6 +105,11 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
     }
 
+    /// Whether everything is refused for good.
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
     /// Refuses everything from now on; what waits is still written.
     pub(super) fn close(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;

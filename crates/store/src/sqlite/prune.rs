@@ -21,7 +21,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
     }
 }
 
-/// Looks at the next `limit` events older than `before` and removes those that have nothing left to send.
+/// Looks at the project's next `limit` events older than `before` and removes those that have nothing left to send.
 fn by_age(
     transaction: &Transaction<'_>,
     project: ProjectId,
@@ -31,16 +31,15 @@ fn by_age(
 ) -> StoreResult<Answer> {
     let events = rows::all(
         transaction,
-        "SELECT id, last_delivery_id, project_id FROM events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-        (after, floor_at(before), limit),
-        |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?, ProjectId(row.get(2)?))),
+        "SELECT id, last_delivery_id FROM events INDEXED BY events_by_project
+         WHERE project_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
+        (project.0, after, floor_at(before), limit),
+        |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?)),
     )?;
-    let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, ..)| id.0) };
+    let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, _)| id.0) };
     let mut removed = 0;
-    for (event, last_delivery, owner) in events {
-        if owner == project {
-            removed += remove_event(transaction, event, last_delivery)?;
-        }
+    for (event, last_delivery) in events {
+        removed += remove_event(transaction, event, last_delivery)?;
         if removed >= PIECE_ROWS {
             position = Some(event.0);
             break;
@@ -127,6 +126,14 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit
             "DELETE FROM organization_stats WHERE (organization_id, bucket) IN (
                  SELECT organization_id, bucket FROM organization_stats WHERE bucket < ?1 LIMIT ?2)",
             (stats.0, limit),
+        )?,
+        // The newest stays, since versions count on from it. A node of the embedded store is the only one, and saw each
+        // change when it made it.
+        rows::execute(
+            transaction,
+            "DELETE FROM catalogue_changes WHERE version IN (
+                 SELECT version FROM catalogue_changes WHERE version < (SELECT max(version) FROM catalogue_changes) LIMIT ?1)",
+            [limit],
         )?,
     ];
     let more = removed.iter().any(|rows| *rows == u64::from(limit));

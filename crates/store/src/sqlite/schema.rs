@@ -188,6 +188,8 @@ CREATE TABLE events (
     is_test          INTEGER NOT NULL
 );
 CREATE INDEX events_by_organization ON events (organization_id, id);
+-- So that removing what is too old in one project does not walk through the others' events.
+CREATE INDEX events_by_project ON events (project_id, id);
 
 -- Payloads have a table of their own, so that lists of events read few pages.
 CREATE TABLE payloads (

@@ -148,6 +148,11 @@ impl Store {
         self.shared.inbox.len()
     }
 
+    /// Whether it was closed: nothing is written any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.inbox.is_closed()
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.shared.path
