@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::memory::Memory;
 use super::{Job, LaneConfig};
+use crate::id::OrganizationId;
 use crate::time::Timestamp;
 
 /// Most deliveries that one claim asks for.
@@ -27,8 +29,8 @@ pub(super) struct Lane {
     /// When the first is due of what was written to the store since the claim that is under way was asked for.
     pub(super) unseen: Option<Timestamp>,
     pub(super) claiming: bool,
-    /// Bytes that are kept free for what the claim that is under way may bring.
-    pub(super) claimed_bytes: usize,
+    /// Bytes that are kept free for what the claim that is under way may bring, and of whose share.
+    pub(super) claimed_bytes: (OrganizationId, usize),
     /// Slots that were taken for what the claim that is under way may bring.
     pub(super) claimed_slots: u32,
     /// Whether its settings changed since the claim that is under way was asked for: its answer tells older ones.
@@ -64,7 +66,7 @@ impl Lane {
             stored: None,
             unseen: None,
             claiming: false,
-            claimed_bytes: 0,
+            claimed_bytes: (LaneConfig::UNKNOWN.organization, 0),
             claimed_slots: 0,
             reconfigured: false,
             in_round: false,
@@ -95,10 +97,10 @@ impl Lane {
         self.config = config;
     }
 
-    /// The claim that was under way is answered; gives the bytes that were kept free for it.
-    pub(super) fn answered(&mut self) -> usize {
+    /// The claim that was under way is answered; gives back the bytes that were kept free for it.
+    pub(super) fn answered(&mut self, memory: &mut Memory) {
         self.claiming = false;
-        std::mem::take(&mut self.claimed_bytes)
+        memory.let_go(self.claimed_bytes.0, std::mem::take(&mut self.claimed_bytes.1));
     }
 
     /// How many deliveries it may hold in memory: fewer while its receiver is in trouble.

@@ -47,7 +47,7 @@ impl Scheduler {
             }
             lane.use_slot(now);
             lane.bytes += job.weight;
-            self.bytes += job.weight;
+            self.memory.hold(lane.config.organization, job.weight);
             commands.push(Command::Send(job));
         }
         if !unsent.is_empty() {

@@ -10,6 +10,7 @@
 
 mod lane;
 mod late;
+mod memory;
 mod slots;
 mod words;
 
@@ -17,19 +18,14 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use self::lane::{Lane, Turn};
+use self::memory::Memory;
 use self::slots::Slots;
 pub use self::words::{Command, Figures, Input, Job, LaneConfig, Limits};
 use crate::id::{OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
-/// The part of the memory that one webhook may use, as a divisor, so that one which hangs leaves room for others.
-const LANE_SHARE: usize = 8;
-/// What one webhook may use however little memory there is, in bytes.
-const LANE_LEAST: usize = 64 << 10;
 /// How long a lane waits after the store could not give it work.
 const CLAIM_AGAIN: Duration = Duration::from_secs(1);
-/// A claim may bring this part of all bytes, so that many lanes can claim at once.
-const CLAIM_PART: usize = 64;
 /// A clock that goes back by less than this was not set; two threads read it one after the other.
 const CLOCK_JITTER: Duration = Duration::from_secs(1);
 
@@ -42,10 +38,8 @@ pub struct Scheduler {
     ready: VecDeque<WebhookId>,
     /// When lanes must be looked at again.
     timers: BTreeSet<(Timestamp, WebhookId)>,
-    /// Lanes that wait for memory before they can claim.
-    starved: VecDeque<WebhookId>,
     slots: Slots,
-    bytes: usize,
+    memory: Memory,
     queued: usize,
     /// Deliveries that were admitted and are not yet on disk.
     admitted: usize,
@@ -64,9 +58,8 @@ impl Scheduler {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             timers: BTreeSet::new(),
-            starved: VecDeque::new(),
             slots: Slots::new(limits.in_flight, limits.in_flight_per_organization),
-            bytes: 0,
+            memory: Memory::new(limits.bytes),
             queued: 0,
             admitted: 0,
             claims: 0,
@@ -78,7 +71,7 @@ impl Scheduler {
     /// Asks for room for a new delivery of `weight` bytes before it is written. `true`: write it leased and tell by
     /// [`Input::Accepted`] (or [`Input::Refused`]). `false`: write it unleased and tell by [`Input::Stored`].
     pub fn admit(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, weight: usize) -> bool {
-        if self.draining || config.held || config.at_most_once || self.bytes + weight > self.limits.bytes {
+        if self.draining || config.held || config.at_most_once || !self.memory.has_room(config.organization, weight) {
             return false;
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
@@ -87,14 +80,14 @@ impl Scheduler {
             // It is held no longer, as who asks knows; news of that was lost.
             lane.configure(config);
         }
-        let share = (self.limits.bytes / LANE_SHARE).max(LANE_LEAST);
+        let share = self.memory.lane_share();
         if lane.bytes + weight > share || !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
             return false;
         }
         lane.reserved += 1;
         lane.bytes += weight;
         self.admitted += 1;
-        self.bytes += weight;
+        self.memory.hold(lane.config.organization, weight);
         true
     }
 
@@ -147,7 +140,7 @@ impl Scheduler {
             in_flight: self.slots.in_flight(),
             recording: self.slots.unrecorded(),
             queued: self.queued,
-            bytes: self.bytes,
+            bytes: self.memory.bytes(),
             lanes: self.lanes.len(),
         }
     }
@@ -162,13 +155,13 @@ impl Scheduler {
         let webhook = job.webhook;
         self.admitted -= 1;
         let Some(lane) = self.lanes.get_mut(&webhook) else {
-            self.bytes -= job.weight;
+            self.memory.let_go(job.event.organization, job.weight);
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
             return;
         };
         lane.reserved -= 1;
         if self.draining || !lane.config.may_queue() {
-            self.bytes -= job.weight;
+            self.memory.let_go(lane.config.organization, job.weight);
             lane.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
             return;
@@ -179,9 +172,9 @@ impl Scheduler {
     }
 
     fn refused(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, commands: &mut Vec<Command>) {
-        self.bytes -= weight;
         self.admitted -= 1;
         if let Some(lane) = self.lanes.get_mut(&webhook) {
+            self.memory.let_go(lane.config.organization, weight);
             lane.reserved -= 1;
             lane.bytes -= weight;
         }
@@ -225,7 +218,7 @@ impl Scheduler {
             lane.configure(config);
         }
         let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.config.may_queue());
-        self.bytes -= lane.answered();
+        lane.answered(&mut self.memory);
         self.claims -= 1;
         lane.stored = earlier(next_due, lane.unseen.take());
         if with_slots {
@@ -237,7 +230,7 @@ impl Scheduler {
             }
         } else {
             self.queued += jobs.len();
-            self.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
+            self.memory.hold(lane.config.organization, jobs.iter().map(|job| job.weight).sum());
             lane.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
             lane.queue.extend(jobs);
             self.make_ready(now, webhook);
@@ -249,7 +242,7 @@ impl Scheduler {
     fn claim_failed(&mut self, now: Timestamp, webhook: WebhookId) {
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             lane.reconfigured = false;
-            self.bytes -= lane.answered();
+            lane.answered(&mut self.memory);
             self.claims -= 1;
             self.return_slots(now, webhook);
             self.set_timer(webhook, now.plus(CLAIM_AGAIN));
@@ -257,9 +250,9 @@ impl Scheduler {
     }
 
     fn sent(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, trouble: bool, commands: &mut Vec<Command>) {
-        self.bytes -= weight;
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             let organization = lane.config.organization;
+            self.memory.let_go(organization, weight);
             lane.bytes -= weight;
             lane.sent(trouble);
             if trouble {
@@ -288,13 +281,12 @@ impl Scheduler {
 
     /// Lets lanes that wait for memory ask again, as long as there is some.
     fn feed_starved(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        while self.bytes < self.limits.bytes
-            && let Some(webhook) = self.starved.pop_front()
-        {
-            if let Some(lane) = self.lanes.get_mut(&webhook) {
-                lane.starved = false;
-            }
+        while let Some(webhook) = self.memory.next_fed() {
+            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
+            lane.starved = false;
+            let organization = lane.config.organization;
             self.claim_or_wait(now, webhook, commands);
+            self.memory.feed_next_of(organization);
         }
     }
 
@@ -353,7 +345,7 @@ impl Scheduler {
         let given_back = lane.queue.split_off(keep);
         let weight = given_back.iter().map(|job| job.weight).sum::<usize>();
         self.queued -= given_back.len();
-        self.bytes -= weight;
+        self.memory.let_go(lane.config.organization, weight);
         lane.bytes -= weight;
         let leases = given_back.into_iter().map(|job| (job.delivery, job.claim)).collect();
         commands.push(Command::Release { webhook, leases });
@@ -430,19 +422,18 @@ impl Scheduler {
     /// Keeps memory free for what a claim may bring and answers how much; where there is none, the lane waits for it.
     fn reserve_for_claim(&mut self, webhook: WebhookId) -> Option<usize> {
         let lane = self.lanes.get_mut(&webhook)?;
-        let share = (self.limits.bytes / CLAIM_PART).max(1).min(self.limits.bytes.saturating_sub(self.bytes));
-        if share == 0 {
-            if !lane.starved {
-                lane.starved = true;
-                self.starved.push_back(webhook);
-            }
+        if lane.starved {
             return None;
         }
+        let organization = lane.config.organization;
+        let Some(bytes) = self.memory.hold_for_claim(organization, webhook) else {
+            lane.starved = true;
+            return None;
+        };
         lane.claiming = true;
-        lane.claimed_bytes = share;
-        self.bytes += share;
+        lane.claimed_bytes = (organization, bytes);
         self.claims += 1;
-        Some(share)
+        Some(bytes)
     }
 
     fn set_timer(&mut self, webhook: WebhookId, at: Timestamp) {

@@ -1,6 +1,7 @@
 //! The scheduler alone, in time that the test sets.
 
 mod at_most_once;
+mod memory;
 
 use std::sync::Arc;
 
@@ -417,17 +418,6 @@ fn trouble_gives_back_what_no_longer_fits() {
         _ => None,
     });
     assert_eq!(released, Some(vec![6, 7]), "the newest go back");
-}
-
-#[test]
-fn one_webhook_leaves_memory_for_others() {
-    let limits = Limits { bytes: 8 * LANE_LEAST, ..Limits::default() };
-    let mut scheduler = Scheduler::new(limits);
-    let large = |webhook, delivery| Job { weight: LANE_LEAST / 2, ..job(webhook, delivery) };
-    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 1)).is_some());
-    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 2)).is_some());
-    assert!(offer(&mut scheduler, NOW, config(1, 8), large(1, 3)).is_none(), "its share is used up");
-    assert!(offer(&mut scheduler, NOW, config(1, 8), large(2, 4)).is_some());
 }
 
 #[test]
