@@ -10,6 +10,13 @@ use crate::time::Timestamp;
 /// Most deliveries that one claim asks for.
 const MAX_CLAIM: usize = 256;
 
+/// How late a rate-limited request may start for the next one not to be put off by it, in nanoseconds: timers come late,
+/// and clocks are read in milliseconds.
+const CATCH_UP: i64 = 20_000_000;
+/// Only where requests are closer than this; further apart, what is lost is little, and the distance is kept exactly.
+const CATCH_UP_BELOW: i64 = 100_000_000;
+const NANOS_OF_MILLI: i64 = 1_000_000;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -22,8 +29,10 @@ pub(super) struct Lane {
     in_flight: u32,
     /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
     allowed: u32,
-    /// The earliest moment for the next request under the rate limit, in microseconds.
-    next_send_micros: i64,
+    /// The earliest moment for the next request under the rate limit, in nanoseconds.
+    next_send_nanos: i64,
+    /// Whether it waited for nothing but that moment, so that it may catch up on what it is late.
+    behind: bool,
     /// When the first delivery that waits in the store is due; `None` where nothing waits.
     pub(super) stored: Option<Timestamp>,
     /// When the first is due of what was written to the store since the claim that is under way was asked for.
@@ -62,7 +71,8 @@ impl Lane {
             bytes: 0,
             in_flight: 0,
             allowed: config.concurrency.max(1),
-            next_send_micros: i64::MIN,
+            next_send_nanos: i64::MIN,
+            behind: false,
             stored: None,
             unseen: None,
             claiming: false,
@@ -146,14 +156,26 @@ impl Lane {
         if !self.has_a_turn(now) {
             return Turn::Nothing;
         }
-        let go = if self.config.at_most_once { Turn::Claim } else { Turn::Send };
-        self.paced_until(now).map_or(go, Turn::Wait)
+        if let Some(until) = self.paced_until(now) {
+            self.behind = true;
+            return Turn::Wait(until);
+        }
+        if self.config.at_most_once {
+            // What it sends counts from now on, though it starts once the store has answered.
+            if !std::mem::replace(&mut self.behind, true) {
+                self.next_send_nanos = self.next_send_nanos.max(nanos(now));
+            }
+            return Turn::Claim;
+        }
+        Turn::Send
     }
 
-    /// How many requests it may start now, all at once: no more than one under a rate limit.
-    pub(super) fn may_start(&self) -> u32 {
+    /// How many requests it may start now, all at once; at least one where it is its turn.
+    pub(super) fn may_start(&self, now: Timestamp) -> u32 {
         let free = self.allowed.saturating_sub(self.in_flight);
-        if self.config.per_second.is_some() { free.min(1) } else { free }
+        let Some(pace) = self.pace_nanos() else { return free };
+        let late = nanos(now).saturating_sub(self.paced_from(now, pace)) / pace;
+        free.min(u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1))
     }
 
     /// A request is counted as under way before it is known which.
@@ -172,21 +194,30 @@ impl Lane {
     pub(super) fn return_slots(&mut self) -> u32 {
         let unused = std::mem::take(&mut self.claimed_slots);
         self.in_flight -= unused;
+        // There was nothing left that it was late with.
+        self.behind &= unused == 0;
         unused
     }
 
     /// Until when the rate limit lets no further request start; `None` where one may start now.
     pub(super) fn paced_until(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let pace = self.pace_micros()?;
-        let now = now.millis().saturating_mul(1_000);
+        let pace = self.pace_nanos()?;
+        let now = nanos(now);
         // It is never further ahead, unless the clock was set back.
-        self.next_send_micros = self.next_send_micros.min(now.saturating_add(pace));
-        (self.next_send_micros > now).then(|| Timestamp((self.next_send_micros + 999).div_euclid(1_000)))
+        self.next_send_nanos = self.next_send_nanos.min(now.saturating_add(pace));
+        let whole = self.next_send_nanos.saturating_add(NANOS_OF_MILLI - 1).div_euclid(NANOS_OF_MILLI);
+        (self.next_send_nanos > now).then_some(Timestamp(whole))
     }
 
-    /// Microseconds from one request to the next under the rate limit.
-    fn pace_micros(&self) -> Option<i64> {
-        self.config.per_second.map(|per_second| 1_000_000 / i64::from(per_second.max(1)))
+    /// Nanoseconds from one request to the next under the rate limit.
+    fn pace_nanos(&self) -> Option<i64> {
+        self.config.per_second.map(|per_second| i64::from(1_000_000_000u32.div_ceil(per_second.max(1))))
+    }
+
+    /// From when on a request that starts now counts: from when it might have started, where it is only a little late.
+    fn paced_from(&self, now: Timestamp, pace: i64) -> i64 {
+        let catch_up = if self.behind && pace < CATCH_UP_BELOW { CATCH_UP } else { 0 };
+        self.next_send_nanos.max(nanos(now).saturating_sub(catch_up))
     }
 
     pub(super) fn send(&mut self, now: Timestamp) -> Option<Job> {
@@ -198,9 +229,9 @@ impl Lane {
 
     /// Takes note that a request starts now.
     fn pace(&mut self, now: Timestamp) {
-        if let Some(pace) = self.pace_micros() {
-            let from = self.next_send_micros.max(now.millis().saturating_mul(1_000));
-            self.next_send_micros = from.saturating_add(pace);
+        if let Some(pace) = self.pace_nanos() {
+            self.next_send_nanos = self.paced_from(now, pace).saturating_add(pace);
+            self.behind &= self.next_send_nanos <= nanos(now);
         }
     }
 
@@ -227,4 +258,8 @@ impl Lane {
             && !self.parked
             && !self.starved
     }
+}
+
+fn nanos(at: Timestamp) -> i64 {
+    at.millis().saturating_mul(NANOS_OF_MILLI)
 }

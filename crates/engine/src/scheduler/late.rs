@@ -12,7 +12,7 @@ impl Scheduler {
     /// It is this lane's turn: takes the slots that it may have, and claims for them.
     pub(super) fn claim_with_slots(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let (organization, most) = (lane.config.organization, lane.may_start());
+        let (organization, most) = (lane.config.organization, lane.may_start(now));
         if !self.slots.take(organization, webhook) {
             lane.parked = true;
             return;

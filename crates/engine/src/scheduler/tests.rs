@@ -2,6 +2,7 @@
 
 mod at_most_once;
 mod memory;
+mod pace;
 
 use std::sync::Arc;
 
