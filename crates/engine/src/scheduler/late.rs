@@ -56,6 +56,16 @@ impl Scheduler {
         self.return_slots(now, webhook);
     }
 
+    /// A lane that waited for a slot does not want it now: it is forgotten, or looked at again once something is due, which
+    /// may be later than it was where the clock was set back.
+    pub(super) fn rest(&mut self, now: Timestamp, webhook: WebhookId) {
+        let due = self.lanes.get(&webhook).filter(|lane| lane.config.at_most_once).and_then(|lane| lane.stored);
+        match due.filter(|due| *due > now) {
+            Some(due) => self.set_timer(webhook, due),
+            None => self.forget_if_idle(now, webhook),
+        }
+    }
+
     /// Hands on the slots that were taken for a claim and not used.
     pub(super) fn return_slots(&mut self, now: Timestamp, webhook: WebhookId) {
         let Some(organization) = self.lanes.get(&webhook).map(|lane| lane.config.organization) else { return };

@@ -275,7 +275,7 @@ impl Scheduler {
                 self.make_ready(now, webhook);
                 return;
             }
-            self.forget_if_idle(now, webhook);
+            self.rest(now, webhook);
         }
     }
 
@@ -376,7 +376,7 @@ impl Scheduler {
                 // It may have been given a slot that another lane of its organization waits for.
                 Turn::Nothing => {
                     self.unpark(now, organization);
-                    self.forget_if_idle(now, webhook);
+                    self.rest(now, webhook);
                 }
                 Turn::Wait(until) => {
                     self.set_timer(webhook, until);

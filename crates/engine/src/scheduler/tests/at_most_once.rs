@@ -113,6 +113,18 @@ fn a_hold_or_a_drain_gives_back_what_a_claim_brings_and_its_slots() {
 }
 
 #[test]
+fn case_059_a_clock_that_is_set_back_forgets_none_that_waits_for_a_slot() {
+    let limits = Limits { in_flight_per_organization: 1, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    offer(&mut scheduler, later(60), config(1, 8), job(9, 9)).unwrap();
+    let due = Input::Stored { webhook: WebhookId(1), config: Some(once(8)), due: later(60) };
+    assert!(step(&mut scheduler, later(60), due).is_empty(), "it waits for a slot");
+    assert!(step(&mut scheduler, NOW, sent(9, false)).is_empty(), "it is not due any more");
+    let wake = scheduler.next_wakeup().unwrap();
+    assert_eq!(claims(&step(&mut scheduler, wake, Input::Tick)), [(1, 1, true)]);
+}
+
+#[test]
 fn a_claim_that_fails_frees_its_slots_and_is_made_again_later() {
     let mut scheduler = Scheduler::new(Limits::default());
     step(&mut scheduler, NOW, stored(1, once(2)));
