@@ -54,7 +54,7 @@ impl CatalogueObserver for Observer {
     }
 
     fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId) {
-        self.dispatcher.tools.compiled.webhooks_changed(organization);
+        self.dispatcher.tools.compiled.webhook_changed(organization, webhook);
         let dispatcher = Arc::clone(&self.dispatcher);
         self.beside(async move { dispatcher.webhook_changed(webhook).await });
     }
@@ -86,7 +86,7 @@ impl CatalogueObserver for Observer {
 async fn send_test(dispatcher: &Arc<Dispatcher>, webhook: WebhookId) -> StoreResult<()> {
     let compiled = &dispatcher.tools.compiled;
     let Some(webhook) = compiled.webhook(webhook).await? else { return Ok(()) };
-    let Ok(sender) = &webhook.sender else { return Ok(()) };
+    let Ok(sender) = webhook.sender() else { return Ok(()) };
     let types = compiled.event_types(webhook.webhook.project).await?;
     let event = test_event::choose(&sender.profile, &webhook.webhook.settings, &types, None);
     if let Some(event) = event {

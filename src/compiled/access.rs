@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use fanfare_engine::access::{Action, Refusal, User, judge, named_entity};
 use fanfare_engine::event::EntityRef;
+use fanfare_engine::id::OrganizationId;
 use fanfare_engine::profile::{Profile, Profiles};
 use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreResult;
 
-use super::{Source, StoredOrganization};
+use super::Source;
 
 /// Something that a judgement rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,14 +43,15 @@ impl std::fmt::Display for Revoked {
 }
 
 impl Known {
-    /// Reads what the judgements of an organization's webhooks rest on; nothing where no profile asks for them.
+    /// Reads what the judgements of these webhooks of an organization rest on; nothing where no profile asks for them.
     pub(super) async fn read(
         source: &dyn Source,
-        organization: &StoredOrganization,
+        organization: OrganizationId,
+        webhooks: &[Webhook],
         profiles: &Profiles,
     ) -> StoreResult<Known> {
         let mut facts = HashSet::new();
-        for webhook in &organization.webhooks {
+        for webhook in webhooks {
             let Some((profile, owner)) = rechecked(webhook, profiles) else { continue };
             facts.insert(Fact::User(owner.to_owned()));
             let entity = named_entity(webhook.settings.filter.as_ref());
@@ -58,14 +60,14 @@ impl Known {
         if facts.is_empty() {
             return Ok(Known::default());
         }
-        let users = source.owners(organization.id).await?.into_iter().map(|user| (user.id.clone(), user)).collect();
+        let users = source.owners(organization).await?.into_iter().map(|user| (user.id.clone(), user)).collect();
         let entities = facts.iter().filter_map(|fact| match fact {
             Fact::Entity(entity) => Some(entity.clone()),
             Fact::User(_) => None,
         });
         let mut entities: Vec<EntityRef> = entities.collect();
         entities.sort_unstable();
-        let scopes = source.scopes(organization.id, entities).await?;
+        let scopes = source.scopes(organization, entities).await?;
         let scopes = scopes.into_iter().map(|known| (known.entity, known.scope)).collect();
         Ok(Known { users, scopes, facts })
     }

@@ -87,6 +87,14 @@ impl Source for FromStore {
         .boxed()
     }
 
+    fn webhooks(&self, organization: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
+        async move {
+            let rows = self.store.read(webhooks::some(organization, &ids)).await?;
+            rows.into_iter().map(|row| self.open(row)).collect()
+        }
+        .boxed()
+    }
+
     fn owner(&self, webhook: WebhookId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>> {
         async move { self.store.read_one(ownership::webhook(webhook)).await }.boxed()
     }

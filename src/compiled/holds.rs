@@ -14,7 +14,7 @@ pub enum Hold {
 }
 
 /// All holds, for look-up.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Holds {
     organizations: HashSet<OrganizationId>,
     hosts: HashSet<(ProjectId, String)>,

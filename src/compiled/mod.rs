@@ -5,6 +5,7 @@
 //! before its answer, so that whoever saw the answer sees the change in effect.
 
 mod access;
+mod dirty;
 mod event_types;
 mod flights;
 mod from_store;
@@ -13,8 +14,11 @@ mod loads;
 mod organization;
 #[cfg(test)]
 mod races;
+mod senders;
 mod webhook;
+mod weight;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,17 +33,22 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 
 pub use self::access::{Fact, Known, Revoked};
+use self::dirty::{Dirty, What};
 pub use self::event_types::{CompiledType, DataError, EventTypes};
 use self::flights::Flights;
 pub use self::from_store::{FromStore, whole};
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
+use self::senders::Senders;
 pub use self::webhook::{CompiledWebhook, Sender, Unsendable};
 
 use self::loads::Loads;
 
-/// Most bytes of compiled organizations, about.
-const ORGANIZATIONS_WEIGHT: u64 = 128 << 20;
+/// Most bytes of compiled organizations, about. One with 100,000 webhooks takes some 150 MB.
+const ORGANIZATIONS_WEIGHT: u64 = 256 << 20;
+/// What one of them counts for at most: a cache keeps nothing that is heavier than itself, and to read such an organization
+/// for each event would be worse than to keep it.
+const ORGANIZATION_WEIGHT: u32 = 192 << 20;
 /// Most projects whose event types are compiled.
 const PROJECTS: u64 = 1_000;
 /// Most external ids of organizations that are remembered for one project.
@@ -89,6 +98,8 @@ pub struct StoredType {
 pub trait Source: Send + Sync {
     /// An organization with all its webhooks; `None` where there is none.
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
+    /// These webhooks of an organization, by id, as far as they are there.
+    fn webhooks(&self, organization: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>>;
     /// The users of an organization who own webhooks of it.
     fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>>;
     /// What these entities of an organization belong to, of those that are known.
@@ -116,7 +127,10 @@ pub struct Compiled {
     /// Requests under way for one webhook, at most.
     concurrency: u32,
     organizations: Cache<OrganizationId, Arc<CompiledOrganization>>,
+    /// What of them changed since.
+    dirty: Dirty,
     flights: Flights,
+    senders: Arc<Senders>,
     owners: Cache<WebhookId, OrganizationId>,
     external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
@@ -132,13 +146,17 @@ impl Compiled {
     /// Nothing loaded yet but what is held.
     pub async fn load(source: Arc<dyn Source>, profiles: Arc<Profiles>, concurrency: u32) -> StoreResult<Self> {
         let holds = Holds::new(source.holds().await?);
-        let weigh = |_: &OrganizationId, organization: &Arc<CompiledOrganization>| organization.weight();
+        let weigh = |_: &OrganizationId, organization: &Arc<CompiledOrganization>| {
+            organization.weight().min(ORGANIZATION_WEIGHT)
+        };
         Ok(Compiled {
             source,
             profiles,
             concurrency,
             organizations: Cache::builder().max_capacity(ORGANIZATIONS_WEIGHT).weigher(weigh).build(),
+            dirty: Dirty::default(),
             flights: Flights::default(),
+            senders: Arc::default(),
             owners: Cache::new(OWNERS),
             external_ids: Cache::new(PROJECTS),
             operators: Cache::new(PROJECTS),
@@ -152,31 +170,75 @@ impl Compiled {
 
     /// An organization's webhooks; `None` where there is no such organization.
     pub async fn organization(&self, id: OrganizationId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
-        if let Some(known) = self.organizations.get(&id) {
-            return Ok(Some(known));
+        if let Some(fresh) = self.fresh(id) {
+            return Ok(Some(fresh));
         }
         let _flight = self.flights.begin(id).await;
         // Who was before may have loaded it.
-        if let Some(known) = self.organizations.get(&id) {
-            return Ok(Some(known));
+        if let Some(fresh) = self.fresh(id) {
+            return Ok(Some(fresh));
         }
+        // In this order: what changes while it is read stays noted.
+        let seen = self.dirty.seen(id);
         let generation = self.generation.load(Ordering::SeqCst);
-        let holds = self.holds();
         let loading = self.loads.begin(id);
-        let Some(stored) = self.source.organization(id).await? else { return Ok(None) };
-        let known = Known::read(&*self.source, &stored, &self.profiles).await?;
-        let compiled = CompiledOrganization::compile(stored, &self.profiles, &holds, self.concurrency, known);
-        let compiled = Arc::new(compiled);
-        let outdated =
-            || self.generation.load(Ordering::SeqCst) != generation || loading.missed(|fact| compiled.relies_on(fact));
-        // Where something changed meanwhile, what was read is as new as this call and may be used, but not kept.
-        if !outdated() {
-            self.organizations.insert(id, Arc::clone(&compiled));
-            if outdated() {
-                self.organizations.invalidate(&id);
-            }
+        let holds = self.holds();
+        let known = self.organizations.get(&id).filter(|known| known.is_under(&holds));
+        let part = match (known, &seen.what) {
+            (Some(known), What::Webhooks(changed)) => self.load_part(&known, changed, &holds).await?,
+            _ => None,
+        };
+        let loaded = match part {
+            Some(part) => Some(part),
+            None => self.load_whole(id, holds).await?,
+        };
+        let Some(loaded) = loaded.map(Arc::new) else {
+            self.organizations.invalidate(&id);
+            self.dirty.forget(id, &seen);
+            return Ok(None);
+        };
+        self.organizations.insert(id, Arc::clone(&loaded));
+        self.dirty.forget(id, &seen);
+        // Where something changed meanwhile, what was read is as new as this call and may be used, but only by it.
+        if self.generation.load(Ordering::SeqCst) != generation || loading.missed(|fact| loaded.relies_on(fact)) {
+            self.note(id, None);
         }
-        Ok(Some(compiled))
+        Ok(Some(loaded))
+    }
+
+    /// What is compiled of an organization, unless something changed since.
+    fn fresh(&self, id: OrganizationId) -> Option<Arc<CompiledOrganization>> {
+        let known = self.organizations.get(&id)?;
+        (self.dirty.is_clean(id) && known.is_under(&self.holds.read())).then_some(known)
+    }
+
+    async fn load_whole(&self, id: OrganizationId, holds: Arc<Holds>) -> StoreResult<Option<CompiledOrganization>> {
+        let Some(mut stored) = self.source.organization(id).await? else { return Ok(None) };
+        let known = Known::read(&*self.source, id, &stored.webhooks, &self.profiles).await?;
+        let rows = std::mem::take(&mut stored.webhooks);
+        let webhooks = rows.into_iter().map(|webhook| self.compile(webhook, &known, &holds)).collect();
+        Ok(Some(CompiledOrganization::new(stored, webhooks, &self.profiles, known.into_facts(), holds)))
+    }
+
+    /// Reads only the webhooks that changed; `None` where all must be read.
+    async fn load_part(
+        &self,
+        organization: &CompiledOrganization,
+        changed: &[WebhookId],
+        holds: &Holds,
+    ) -> StoreResult<Option<CompiledOrganization>> {
+        let rows = self.source.webhooks(organization.id, changed.to_vec()).await?;
+        let known = Known::read(&*self.source, organization.id, &rows, &self.profiles).await?;
+        let mut now: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>> =
+            changed.iter().map(|webhook| (*webhook, None)).collect();
+        now.extend(rows.into_iter().map(|webhook| (webhook.id, Some(self.compile(webhook, &known, holds)))));
+        Ok(organization.with(now, known.into_facts()))
+    }
+
+    fn compile(&self, webhook: Webhook, known: &Known, holds: &Holds) -> Arc<CompiledWebhook> {
+        let access = known.judge(&webhook, &self.profiles);
+        let (profiles, concurrency) = (&self.profiles, self.concurrency);
+        Arc::new(CompiledWebhook::compile(webhook, access, profiles, holds, concurrency, &self.senders))
     }
 
     /// The customer's organization that `name` names in a project: its id or the host's own id for it.
@@ -260,37 +322,45 @@ impl Compiled {
         Arc::clone(&self.holds.read())
     }
 
-    /// Forgets an organization's webhooks, of which one changed.
-    pub fn webhooks_changed(&self, id: OrganizationId) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.organizations.invalidate(&id);
+    /// Has a webhook that changed read anew when its organization is next asked for.
+    pub fn webhook_changed(&self, id: OrganizationId, webhook: WebhookId) {
+        self.note(id, Some(webhook));
     }
 
-    /// Forgets an organization's webhooks where the right to any of them rests on what changed. It does not block.
+    /// Has an organization read anew where the right to any of its webhooks rests on what changed. It does not block.
     pub fn fact_changed(&self, id: OrganizationId, fact: &Fact) {
         self.loads.changed(id, fact);
         if self.organizations.get(&id).is_some_and(|known| known.relies_on(fact)) {
-            self.organizations.invalidate(&id);
+            self.note(id, None);
         }
     }
 
-    /// Forgets the organizations of a project, which allows other profiles now.
+    /// Has the organizations of a project read anew, which allows other profiles now.
     pub fn profiles_changed(&self, project: ProjectId) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         for (id, organization) in &self.organizations {
             if organization.project == project {
-                self.organizations.invalidate(&*id);
+                self.note(*id, None);
             }
         }
     }
 
-    /// Forgets an organization that changed, its webhooks with it.
+    /// Has an organization that changed read anew when it is next asked for, its webhooks with it.
     pub fn organization_changed(&self, project: ProjectId, id: OrganizationId) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.organizations.invalidate(&id);
+        self.note(id, None);
         self.operators.invalidate(&project);
         // Which name it had is not known here.
         self.external_ids.invalidate(&project);
+    }
+
+    fn note(&self, id: OrganizationId, webhook: Option<WebhookId>) {
+        if !self.dirty.note(id, webhook) {
+            // Too much is noted of what nobody asks for: all that is compiled counts as compiled under other holds.
+            let mut holds = self.holds.write();
+            *holds = Arc::new(Holds::clone(&holds));
+            self.dirty.clear();
+        }
     }
 
     /// Forgets what depends on a project that changed.
@@ -300,14 +370,12 @@ impl Compiled {
         self.operators.invalidate(&project);
     }
 
-    /// Reads anew what is held, and forgets what was compiled under other holds.
+    /// Reads anew what is held. What was compiled under other holds is not used any more.
     pub async fn holds_changed(&self) -> StoreResult<()> {
         // One after the other, so that the last to read is the last to write.
         let _turn = self.reading_holds.lock().await;
         let holds = Holds::new(self.source.holds().await?);
         *self.holds.write() = Arc::new(holds);
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.organizations.invalidate_all();
         Ok(())
     }
 }

@@ -1,20 +1,21 @@
-//! An organization's webhooks, compiled and indexed.
+//! An organization's webhooks, compiled and indexed; when few of them change, the rest is kept as it is.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use fanfare_engine::event::{EntityRef, Event};
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::matching::Index;
 use fanfare_engine::profile::{Profile, Profiles};
-use fanfare_engine::webhook::Webhook;
 use fanfare_store::queue::Learn;
 
 use super::webhook::CompiledWebhook;
-use super::{Fact, Holds, Known, StoredOrganization};
+use super::{Fact, Holds, StoredOrganization};
 
-/// About how many bytes a compiled webhook takes.
-const WEBHOOK_WEIGHT: u32 = 4_096;
+/// Most webhooks that stand beside the index because they changed since it was built.
+const BESIDE: usize = 256;
+/// About how many bytes a fact takes.
+const FACT_WEIGHT: u64 = 128;
 
 /// See the module.
 pub struct CompiledOrganization {
@@ -22,62 +23,127 @@ pub struct CompiledOrganization {
     pub project: ProjectId,
     /// Whether it is the operator's own, of whose deliveries nothing is reported.
     pub is_operator: bool,
-    webhooks: Vec<Arc<CompiledWebhook>>,
-    by_id: HashMap<WebhookId, usize>,
+    /// The names of the profiles that its project allows.
+    allowed: Arc<[String]>,
     /// Those that its project allows, and those that its webhooks have.
-    profiles: Vec<Arc<Profile>>,
+    profiles: Arc<[Arc<Profile>]>,
     /// Whether any of those profiles asks for access to entities, so that it matters what these belong to.
     learns: bool,
-    facts: HashSet<Fact>,
+    /// What the right to any of its webhooks rests on, or did before some of them changed.
+    facts: Arc<HashSet<Fact>>,
+    facts_beside: HashSet<Fact>,
+    indexed: Arc<Indexed>,
+    /// What changed since then; `None` for a webhook that is gone.
+    beside: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>>,
+    /// What was held when it was compiled.
+    holds: Arc<Holds>,
+}
+
+/// Webhooks by id, with an index.
+struct Indexed {
+    webhooks: Vec<Arc<CompiledWebhook>>,
     /// Of those that take events; the numbers point into `takers`.
     index: Index,
-    takers: Vec<usize>,
+    takers: Vec<u32>,
+    weight: u64,
+}
+
+impl Indexed {
+    fn build(webhooks: Vec<Arc<CompiledWebhook>>) -> Self {
+        let takes = |(at, webhook): (usize, &Arc<CompiledWebhook>)| {
+            webhook.webhook.status.takes_events().then(|| u32::try_from(at).unwrap_or(u32::MAX))
+        };
+        let takers: Vec<u32> = webhooks.iter().enumerate().filter_map(takes).collect();
+        let index = Index::build(takers.iter().map(|at| &webhooks[*at as usize].interest));
+        let weight = webhooks.iter().map(|webhook| webhook.weight() as u64).sum();
+        Indexed { webhooks, index, takers, weight }
+    }
+
+    fn taker(&self, number: u32) -> &Arc<CompiledWebhook> {
+        &self.webhooks[self.takers[number as usize] as usize]
+    }
 }
 
 impl CompiledOrganization {
-    /// Compiles all webhooks.
-    pub fn compile(
+    /// An organization with all its webhooks, in the order of their ids. `facts`: what the right to them rests on.
+    pub(super) fn new(
         stored: StoredOrganization,
+        webhooks: Vec<Arc<CompiledWebhook>>,
         profiles: &Profiles,
-        holds: &Holds,
-        concurrency: u32,
-        known: Known,
+        facts: HashSet<Fact>,
+        holds: Arc<Holds>,
     ) -> Self {
-        let compile = |webhook: Webhook| {
-            let access = known.judge(&webhook, profiles);
-            Arc::new(CompiledWebhook::compile(webhook, access, profiles, holds, concurrency))
-        };
-        let webhooks: Vec<_> = stored.webhooks.into_iter().map(compile).collect();
-        let by_id = webhooks.iter().enumerate().map(|(at, webhook)| (webhook.webhook.id, at)).collect();
-        let takes = |at: &usize| webhooks[*at].webhook.status.takes_events();
-        let takers: Vec<usize> = (0..webhooks.len()).filter(takes).collect();
-        let index = Index::build(takers.iter().map(|at| &webhooks[*at].interest));
         let own = webhooks.iter().map(|webhook| &*webhook.webhook.profile);
         let names: BTreeSet<&str> = stored.profiles.iter().map(String::as_str).chain(own).collect();
-        let profiles: Vec<_> = names.into_iter().filter_map(|name| profiles.get(name).cloned()).collect();
-        let learns = !stored.is_operator && profiles.iter().any(|profile| profile.permissions.entity_access);
+        let profiles: Arc<[_]> = names.into_iter().filter_map(|name| profiles.get(name).cloned()).collect();
         CompiledOrganization {
             id: stored.id,
             project: stored.project,
             is_operator: stored.is_operator,
+            allowed: stored.profiles.into(),
+            learns: !stored.is_operator && profiles.iter().any(|profile| profile.permissions.entity_access),
             profiles,
-            learns,
-            facts: known.into_facts(),
-            webhooks,
-            by_id,
-            index,
-            takers,
+            facts: Arc::new(facts),
+            facts_beside: HashSet::new(),
+            indexed: Arc::new(Indexed::build(webhooks)),
+            beside: BTreeMap::new(),
+            holds,
         }
     }
 
-    /// The webhooks that get a delivery of this event.
-    pub fn matches(&self, event: &Event) -> impl Iterator<Item = &Arc<CompiledWebhook>> {
-        self.index.matches(event).into_iter().map(|number| &self.webhooks[self.takers[number as usize]])
+    /// The same with these webhooks as they are now; `None` for one that is gone. `facts`: what the right to them rests on.
+    /// `None` where that changes which profiles its webhooks have.
+    pub(super) fn with(
+        &self,
+        changed: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>>,
+        facts: HashSet<Fact>,
+    ) -> Option<Self> {
+        let stays = |(id, now): (&WebhookId, &Option<Arc<CompiledWebhook>>)| {
+            let profile = |webhook: &Arc<CompiledWebhook>| Arc::clone(&webhook.webhook.profile);
+            let (before, now) = (self.webhook(*id).map(profile), now.as_ref().map(profile));
+            let is_allowed = |name: &Arc<str>| self.allowed.iter().any(|allowed| **allowed == **name);
+            before == now || before.iter().chain(&now).all(is_allowed)
+        };
+        if !changed.iter().all(stays) {
+            return None;
+        }
+        let mut facts_beside = self.facts_beside.clone();
+        facts_beside.extend(facts.into_iter().filter(|fact| !self.facts.contains(fact)));
+        let mut beside = self.beside.clone();
+        beside.extend(changed);
+        let mut with = CompiledOrganization {
+            id: self.id,
+            project: self.project,
+            is_operator: self.is_operator,
+            allowed: Arc::clone(&self.allowed),
+            profiles: Arc::clone(&self.profiles),
+            learns: self.learns,
+            facts: Arc::clone(&self.facts),
+            facts_beside,
+            indexed: Arc::clone(&self.indexed),
+            beside,
+            holds: Arc::clone(&self.holds),
+        };
+        if with.beside.len() > BESIDE {
+            let webhooks: Vec<_> = with.webhooks().map(Arc::clone).collect();
+            with.indexed = Arc::new(Indexed::build(webhooks));
+            with.beside.clear();
+            // Some of them may matter no more; that costs no more than a load in vain.
+            let facts = with.facts.union(&with.facts_beside).cloned().collect();
+            with.facts = Arc::new(facts);
+            with.facts_beside.clear();
+        }
+        Some(with)
+    }
+
+    /// Whether these were the holds when it was compiled.
+    pub(super) fn is_under(&self, holds: &Arc<Holds>) -> bool {
+        Arc::ptr_eq(&self.holds, holds)
     }
 
     /// Whether the right to any of the webhooks rests on this.
     pub fn relies_on(&self, fact: &Fact) -> bool {
-        self.facts.contains(fact)
+        self.facts.contains(fact) || self.facts_beside.contains(fact)
     }
 
     /// Whether it is to be noted what the event's entity belongs to.
@@ -97,19 +163,40 @@ impl CompiledOrganization {
         &self.profiles
     }
 
+    /// The webhooks that get a delivery of this event.
+    pub fn matches(&self, event: &Event) -> impl Iterator<Item = &Arc<CompiledWebhook>> {
+        let found = self.indexed.index.matches(event, |number| &self.indexed.taker(number).interest);
+        let unchanged = found
+            .into_iter()
+            .map(|number| self.indexed.taker(number))
+            .filter(|webhook| !self.beside.contains_key(&webhook.webhook.id));
+        let takes = |webhook: &&Arc<CompiledWebhook>| {
+            webhook.webhook.status.takes_events() && webhook.interest.check(event).is_ok()
+        };
+        unchanged.chain(self.beside.values().flatten().filter(takes).collect::<Vec<_>>())
+    }
+
     /// A webhook of this organization.
     pub fn webhook(&self, id: WebhookId) -> Option<&Arc<CompiledWebhook>> {
-        self.by_id.get(&id).map(|at| &self.webhooks[*at])
+        if let Some(changed) = self.beside.get(&id) {
+            return changed.as_ref();
+        }
+        let webhooks = &self.indexed.webhooks;
+        webhooks.binary_search_by_key(&id, |webhook| webhook.webhook.id).ok().map(|at| &webhooks[at])
     }
 
     /// All webhooks, oldest first.
-    pub fn webhooks(&self) -> &[Arc<CompiledWebhook>] {
-        &self.webhooks
+    pub fn webhooks(&self) -> impl DoubleEndedIterator<Item = &Arc<CompiledWebhook>> {
+        let unchanged = self.indexed.webhooks.iter().filter(|webhook| !self.beside.contains_key(&webhook.webhook.id));
+        let mut all: Vec<&Arc<CompiledWebhook>> = unchanged.chain(self.beside.values().flatten()).collect();
+        all.sort_unstable_by_key(|webhook| webhook.webhook.id);
+        all.into_iter()
     }
 
     /// About how many bytes it takes.
     pub(super) fn weight(&self) -> u32 {
-        let count = u32::try_from(self.webhooks.len()).unwrap_or(u32::MAX);
-        count.saturating_mul(WEBHOOK_WEIGHT).saturating_add(1_024)
+        let beside: u64 = self.beside.values().flatten().map(|webhook| webhook.weight() as u64).sum();
+        let facts = (self.facts.len() + self.facts_beside.len()) as u64 * FACT_WEIGHT;
+        u32::try_from(self.indexed.weight + beside + facts).unwrap_or(u32::MAX).saturating_add(1_024)
     }
 }

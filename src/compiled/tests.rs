@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fanfare_engine::webhook::{ContentType, Credentials, Events, Method, Settings, Status};
+use fanfare_engine::webhook::{ContentType, Credentials, Events, Filter, Method, Secret, Settings, Status};
 use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 
@@ -13,7 +13,9 @@ const ORG: OrganizationId = OrganizationId(7);
 /// A catalogue in memory that answers one question for each permit.
 struct Steered {
     webhooks: parking_lot::Mutex<HashMap<OrganizationId, Vec<Webhook>>>,
+    /// How often an organization was read whole, and which webhooks were read alone.
     asked: AtomicU64,
+    singly: parking_lot::Mutex<Vec<Vec<i64>>>,
     permits: Semaphore,
 }
 
@@ -60,10 +62,21 @@ impl Source for Steered {
                 id,
                 project: ProjectId(1),
                 is_operator: false,
-                profiles: Vec::new(),
+                profiles: vec!["standard".to_owned()],
                 webhooks,
             };
             Ok(webhooks.map(stored))
+        }
+        .boxed()
+    }
+
+    fn webhooks(&self, id: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
+        async move {
+            self.singly.lock().push(ids.iter().map(|id| id.0).collect());
+            let mut webhooks = self.webhooks.lock().get(&id).cloned().unwrap_or_default();
+            webhooks.retain(|webhook| ids.contains(&webhook.id));
+            self.permits.acquire().await.unwrap().forget();
+            Ok(webhooks)
         }
         .boxed()
     }
@@ -99,7 +112,12 @@ impl Source for Steered {
 
 async fn catalogue(webhooks: Vec<Webhook>) -> (Arc<Steered>, Compiled) {
     let webhooks = parking_lot::Mutex::new(HashMap::from([(ORG, webhooks)]));
-    let source = Arc::new(Steered { webhooks, asked: AtomicU64::new(0), permits: Semaphore::new(0) });
+    let source = Arc::new(Steered {
+        webhooks,
+        asked: AtomicU64::new(0),
+        singly: Default::default(),
+        permits: Semaphore::new(0),
+    });
     let profiles = Arc::new(Profiles::load([]).unwrap());
     let compiled = Compiled::load(Arc::clone(&source) as _, profiles, 8).await.unwrap();
     (source, compiled)
@@ -129,11 +147,137 @@ async fn what_was_read_before_a_change_is_not_shown_after_it() {
     let mut before = Box::pin(compiled.organization(ORG));
     assert!(futures_util::poll!(&mut before).is_pending());
     source.webhooks.lock().insert(ORG, vec![webhook(1, "https://b.example/")]);
-    compiled.webhooks_changed(ORG);
+    compiled.webhook_changed(ORG, WebhookId(1));
     let mut after = Box::pin(compiled.organization(ORG));
     assert!(futures_util::poll!(&mut after).is_pending());
     source.permits.add_permits(2);
     assert_eq!(url_of(&before.await.unwrap().unwrap(), 1), "https://a.example/");
     assert_eq!(url_of(&after.await.unwrap().unwrap(), 1), "https://b.example/");
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(*source.singly.lock(), [[1]]);
+}
+
+fn event() -> fanfare_engine::event::Event {
+    fanfare_engine::event::Event {
+        id: fanfare_engine::id::EventId(1),
+        project: ProjectId(1),
+        organization: ORG,
+        kind: Arc::from("job.created"),
+        external_id: None,
+        data: bytes::Bytes::from_static(b"{}"),
+        entity: None,
+        scope: Vec::new(),
+        occurred_at: fanfare_engine::time::Timestamp(0),
+        ordering_key: None,
+    }
+}
+
+fn matching(organization: &CompiledOrganization) -> Vec<i64> {
+    let mut ids: Vec<i64> = organization.matches(&event()).map(|webhook| webhook.webhook.id.0).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test]
+async fn one_changed_webhook_leaves_the_others_compiled() {
+    let (source, compiled) = catalogue((1..=5).map(|id| webhook(id, "https://a.example/")).collect()).await;
+    source.permits.add_permits(100);
+    let before = compiled.organization(ORG).await.unwrap().unwrap();
+    assert_eq!(matching(&before), [1, 2, 3, 4, 5]);
+
+    let changed = vec![
+        webhook(1, "https://a.example/"),
+        webhook(2, "https://b.example/"),
+        Webhook { status: Status::Deactivated, ..webhook(3, "https://a.example/") },
+        webhook(5, "https://a.example/"),
+        webhook(6, "https://a.example/"),
+    ];
+    source.webhooks.lock().insert(ORG, changed);
+    for id in [2, 3, 4, 6] {
+        compiled.webhook_changed(ORG, WebhookId(id));
+    }
+    let after = compiled.organization(ORG).await.unwrap().unwrap();
+    assert_eq!((url_of(&after, 2), matching(&after)), ("https://b.example/", vec![1, 2, 5, 6]));
+    assert!(after.webhook(WebhookId(4)).is_none());
+    assert_eq!(after.webhooks().map(|webhook| webhook.webhook.id.0).collect::<Vec<_>>(), [1, 2, 3, 5, 6]);
+    let same = |id| Arc::ptr_eq(before.webhook(WebhookId(id)).unwrap(), after.webhook(WebhookId(id)).unwrap());
+    assert!(same(1) && same(5) && !same(2));
+    assert_eq!((source.asked.load(Ordering::SeqCst), source.singly.lock().len()), (1, 1));
+
+    compiled.organization_changed(ProjectId(1), ORG);
+    compiled.organization(ORG).await.unwrap();
+    assert_eq!(source.asked.load(Ordering::SeqCst), 2, "it may have been removed");
+
+    // What is said of an organization's profiles is of all its webhooks.
+    source.webhooks.lock().get_mut(&ORG).unwrap()[0].profile = Arc::from("svix");
+    compiled.webhook_changed(ORG, WebhookId(1));
+    let other = compiled.organization(ORG).await.unwrap().unwrap();
+    assert_eq!((other.profiles().len(), source.asked.load(Ordering::SeqCst)), (2, 3));
+}
+
+#[tokio::test]
+async fn many_changes_are_indexed_at_last() {
+    let (source, compiled) = catalogue((1..=600).map(|id| webhook(id, "https://a.example/")).collect()).await;
+    source.permits.add_permits(1_000);
+    compiled.organization(ORG).await.unwrap();
+    for id in 1..=600 {
+        let off = Webhook { status: Status::Deactivated, ..webhook(id, "https://a.example/") };
+        source.webhooks.lock().get_mut(&ORG).unwrap()[id as usize - 1] = off;
+        compiled.webhook_changed(ORG, WebhookId(id));
+        let now = compiled.organization(ORG).await.unwrap().unwrap();
+        assert_eq!(matching(&now), (id + 1..=600).collect::<Vec<_>>());
+    }
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn other_holds_compile_everything_anew() {
+    let (source, compiled) = catalogue(vec![webhook(1, "https://a.example/")]).await;
+    source.permits.add_permits(10);
+    compiled.organization(ORG).await.unwrap();
+    compiled.holds_changed().await.unwrap();
+    compiled.organization(ORG).await.unwrap();
+    assert_eq!(source.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_is_needed_to_send_is_made_once() {
+    let (source, compiled) = catalogue(vec![webhook(1, "https://a.example/"), webhook(2, "ftp://a.example/")]).await;
+    source.permits.add_permits(10);
+    let organization = compiled.organization(ORG).await.unwrap().unwrap();
+    let sender = |id| organization.webhook(WebhookId(id)).unwrap().sender();
+    assert!(Arc::ptr_eq(&sender(1).unwrap(), &sender(1).unwrap()));
+    assert!(sender(2).is_err());
+    assert!(organization.webhook(WebhookId(2)).unwrap().lane.held, "what cannot be sent waits");
+}
+
+#[tokio::test]
+async fn an_organization_with_100_000_webhooks_is_kept() {
+    let typical = |id: i64| {
+        let mut webhook = webhook(id, &format!("https://receiver-{}.customers.example.com/hooks/{id}", id % 50));
+        webhook.settings.events = Events::Only(vec!["job.created".into(), "job.closed".into(), "invoice.paid".into()]);
+        webhook.settings.filter = Some(Filter { kind: "Company".into(), id: Some(format!("company-{id}")) });
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+        webhook.credentials.secrets = vec![Secret { value: secret, expires_at: None, header: None }];
+        webhook
+    };
+    let (source, compiled) = catalogue((1..=200).map(typical).collect()).await;
+    source.permits.add_permits(10);
+    let organization = compiled.organization(ORG).await.unwrap().unwrap();
+    let of_100_000 = u64::from(organization.weight()) / 200 * 100_000;
+    assert!(of_100_000 < 180 << 20 && of_100_000 > 100 << 20, "{of_100_000}");
+
+    // However much one sets, it is kept.
+    let heavy = |id| {
+        let mut webhook = webhook(id, "https://a.example/");
+        webhook.settings.metadata = [("k".to_owned(), "v".repeat(200 << 20))].into();
+        webhook
+    };
+    source.webhooks.lock().insert(ORG, vec![heavy(1)]);
+    compiled.organization_changed(ProjectId(1), ORG);
+    for _ in 0..3 {
+        compiled.organization(ORG).await.unwrap();
+        compiled.organizations.run_pending_tasks();
+    }
     assert_eq!(source.asked.load(Ordering::SeqCst), 2);
 }

@@ -14,6 +14,7 @@ use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Status, Webhook};
 
+use super::senders::Senders;
 use super::{Holds, Revoked};
 
 /// In `failing_since`: the last attempt succeeded, or none was made.
@@ -28,10 +29,14 @@ pub struct CompiledWebhook {
     pub webhook: Webhook,
     pub interest: Interest,
     pub lane: LaneConfig,
-    /// How to send; else why that cannot be done.
-    pub sender: Result<Sender, Unsendable>,
     /// Whether its owner may still have it; else why not.
     pub access: Result<(), Revoked>,
+    /// Why nothing can be sent.
+    unsendable: Option<Box<Unsendable>>,
+    profile: Option<Arc<Profile>>,
+    senders: Arc<Senders>,
+    /// Its name among the senders.
+    name: u64,
     failing_since: AtomicI64,
 }
 
@@ -56,8 +61,10 @@ impl CompiledWebhook {
         profiles: &Profiles,
         holds: &Holds,
         concurrency: u32,
+        senders: &Arc<Senders>,
     ) -> Self {
         let profile = profiles.get(&webhook.profile);
+        // Made to see whether it can be; kept once it is used.
         let sender = match profile {
             Some(profile) => Sender::compile(profile, &webhook),
             None => Err(Unsendable(format!("the profile {} is not there any more", webhook.profile))),
@@ -78,10 +85,22 @@ impl CompiledWebhook {
                 held,
                 at_most_once: sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown),
             },
+            unsendable: sender.err().map(Box::new),
+            profile: profile.map(Arc::clone),
+            senders: Arc::clone(senders),
+            name: senders.name(),
             failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
             webhook,
-            sender,
             access,
+        }
+    }
+
+    /// How to send; else why that cannot be done.
+    pub fn sender(&self) -> Result<Arc<Sender>, Unsendable> {
+        match (&self.unsendable, &self.profile) {
+            (Some(reason), _) => Err(Unsendable::clone(reason)),
+            (None, Some(profile)) => self.senders.get(self.name, || Sender::compile(profile, &self.webhook)),
+            (None, None) => Err(Unsendable(format!("the profile {} is not there any more", self.webhook.profile))),
         }
     }
 

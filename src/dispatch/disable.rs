@@ -49,7 +49,7 @@ pub(super) async fn disable(
             return;
         }
     }
-    tools.compiled.webhooks_changed(organization.id);
+    tools.compiled.webhook_changed(organization.id, id);
     tools.metrics.auto_disabled();
     dispatcher.webhook_changed(id).await;
     let now = tools.clock.now();

@@ -15,7 +15,7 @@ pub(super) async fn load(
     job: &Job,
     webhook: &CompiledWebhook,
 ) -> StoreResult<Option<Result<FirstSent, RenderError>>> {
-    let wanted = webhook.sender.as_ref().is_ok_and(|sender| sender.profile.retry.sends == RetrySends::AsFirstSent);
+    let wanted = webhook.sender().is_ok_and(|sender| sender.profile.retry.sends == RetrySends::AsFirstSent);
     if job.attempts == 0 || !wanted {
         return Ok(None);
     }

@@ -138,7 +138,7 @@ async fn as_first_sent(
 }
 
 fn wants_nothing_twice(webhook: &CompiledWebhook) -> bool {
-    webhook.sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown)
+    webhook.lane.at_most_once
 }
 
 async fn attempt(
@@ -212,7 +212,7 @@ async fn try_once(
     first: Option<Result<FirstSent, RenderError>>,
     at: Timestamp,
 ) -> Trial {
-    let sender = match &webhook.sender {
+    let sender = &*match webhook.sender() {
         Ok(sender) => sender,
         Err(reason) => return Trial::unsent(reason.0.clone()),
     };

@@ -38,7 +38,7 @@ pub(super) fn conclude(
     chance: f64,
 ) -> Conclusion {
     let trouble = is_trouble(ending);
-    let Ok(sender) = &webhook.sender else {
+    let Ok(sender) = webhook.sender() else {
         return Conclusion { next: single(job, Next::Exhausted), disable: None, trouble };
     };
     let ended = Ended { outcome: ending.outcome, status: ending.status, retry_after: ending.retry_after };

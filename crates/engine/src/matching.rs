@@ -90,18 +90,21 @@ pub struct Index {
     /// Webhooks that want every type.
     all: ByFilter,
     by_type: HashMap<String, ByFilter>,
+    by_entity: ByEntity,
 }
 
 #[derive(Debug, Default)]
 struct ByFilter {
     unfiltered: Vec<u32>,
-    own: HashMap<EntityKey, Vec<u32>>,
-    scope: HashMap<EntityKey, Vec<u32>>,
+    /// By the type of entity that their filter names.
+    own: HashMap<String, Vec<u32>>,
+    scope: HashMap<String, Vec<u32>>,
 }
 
-/// A type of entity, or one entity.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct EntityKey(String, Option<String>);
+/// Webhooks whose filter names one entity, by its type and id; what else they want is to be looked at. There may be very
+/// many, so that each stands here once, however many types of event it wants.
+#[derive(Debug, Default)]
+struct ByEntity(HashMap<String, HashMap<Box<str>, Vec<u32>>>);
 
 impl Index {
     /// Builds the index.
@@ -109,22 +112,35 @@ impl Index {
         let mut index = Index::default();
         for (number, interest) in interests.into_iter().enumerate() {
             let number = u32::try_from(number).expect("an organization has fewer than four billion webhooks");
-            match &interest.wants {
-                Wants::All(matches) => index.all.add(number, interest.filter.as_ref(), *matches),
-                Wants::Only(wants) => {
-                    for Want { kind, matches } in wants {
-                        let by_filter = index.by_type.entry(kind.clone()).or_default();
-                        by_filter.add(number, interest.filter.as_ref(), *matches);
-                    }
-                }
-            }
+            index.add(number, interest);
         }
         index
     }
 
-    /// The numbers of the webhooks that the event is for, ascending, each once.
-    pub fn matches(&self, event: &Event) -> Vec<u32> {
+    fn add(&mut self, number: u32, interest: &Interest) {
+        let filter = interest.filter.as_ref();
+        if let Some((kind, id)) = filter.and_then(|filter| Some((&filter.kind, filter.id.as_deref()?))) {
+            self.by_entity.add(number, kind, id);
+            return;
+        }
+        let kind = filter.map(|filter| filter.kind.as_str());
+        match &interest.wants {
+            Wants::All(matches) => self.all.add(number, kind, *matches),
+            Wants::Only(wants) => {
+                for want in wants {
+                    let by_filter = self.by_type.entry(want.kind.clone()).or_default();
+                    by_filter.add(number, kind, want.matches);
+                }
+            }
+        }
+    }
+
+    /// The numbers of the webhooks that the event is for, ascending, each once. `interest` gives what was indexed under a
+    /// number.
+    pub fn matches<'a>(&self, event: &Event, interest: impl Fn(u32) -> &'a Interest) -> Vec<u32> {
         let mut found = Vec::new();
+        self.by_entity.find(event, &mut found);
+        found.retain(|number| interest(*number).check(event).is_ok());
         self.all.find(event, &mut found);
         if let Some(by_filter) = self.by_type.get(&*event.kind) {
             by_filter.find(event, &mut found);
@@ -136,34 +152,45 @@ impl Index {
 }
 
 impl ByFilter {
-    fn add(&mut self, number: u32, filter: Option<&Filter>, matches: FilterMatches) {
-        let Some(filter) = filter else {
+    fn add(&mut self, number: u32, filter: Option<&str>, matches: FilterMatches) {
+        let Some(kind) = filter else {
             self.unfiltered.push(number);
             return;
         };
-        let key = || EntityKey(filter.kind.clone(), filter.id.clone());
-        self.own.entry(key()).or_default().push(number);
+        self.own.entry(kind.to_owned()).or_default().push(number);
         if matches == FilterMatches::Scope {
-            self.scope.entry(key()).or_default().push(number);
+            self.scope.entry(kind.to_owned()).or_default().push(number);
         }
     }
 
     fn find(&self, event: &Event, found: &mut Vec<u32>) {
         found.extend_from_slice(&self.unfiltered);
-        if let Some(entity) = event.entity.as_ref().filter(|_| !self.own.is_empty()) {
-            look_up(&self.own, &entity.kind, &entity.id, found);
+        if let Some(entity) = &event.entity {
+            found.extend(self.own.get(&entity.kind).into_iter().flatten());
         }
-        if !self.scope.is_empty() {
-            for EntityRef { kind, id } in &event.scope {
-                look_up(&self.scope, kind, id, found);
-            }
+        for EntityRef { kind, .. } in &event.scope {
+            found.extend(self.scope.get(kind).into_iter().flatten());
         }
     }
 }
 
-fn look_up(map: &HashMap<EntityKey, Vec<u32>>, kind: &str, id: &str, found: &mut Vec<u32>) {
-    for key in [EntityKey(kind.to_owned(), None), EntityKey(kind.to_owned(), Some(id.to_owned()))] {
-        found.extend(map.get(&key).into_iter().flatten());
+impl ByEntity {
+    fn add(&mut self, number: u32, kind: &str, id: &str) {
+        let of_kind = self.0.entry(kind.to_owned()).or_default();
+        match of_kind.get_mut(id) {
+            Some(numbers) => numbers.push(number),
+            None => _ = of_kind.insert(Box::from(id), vec![number]),
+        }
+    }
+
+    /// Those whose filter names the event's entity or one of its ancestors.
+    fn find(&self, event: &Event, found: &mut Vec<u32>) {
+        let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
+        let scope = event.scope.iter().map(|entity| (&entity.kind, &entity.id));
+        for (kind, id) in own.chain(scope) {
+            let numbers = self.0.get(kind).and_then(|of_kind| of_kind.get(id.as_str()));
+            found.extend(numbers.into_iter().flatten());
+        }
     }
 }
 
@@ -225,7 +252,7 @@ mod tests {
                 .filter(|(_, interest)| interest.check(&event).is_ok())
                 .map(|(number, _)| number as u32)
                 .collect();
-            prop_assert_eq!(Index::build(&interests).matches(&event), expected);
+            prop_assert_eq!(Index::build(&interests).matches(&event, |number| &interests[number as usize]), expected);
         }
     }
 

@@ -65,6 +65,14 @@ impl Operation {
         matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::Note(_))
     }
 
+    /// About how many rows it writes.
+    pub fn rows(&self) -> usize {
+        match self {
+            Operation::Accept(accept) => 1 + accept.deliveries.len(),
+            _ => 1,
+        }
+    }
+
     /// About how many bytes it holds.
     pub fn weight(&self) -> usize {
         match self {

@@ -69,7 +69,6 @@ pub(super) async fn explain(
     let event = to_event(row, organization.project)?;
     let webhooks = organization
         .webhooks()
-        .iter()
         .rev()
         .take(MAX_WEBHOOKS)
         .map(|webhook| {

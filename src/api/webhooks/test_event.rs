@@ -56,7 +56,7 @@ pub(super) async fn test(
     let webhook = webhooks::managed(&app, &place, &webhook).await?;
     active(&webhook)?;
     let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or_else(|| Problem::not_found("webhook"))?;
-    let sender = compiled.sender.as_ref().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;
+    let sender = compiled.sender().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;
     let types = app.compiled().event_types(place.project).await?;
     let wanted = body.event_type.as_deref();
     let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {

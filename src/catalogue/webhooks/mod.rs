@@ -36,7 +36,7 @@ use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
 
 /// How many webhooks an organization may have.
-pub const MAX_WEBHOOKS: u32 = 10_000;
+pub const MAX_WEBHOOKS: u32 = 100_000;
 
 /// The event types of the operator's own webhooks.
 pub const OPERATOR_EVENTS: [&str; 2] = ["webhook.auto_disabled", "delivery.exhausted"];

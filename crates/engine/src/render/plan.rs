@@ -105,6 +105,12 @@ impl Plan {
         &self.url
     }
 
+    /// About how many bytes the webhook's own headers and its keys take.
+    pub fn weight(&self) -> usize {
+        let headers: usize = self.fixed.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
+        headers + self.signers.len() * size_of::<Signer>() + self.webhook.name.len()
+    }
+
     /// Whether a secret signs at `now`.
     pub(super) fn signs_at(&self, now: Timestamp) -> bool {
         self.signers.iter().any(|signer| signer.is_live(now))

@@ -240,6 +240,16 @@ pub fn all(organization: OrganizationId) -> Query<WebhookRow> {
     )
 }
 
+/// These webhooks of an organization, as far as they are there.
+pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow> {
+    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    query(
+        format!("SELECT {COLUMNS} FROM webhooks WHERE organization_id = ?1 AND id IN ({list}) ORDER BY id"),
+        arguments![organization.0],
+        decode,
+    )
+}
+
 /// How many webhooks an organization has.
 pub fn count(organization: OrganizationId) -> Query<i64> {
     query("SELECT count(*) FROM webhooks WHERE organization_id = ?1", arguments![organization.0], decode_int)

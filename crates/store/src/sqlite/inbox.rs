@@ -84,8 +84,9 @@ impl Inbox {
         drop(self.filled.wait_timeout_while(waiting, pause, until_closed));
     }
 
-    /// Waits for entries and takes up to `limit` of them; `None` once closed and empty.
-    pub(super) fn take(&self, limit: usize, into: &mut Vec<Entry>) -> Option<()> {
+    /// Waits for entries and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
+    /// empty.
+    pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.entries.is_empty() {
             if waiting.closed {
@@ -93,7 +94,13 @@ impl Inbox {
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let count = waiting.entries.len().min(limit);
+        let mut sum = 0;
+        let fits = |entry: &&Entry| {
+            let fits = sum < rows;
+            sum += entry.operation.rows();
+            fits
+        };
+        let count = waiting.entries.iter().take(limit).take_while(fits).count();
         into.extend(waiting.entries.drain(..count));
         let taken: usize = into.iter().filter(|e| e.operation.is_intake()).map(|e| e.operation.weight()).sum();
         waiting.intake_bytes = waiting.intake_bytes.saturating_sub(taken);
@@ -119,4 +126,67 @@ impl Inbox {
 
 fn refuse(entry: Entry, why: &str) {
     (entry.done)(Err(StoreError::Unavailable(why.to_owned())));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use fanfare_engine::delivery::Trigger;
+    use fanfare_engine::event::Event;
+    use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
+    use fanfare_engine::time::Timestamp;
+
+    use super::*;
+    use crate::queue::{Accept, Learn, NewDelivery};
+
+    fn event_for(webhooks: i64) -> Operation {
+        let event = Event {
+            id: EventId(1),
+            project: ProjectId(1),
+            organization: OrganizationId(1),
+            kind: "t".into(),
+            external_id: None,
+            data: Bytes::from_static(b"{}"),
+            entity: None,
+            scope: Vec::new(),
+            occurred_at: Timestamp(0),
+            ordering_key: None,
+        };
+        let delivery = |id| NewDelivery {
+            id: DeliveryId(id),
+            webhook: WebhookId(id),
+            lease: None,
+            due: Timestamp(0),
+            trigger: Trigger::Schedule,
+        };
+        let deliveries = (0..webhooks).map(delivery).collect();
+        Operation::Accept(Accept {
+            event: Arc::new(event),
+            fingerprint: [0; 16],
+            idempotency: None,
+            deliveries,
+            learn: Learn::Nothing,
+        })
+    }
+
+    #[test]
+    fn case_072_events_for_many_webhooks_do_not_share_one_commit() {
+        let inbox = Inbox::new(Bounds { operations: 100, bytes: 1 << 20 });
+        for webhooks in [1, 500, 700, 2, 2] {
+            inbox.push(Entry { operation: event_for(webhooks), done: Box::new(|_| {}) });
+        }
+        let mut sizes = Vec::new();
+        for _ in 0..2 {
+            let mut entries = Vec::new();
+            inbox.take(100, 1_000, &mut entries).unwrap();
+            sizes.push(entries.len());
+        }
+        assert_eq!(sizes, [3, 2]);
+        inbox.push(Entry { operation: event_for(5_000), done: Box::new(|_| {}) });
+        let mut entries = Vec::new();
+        inbox.take(100, 1_000, &mut entries).unwrap();
+        assert_eq!(entries.len(), 1, "however many rows, one gets through");
+    }
 }

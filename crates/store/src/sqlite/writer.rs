@@ -13,6 +13,9 @@ use crate::error::StoreError;
 
 /// Most operations of one commit.
 const BATCH: usize = 1_000;
+/// A commit that writes so many rows takes no further operation: an event for 10,000 webhooks takes some 30 ms, and others
+/// wait for no more than that.
+const BATCH_ROWS: usize = 10_000;
 /// The log of changes is folded into the main file once it has about this many pages (32 MiB).
 const FOLD_PAGES: u64 = 4_096;
 /// Past this many pages the writer folds it all itself, so that the log stays bounded (512 MiB).
@@ -61,7 +64,7 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut operations = Vec::with_capacity(BATCH);
     let mut listeners = Vec::with_capacity(BATCH);
-    while inbox.take(BATCH, &mut entries).is_some() {
+    while inbox.take(BATCH, BATCH_ROWS, &mut entries).is_some() {
         for Entry { operation, done } in entries.drain(..) {
             operations.push(operation);
             listeners.push(done);
