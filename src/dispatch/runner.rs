@@ -224,7 +224,11 @@ async fn try_once(
         Ok(endpoint) => endpoint,
         Err(error) => return Trial::unsent(format!("the URL of the first attempt {error}")),
     };
-    let request = logged_request(&endpoint, sender, job, &rendered);
+    let url = match &endpoint {
+        Cow::Borrowed(_) => Arc::clone(&sender.url),
+        Cow::Owned(endpoint) => Arc::from(endpoint.url()),
+    };
+    let request = logged_request(url, job, &rendered);
     let outgoing = OutgoingRequest {
         endpoint: &endpoint,
         method: rendered.method,
@@ -256,22 +260,14 @@ fn endpoint<'a>(sender: &'a Sender, rendered: &Rendered) -> Result<Cow<'a, Endpo
     parse_endpoint(rendered.url.as_str(), &sender.profile.schemes).map(Cow::Owned)
 }
 
-fn logged_request(endpoint: &Cow<'_, Endpoint>, sender: &Sender, job: &Job, rendered: &Rendered) -> LoggedRequest {
+fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered) -> LoggedRequest {
     let body = match &rendered.verbatim {
         Some(range) if range.len() == job.event.data.len() => {
             LoggedBody::AroundData { head: rendered.body.slice(..range.start), tail: rendered.body.slice(range.end..) }
         }
         _ => LoggedBody::Whole(rendered.body.clone()),
     };
-    LoggedRequest {
-        method: rendered.method.clone(),
-        url: match endpoint {
-            Cow::Borrowed(_) => Arc::clone(&sender.url),
-            Cow::Owned(endpoint) => Arc::from(endpoint.url()),
-        },
-        headers: logged_headers(&rendered.headers),
-        body,
-    }
+    LoggedRequest { method: rendered.method.clone(), url, headers: logged_headers(&rendered.headers), body }
 }
 
 fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange) -> Trial {

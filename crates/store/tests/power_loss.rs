@@ -3,6 +3,7 @@
 //! A file system for SQLite stands in front of the real one: whenever a file is synced, its content at that moment is kept
 //! apart. The power cut is then a directory with just those contents.
 #![expect(unsafe_code, reason = "SQLite's file system is a table of C functions")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, c_char, c_int};
@@ -17,7 +18,7 @@ use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, Webhook
 use fanfare_engine::time::Timestamp;
 use fanfare_store::Store;
 use fanfare_store::log::{self, DeliveryFilter};
-use fanfare_store::queue::{Accept, NewDelivery, Operation};
+use fanfare_store::queue::{Accept, Learn, NewDelivery, Operation};
 use fanfare_store::sqlite::Limits;
 use rusqlite::ffi;
 
@@ -119,6 +120,7 @@ fn accept(id: i64) -> Operation {
         fingerprint: [0; 16],
         idempotency: None,
         deliveries: vec![delivery],
+        learn: Learn::Nothing,
     })
 }
 
