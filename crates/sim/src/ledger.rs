@@ -119,6 +119,10 @@ impl Ledger {
             }
             (Operation::Resend(wish), Answer::Released(freed)) if !freed.is_empty() => {
                 self.each(&wish.deliveries, |story| {
+                    // What is leased is left alone, so a rescue that is not through yet has taken it back.
+                    if story.lease.is_some() {
+                        story.was_rescued();
+                    }
                     story.resent += 1;
                     story.deaths = 0;
                     story.not_before = None;

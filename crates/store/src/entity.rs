@@ -26,7 +26,7 @@ pub fn write(entity: &Entity) -> StoreResult<String> {
 /// The entity that the text describes, without data.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] where the text is none that [`write`] makes.
+/// [`StoreError::Damaged`] where the text is none that [`write()`] makes.
 pub fn read(text: &str) -> StoreResult<Entity> {
     let Document { kind, id, url } = serde_json::from_str(text).map_err(damaged)?;
     Ok(Entity { kind, id, url, data: None })

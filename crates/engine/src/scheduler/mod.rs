@@ -4,7 +4,7 @@
 //! one request each, so a webhook with a million deliveries delays no other. A lane sends no more at once than its
 //! concurrency allows (less while its receiver is in trouble), no faster than its rate limit, and an organization uses
 //! only a share of all slots. What does not fit into a lane's window or the budget of bytes goes to the store, and what
-//! comes later queues behind it there. A webhook that is sent to at most once has nothing in memory: see [`late`].
+//! comes later queues behind it there. A webhook that is sent to at most once has nothing in memory: see `late`.
 //!
 //! Facts go in by [`Scheduler::step`]; [`Command`]s come out. Each is to be carried out and its result told.
 

@@ -78,7 +78,7 @@ pub struct Job {
     pub single: Single,
     /// A node that is no more held it, and nobody knows whether it sent it.
     pub may_have_been_sent: bool,
-    /// Bytes it counts for; what was asked for by [`Scheduler::admit`].
+    /// Bytes it counts for; what was asked for by [`Scheduler::admit`](super::Scheduler::admit).
     pub weight: usize,
 }
 
