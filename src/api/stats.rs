@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use fanfare_engine::id::OrganizationId;
 use fanfare_engine::time::Timestamp;
-use fanfare_store::stats::{self, OrganizationUsage, STATS_BUCKET_MS, Usage};
+use fanfare_store::stats::{self, OrganizationUsage, Span, Usage};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -132,8 +132,8 @@ pub(super) fn before(now: Timestamp, span: Duration) -> Timestamp {
 fn rates(buckets: &[(Timestamp, Usage)], now: Timestamp, span: Duration) -> Rates {
     let from = before(now, span).millis();
     let share = |start: Timestamp| {
-        let inside = (start.millis() + STATS_BUCKET_MS - from).clamp(0, STATS_BUCKET_MS);
-        inside as f64 / STATS_BUCKET_MS as f64
+        let inside = (start.millis() + Span::FiveMinutes.millis() - from).clamp(0, Span::FiveMinutes.millis());
+        inside as f64 / Span::FiveMinutes.millis() as f64
     };
     let sum = |figure: fn(&Usage) -> u64| {
         let sum: f64 = buckets.iter().map(|(start, usage)| share(*start) * figure(usage) as f64).sum();
@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn a_bucket_counts_as_far_as_it_lies_in_the_time() {
         let usage = |events| Usage { events, ..Usage::default() };
-        let start = |number: i64| Timestamp(number * STATS_BUCKET_MS);
+        let start = |number: i64| Timestamp(number * Span::FiveMinutes.millis());
         let buckets = [(start(8), usage(1_000)), (start(9), usage(100)), (start(10), usage(7))];
         // A fifth of the newest bucket has passed, so four fifths of the one before count.
-        let now = Timestamp(start(10).millis() + STATS_BUCKET_MS / 5);
+        let now = Timestamp(start(10).millis() + Span::FiveMinutes.millis() / 5);
         let rates = rates(&buckets, now, FIVE_MINUTES);
         assert_eq!(rates.total.events, 80 + 7);
         assert!((rates.events_per_second - 87.0 / 300.0).abs() < 1e-9, "{rates:?}");

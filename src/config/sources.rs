@@ -73,7 +73,7 @@ sources! {
     profiles_dir: PathBuf = "FANFARE_PROFILES_DIR",
     /// Networks and host names that may be called though private, such as 127.0.0.0/8,localhost
     egress_allow: String = "FANFARE_EGRESS_ALLOW",
-    /// Proxy that requests to receivers go out through, such as http://proxy.example.com:3128 [default: none]
+    /// Proxy that requests to receivers go out through, such as `http://proxy.example.com:3128` [default: none]
     #[clap(hide_env_values = true)]
     egress_proxy: String = "FANFARE_EGRESS_PROXY",
     /// PEM file of further trust roots for receivers

@@ -20,7 +20,9 @@ const REST: Duration = Duration::from_millis(5);
 const EVENT_KEYS: Duration = Duration::from_secs(7 * 86_400);
 /// Idempotency keys are kept so long.
 const IDEMPOTENCY: Duration = Duration::from_secs(86_400);
-/// Statistics are kept so long.
+/// Figures by five minutes are kept so long.
+const FINE_STATISTICS: Duration = Duration::from_secs(3 * 86_400);
+/// Figures by the hour are kept so long.
 const STATISTICS: Duration = Duration::from_secs(90 * 86_400);
 
 /// How long things are kept.
@@ -56,6 +58,7 @@ async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult
         let keys = Prune::Keys {
             event_keys_before: before(now, EVENT_KEYS),
             idempotency_before: before(now, IDEMPOTENCY),
+            fine_stats_before: before(now, FINE_STATISTICS),
             stats_before: before(now, STATISTICS),
             after,
             limit: PIECE,

@@ -12,6 +12,7 @@ pub mod catalogue;
 mod conformance;
 pub mod entity;
 mod error;
+pub mod figures;
 pub mod first_sent;
 pub mod log;
 pub mod query;

@@ -13,9 +13,6 @@ use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row, Value};
 use crate::sqlite::decode_headers;
 
-/// How long one row of statistics spans, in milliseconds.
-pub const STATS_BUCKET_MS: i64 = 5 * 60 * 1000;
-
 /// A delivery as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRow {

@@ -339,6 +339,9 @@ pub enum Prune {
     Keys {
         event_keys_before: Timestamp,
         idempotency_before: Timestamp,
+        /// Of figures by five minutes.
+        fine_stats_before: Timestamp,
+        /// Of figures by the hour.
         stats_before: Timestamp,
         after: i64,
         limit: u32,

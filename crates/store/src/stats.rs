@@ -6,12 +6,66 @@ use fanfare_engine::time::Timestamp;
 
 use crate::catalogue::Page;
 use crate::error::{StoreError, StoreResult};
+use crate::figures::COLUMNS;
 use crate::query::{Query, Row};
 
-pub use crate::log::STATS_BUCKET_MS;
+pub use crate::figures::{DURATIONS_MS, Figures};
 
-/// How long one row of an organization's usage spans, in milliseconds.
-pub const USAGE_BUCKET_MS: i64 = 60 * 60 * 1000;
+/// Whose figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    Project(ProjectId),
+    Organization(OrganizationId),
+    Webhook(WebhookId),
+}
+
+impl Subject {
+    pub(crate) fn kind(self) -> i64 {
+        match self {
+            Subject::Project(_) => 0,
+            Subject::Organization(_) => 1,
+            Subject::Webhook(_) => 2,
+        }
+    }
+
+    pub(crate) fn id(self) -> i64 {
+        match self {
+            Subject::Project(id) => id.0,
+            Subject::Organization(id) => id.0,
+            Subject::Webhook(id) => id.0,
+        }
+    }
+}
+
+/// How much time a row of figures spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i64)]
+pub enum Span {
+    /// Kept for a few days.
+    FiveMinutes = 0,
+    /// Kept for months.
+    Hour = 1,
+}
+
+impl Span {
+    /// In milliseconds.
+    pub const fn millis(self) -> i64 {
+        match self {
+            Span::FiveMinutes => 5 * 60 * 1_000,
+            Span::Hour => 60 * 60 * 1_000,
+        }
+    }
+
+    /// Where the span starts that holds this moment.
+    pub const fn start(self, at: Timestamp) -> i64 {
+        at.0 - at.0.rem_euclid(self.millis())
+    }
+}
+
+/// Attempts, whatever came of them.
+const ATTEMPTS: &str = "succeeded + failed_status + failed_timeout + failed_connection + failed_other";
+/// Attempts that did not succeed.
+const FAILED: &str = "failed_status + failed_timeout + failed_connection + failed_other";
 
 /// Deliveries of a backlog that are counted at most, over all projects.
 pub const MAX_BACKLOG: u32 = 1_000_000;
@@ -66,17 +120,28 @@ fn count(row: &dyn Row, column: usize) -> StoreResult<u64> {
     u64::try_from(row.int(column)?).map_err(|_| StoreError::Damaged("a figure is below zero".to_owned()))
 }
 
-/// Attempts of a webhook since each of three times, which are taken down to whole buckets.
+/// Attempts of a webhook since each of three times: the first two are taken down to five minutes and lie within a few
+/// days, the third to the hour.
 pub fn attempts(webhook: WebhookId, since: [Timestamp; 3]) -> Query<[Attempts; 3]> {
-    let starts = since.map(|at| at.millis() - at.millis().rem_euclid(STATS_BUCKET_MS));
-    let earliest = starts.into_iter().min().unwrap_or(0);
-    let sum =
-        |column: &str, number: usize| format!("coalesce(sum(CASE WHEN bucket >= ?{number} THEN {column} END), 0)");
-    let sums: Vec<String> =
-        (1..=3).flat_map(|number| ["succeeded", "failed", "duration_ms"].map(|column| sum(column, number))).collect();
+    let [first, second, third] = since;
+    let sum = |from: usize, span: Span| {
+        let sums = |column: &str| {
+            format!(
+                "(SELECT coalesce(sum({column}), 0) FROM stats WHERE kind = 2 AND subject_id = ?4 AND span = {} AND bucket >= ?{from})",
+                span as i64
+            )
+        };
+        ["succeeded", FAILED, "duration_ms"].map(sums).join(", ")
+    };
+    let sums = [sum(1, Span::FiveMinutes), sum(2, Span::FiveMinutes), sum(3, Span::Hour)];
     Query {
-        sql: format!("SELECT {} FROM webhook_stats WHERE webhook_id = ?4 AND bucket >= ?5", sums.join(", ")).into(),
-        arguments: crate::arguments![starts[0], starts[1], starts[2], webhook.0, earliest],
+        sql: format!("SELECT {}", sums.join(", ")).into(),
+        arguments: crate::arguments![
+            Span::FiveMinutes.start(first),
+            Span::FiveMinutes.start(second),
+            Span::Hour.start(third),
+            webhook.0
+        ],
         decode: |row| {
             let read = |at: usize| -> StoreResult<Attempts> {
                 Ok(Attempts {
@@ -90,11 +155,25 @@ pub fn attempts(webhook: WebhookId, since: [Timestamp; 3]) -> Query<[Attempts; 3
     }
 }
 
+/// Figures by `span`, from the one that holds `since`, oldest first; each with the time of its start. Spans in which nothing
+/// happened are left out.
+pub fn series(subject: Subject, span: Span, since: Timestamp) -> Query<(Timestamp, Figures)> {
+    let sql = format!(
+        "SELECT bucket, {} FROM stats WHERE kind = ?1 AND subject_id = ?2 AND span = ?3 AND bucket >= ?4 ORDER BY bucket",
+        COLUMNS.join(", ")
+    );
+    Query {
+        sql: sql.into(),
+        arguments: crate::arguments![subject.kind(), subject.id(), span as i64, span.start(since)],
+        decode: |row| Ok((Timestamp(row.int(0)?), Figures::read(row, 1)?)),
+    }
+}
+
 /// How the last attempt for a webhook ended, while statistics of it are kept.
 pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
     Query {
-        sql: "SELECT last_at, last_outcome, last_response FROM webhook_stats WHERE webhook_id = ?1
-              ORDER BY bucket DESC LIMIT 1"
+        sql: "SELECT last_at, last_outcome, last_response FROM stats
+              WHERE kind = 2 AND subject_id = ?1 AND span = 1 AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1"
             .into(),
         arguments: crate::arguments![webhook.0],
         decode: |row| {
@@ -109,14 +188,15 @@ pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
     }
 }
 
-/// What happened in a project, by buckets of [`STATS_BUCKET_MS`], from the one that holds `since`; each with the time of
-/// its start.
+/// What happened in a project, by five minutes, from those that hold `since`; each with the time of its start.
 pub fn project(project: ProjectId, since: Timestamp) -> Query<(Timestamp, Usage)> {
     Query {
-        sql: "SELECT bucket, events, deliveries, attempts, failed FROM project_stats
-              WHERE project_id = ?1 AND bucket >= ?2 ORDER BY bucket"
-            .into(),
-        arguments: crate::arguments![project.0, since.millis() - since.millis().rem_euclid(STATS_BUCKET_MS)],
+        sql: format!(
+            "SELECT bucket, events, deliveries, {ATTEMPTS}, {FAILED} FROM stats
+             WHERE kind = 0 AND subject_id = ?1 AND span = 0 AND bucket >= ?2 ORDER BY bucket"
+        )
+        .into(),
+        arguments: crate::arguments![project.0, Span::FiveMinutes.start(since)],
         decode: |row| Ok((Timestamp(row.int(0)?), usage(row, 1)?)),
     }
 }
@@ -132,18 +212,18 @@ fn usage(row: &dyn Row, at: usize) -> StoreResult<Usage> {
 
 /// A page of a project's customers, and what each used since two times, which are taken down to whole hours.
 pub fn organizations(project: ProjectId, since: [Timestamp; 2], page: Page) -> Query<OrganizationUsage> {
-    let starts = since.map(|at| at.millis() - at.millis().rem_euclid(USAGE_BUCKET_MS));
+    let starts = since.map(|at| Span::Hour.start(at));
     let earliest = starts.into_iter().min().unwrap_or(0);
     let sum =
         |column: &str, number: usize| format!("coalesce(sum(CASE WHEN bucket >= ?{number} THEN {column} END), 0)");
     let sums: Vec<String> = (1..=2)
-        .flat_map(|number| ["events", "deliveries", "attempts", "failed"].map(|column| sum(column, number)))
+        .flat_map(|number| ["events", "deliveries", ATTEMPTS, FAILED].map(|column| sum(column, number)))
         .collect();
     let sql = format!(
         "SELECT o.id, o.external_id, o.name, {}
          FROM (SELECT id, external_id, name FROM organizations
                WHERE project_id = ?3 AND is_operator = 0 AND id < ?4 ORDER BY id DESC LIMIT ?5) o
-         LEFT JOIN organization_stats s ON s.organization_id = o.id AND s.bucket >= ?6
+         LEFT JOIN stats s ON s.kind = 1 AND s.subject_id = o.id AND s.span = 1 AND s.bucket >= ?6
          GROUP BY o.id, o.external_id, o.name ORDER BY o.id DESC",
         sums.join(", ")
     );

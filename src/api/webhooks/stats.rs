@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// How a webhook does. The times go back to a full five minutes.
+/// How a webhook does. The times go back to a full five minutes, that of seven days to a full hour.
 #[derive(Serialize, ToSchema)]
 pub(super) struct WebhookStats {
     last_hour: AttemptFigures,

@@ -4,10 +4,10 @@ use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::DeliveryId;
 use fanfare_engine::time::Timestamp;
 
-use super::rig::{OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
+use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
 use crate::backend::Backend;
 use crate::queue::{Deliver, Next, Operation};
-use crate::stats::{self, Attempts, LastAttempt, STATS_BUCKET_MS, Usage};
+use crate::stats::{self, Attempts, LastAttempt, Span, Subject, Usage};
 
 fn ago<B: Backend>(rig: &Rig<B>, seconds: i64) -> Timestamp {
     Timestamp(rig.now().millis() - seconds * 1_000)
@@ -40,7 +40,7 @@ pub(crate) async fn the_last_attempt_of_a_webhook<B: Backend>(rig: &Rig<B>) {
 }
 
 pub(crate) async fn what_happens_in_a_project<B: Backend>(rig: &Rig<B>) {
-    let start = rig.now().millis() - rig.now().millis().rem_euclid(STATS_BUCKET_MS);
+    let start = rig.now().millis() - rig.now().millis().rem_euclid(Span::FiveMinutes.millis());
     let event = rig.event("a");
     let id = event.id;
     rig.keep(event, &[OTHER_WEBHOOK]).await;
@@ -56,6 +56,28 @@ pub(crate) async fn what_happens_in_a_project<B: Backend>(rig: &Rig<B>) {
     let usage = Usage { events: 3, deliveries: 4, attempts: 2, failed: 1 };
     assert_eq!(rig.read(stats::project(PROJECT, rig.now())).await, [(Timestamp(start), usage)]);
     assert_eq!(rig.read(stats::project(PROJECT, rig.in_seconds(300))).await, []);
+}
+
+pub(crate) async fn attempts_by_kind_and_duration<B: Backend>(rig: &Rig<B>) {
+    for status in [200, 204, 302, 404, 410, 500] {
+        rig.ended(status, if status < 300 { Next::Delivered } else { Next::Exhausted }).await;
+    }
+    let of = async |subject, span| {
+        let series = rig.read(stats::series(subject, span, Timestamp(0))).await;
+        let [(start, figures)] = series[..] else { panic!("{series:?}") };
+        assert_eq!(start.millis(), span.start(rig.now()));
+        figures
+    };
+    let figures = of(Subject::Webhook(WEBHOOK), Span::FiveMinutes).await;
+    assert_eq!((figures.succeeded, figures.failed_status, figures.attempts()), (2, 4, 6));
+    assert_eq!(figures.answered, [2, 1, 2, 1]);
+    assert_eq!(figures.took.iter().sum::<u64>(), 6);
+    let slowest = figures.percentile_ms(1.0).unwrap_or_default();
+    assert!((10.0..=20.0).contains(&slowest), "each took 12 ms, not {slowest}");
+    assert_eq!(of(Subject::Webhook(WEBHOOK), Span::Hour).await, figures);
+    let owners = of(Subject::Organization(ORGANIZATION), Span::Hour).await;
+    assert_eq!((owners.attempts(), owners.events, owners.deliveries), (6, 6, 6));
+    assert_eq!(of(Subject::Project(PROJECT), Span::FiveMinutes).await, owners);
 }
 
 pub(crate) async fn a_repeated_event_is_counted_once<B: Backend>(rig: &Rig<B>) {

@@ -126,6 +126,7 @@ macro_rules! conformance_suite {
                 the_last_attempt_of_a_webhook
                 what_happens_in_a_project
                 a_repeated_event_is_counted_once
+                attempts_by_kind_and_duration
             ]
             lists: [
                 deliveries_by_what_they_belong_to

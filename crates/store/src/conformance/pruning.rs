@@ -129,7 +129,14 @@ pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &
         last = touch().await;
     }
     let old = Timestamp(0);
-    let what = Prune::Keys { event_keys_before: old, idempotency_before: old, stats_before: old, after: 0, limit: 3 };
+    let what = Prune::Keys {
+        event_keys_before: old,
+        idempotency_before: old,
+        fine_stats_before: old,
+        stats_before: old,
+        after: 0,
+        limit: 3,
+    };
     assert!(matches!(prune(rig, what).await, (3, Some(_))));
     assert_eq!(prune(rig, what).await, (1, None));
     assert_eq!(prune(rig, what).await, (0, None));
@@ -186,6 +193,7 @@ pub(crate) async fn keys_outlive_their_events<B: Backend>(rig: &Rig<B>) {
         let what = Prune::Keys {
             event_keys_before: before,
             idempotency_before: before,
+            fine_stats_before: before,
             stats_before: before,
             after: 0,
             limit: 100,
@@ -196,13 +204,13 @@ pub(crate) async fn keys_outlive_their_events<B: Backend>(rig: &Rig<B>) {
     assert_eq!(sweep(7).await, (0, None));
     assert!(matches!(again("gone").await, Accepted::Repeated { .. }), "seven days are not over");
     assert!(rig.read_one(idempotency::get(&key("events", "k", 1))).await.is_some());
-    assert_eq!(rows(rig, "webhook_stats").await, 1);
+    assert_eq!(rows(rig, "stats").await, 6, "of the project, the organization and the webhook, by two spans");
 
     rig.advance(2 * DAY);
-    assert_eq!(sweep(7).await, (5, None), "an event's key, a request's key and three rows of figures");
+    assert_eq!(sweep(7).await, (8, None), "an event's key, a request's key and six rows of figures");
     assert_eq!(again("kept").await, Accepted::Repeated { event: kept_id, deliveries: 1 }, "its event is there");
     assert!(rig.read_one(idempotency::get(&key("events", "k", 1))).await.is_none());
-    assert_eq!(rows(rig, "webhook_stats").await, 0);
+    assert_eq!(rows(rig, "stats").await, 0);
     assert_eq!(again("gone").await, Accepted::New { held_back: Vec::new(), learnt: false });
 }
 
@@ -222,6 +230,7 @@ pub(crate) async fn keys_go_in_pieces<B: Backend>(rig: &Rig<B>) {
         let what = Prune::Keys {
             event_keys_before: rig.now(),
             idempotency_before: rig.now(),
+            fine_stats_before: rig.now(),
             stats_before: rig.now(),
             after,
             limit: 2,
@@ -232,6 +241,6 @@ pub(crate) async fn keys_go_in_pieces<B: Backend>(rig: &Rig<B>) {
         let Some(position) = position else { break };
         after = position;
     }
-    // The keys, and a row of figures of the project and of the organization.
-    assert_eq!((removed, pieces, rows(rig, "event_keys").await), (6, 4, 3));
+    // The keys, and by two spans a row of figures of the project and of the organization.
+    assert_eq!((removed, pieces, rows(rig, "event_keys").await), (8, 4, 3));
 }

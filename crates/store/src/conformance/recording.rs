@@ -4,13 +4,13 @@ use bytes::Bytes;
 use fanfare_engine::attempt::{Attempt, Outcome, ReceivedResponse, SentRequest};
 use fanfare_engine::delivery::{SkipReason, State, Trigger};
 use fanfare_engine::event::Event;
+use fanfare_engine::time::Timestamp;
 
 use super::rig::{OTHER_WEBHOOK, RECORDED, Rig, URL, WEBHOOK};
-use crate::arguments;
 use crate::backend::Backend;
-use crate::log::{self, STATS_BUCKET_MS};
-use crate::query::Query;
+use crate::log;
 use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
+use crate::stats::{self, Figures, Span, Subject};
 
 pub(crate) async fn an_outcome_is_recorded<B: Backend>(rig: &Rig<B>) {
     let (delivered, failed) = (rig.leased().await, rig.leased().await);
@@ -184,7 +184,7 @@ pub(crate) async fn attempts_are_counted<B: Backend>(rig: &Rig<B>) {
         rig.ended(status, Next::Delivered).await;
     }
     let first = rig.now().millis();
-    rig.advance(STATS_BUCKET_MS / 1_000);
+    rig.advance(Span::FiveMinutes.millis() / 1_000);
     rig.ended(404, Next::Exhausted).await;
     // A lost outcome and one without an attempt count for nothing.
     let lease = rig.leased().await;
@@ -198,12 +198,12 @@ pub(crate) async fn attempts_are_counted<B: Backend>(rig: &Rig<B>) {
     rig.finish_with(skip).await;
     assert_eq!(rig.finish(lease, 200, Next::Delivered).await, Finished::Fenced);
 
-    let counted = Query {
-        sql: "SELECT bucket, succeeded, failed, duration_ms FROM webhook_stats WHERE webhook_id = ?1 ORDER BY bucket"
-            .into(),
-        arguments: arguments![WEBHOOK.0],
-        decode: |row| Ok([row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?]),
+    let series = rig.read(stats::series(Subject::Webhook(WEBHOOK), Span::FiveMinutes, Timestamp(0))).await;
+    let counted = |(start, figures): (Timestamp, Figures)| {
+        [start.millis() as u64, figures.succeeded, figures.failed(), figures.duration_ms]
     };
-    let bucket = first - first % STATS_BUCKET_MS;
-    assert_eq!(rig.read(counted).await, [[bucket, 2, 1, 36], [bucket + STATS_BUCKET_MS, 0, 1, 12]]);
+    let counted: Vec<_> = series.into_iter().map(counted).collect();
+    let start = Span::FiveMinutes.start(Timestamp(first)) as u64;
+    let span = Span::FiveMinutes.millis() as u64;
+    assert_eq!(counted, [[start, 2, 1, 36], [start + span, 0, 1, 12]]);
 }

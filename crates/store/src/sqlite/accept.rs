@@ -57,7 +57,7 @@ pub(super) fn accept(
             held_back.push(delivery.id);
         }
     }
-    tally.event(event.project, event.organization, accept.deliveries.len());
+    tally.event(now, (event.project, event.organization), accept.deliveries.len());
     let learnt = accept.learn != Learn::Nothing && learn::learn(transaction, now, event)?;
     Ok(Accepted::New { held_back, learnt })
 }

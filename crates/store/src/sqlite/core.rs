@@ -30,6 +30,8 @@ const UNIQUENESS: [i32; 3] = [
 pub struct Core {
     connection: Connection,
     catalogue_version: i64,
+    /// What was counted and is not written yet.
+    tally: Tally,
     /// Pages in the log of changes after the last commit.
     log_pages: Arc<AtomicU64>,
 }
@@ -70,7 +72,7 @@ impl Core {
         let catalogue_version = connection
             .query_row("SELECT coalesce(max(version), 0) FROM catalogue_changes", [], |row| row.get(0))
             .map_err(unavailable)?;
-        Ok(Core { connection, catalogue_version, log_pages })
+        Ok(Core { connection, catalogue_version, tally: Tally::default(), log_pages })
     }
 
     /// Registers a node that starts now. The embedded store has one node at a time, so every other one is dead.
@@ -110,9 +112,15 @@ impl Core {
                 answer => Ok(answer?),
             });
         }
-        tally.write(&transaction, now)?;
+        let mut gathered = self.tally.clone();
+        gathered.take_over(tally, now);
+        let is_due = gathered.is_due(now, operations.len());
+        if is_due {
+            gathered.write(&transaction)?;
+        }
         transaction.commit().map_err(unavailable)?;
         self.catalogue_version = version;
+        self.tally = if is_due { Tally::default() } else { gathered };
         Ok(answers)
     }
 
@@ -124,6 +132,18 @@ impl Core {
     /// How many pages the log of changes holds.
     pub(super) fn log_pages(&self) -> u64 {
         self.log_pages.load(Ordering::Relaxed)
+    }
+
+    /// Writes the figures that were gathered and not written yet.
+    ///
+    /// # Errors
+    /// The disk does not take them; they are lost then.
+    pub fn write_figures(&mut self) -> StoreResult<()> {
+        let gathered = std::mem::take(&mut self.tally);
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        gathered.write(&transaction)?;
+        transaction.commit().map_err(unavailable)
     }
 
     /// Folds the log of changes into the main file as far as no reader hinders it.

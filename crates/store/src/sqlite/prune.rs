@@ -7,6 +7,7 @@ use rusqlite::Transaction;
 use super::rows;
 use crate::error::StoreResult;
 use crate::queue::{Answer, Prune};
+use crate::stats::Span;
 
 /// After so many events and deliveries a piece ends, so that others get their turn.
 const PIECE_ROWS: u64 = 1_000;
@@ -15,8 +16,9 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
     match *what {
         Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
         Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
-        Prune::Keys { event_keys_before, idempotency_before, stats_before, after, limit } => {
-            keys(transaction, [event_keys_before, idempotency_before, stats_before], after, limit)
+        Prune::Keys { event_keys_before, idempotency_before, fine_stats_before, stats_before, after, limit } => {
+            let before = [event_keys_before, idempotency_before, fine_stats_before, stats_before];
+            keys(transaction, before, after, limit)
         }
     }
 }
@@ -99,8 +101,8 @@ fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit:
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 
-fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit: u32) -> StoreResult<Answer> {
-    let [event_keys, idempotency, stats] = before;
+fn keys(transaction: &Transaction<'_>, before: [Timestamp; 4], after: i64, limit: u32) -> StoreResult<Answer> {
+    let [event_keys, idempotency, fine_stats, stats_of_hours] = before;
     let (removed_keys, seen) = event_keys_of_gone(transaction, event_keys, after, limit)?;
     let removed = [
         rows::execute(
@@ -109,24 +111,8 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit
                  SELECT scope, key FROM idempotency WHERE created_at < ?1 LIMIT ?2)",
             (idempotency.0, limit),
         )?,
-        rows::execute(
-            transaction,
-            "DELETE FROM webhook_stats WHERE (webhook_id, bucket) IN (
-                 SELECT webhook_id, bucket FROM webhook_stats WHERE bucket < ?1 LIMIT ?2)",
-            (stats.0, limit),
-        )?,
-        rows::execute(
-            transaction,
-            "DELETE FROM project_stats WHERE (project_id, bucket) IN (
-                 SELECT project_id, bucket FROM project_stats WHERE bucket < ?1 LIMIT ?2)",
-            (stats.0, limit),
-        )?,
-        rows::execute(
-            transaction,
-            "DELETE FROM organization_stats WHERE (organization_id, bucket) IN (
-                 SELECT organization_id, bucket FROM organization_stats WHERE bucket < ?1 LIMIT ?2)",
-            (stats.0, limit),
-        )?,
+        stats(transaction, Span::FiveMinutes, fine_stats, limit)?,
+        stats(transaction, Span::Hour, stats_of_hours, limit)?,
         // The newest stays, since versions count on from it. A node of the embedded store is the only one, and saw each
         // change when it made it.
         rows::execute(
@@ -139,6 +125,16 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 3], after: i64, limit
     let more = removed.iter().any(|rows| *rows == u64::from(limit));
     let position = seen.or_else(|| more.then_some(after));
     Ok(Answer::Pruned { removed: removed_keys + removed.iter().sum::<u64>(), position })
+}
+
+fn stats(transaction: &Transaction<'_>, span: Span, before: Timestamp, limit: u32) -> StoreResult<u64> {
+    rows::execute(
+        transaction,
+        "DELETE FROM stats WHERE (kind, subject_id, span, bucket) IN (
+             SELECT kind, subject_id, span, bucket FROM stats INDEXED BY stats_by_age
+             WHERE span = ?1 AND bucket < ?2 LIMIT ?3)",
+        (span as i64, before.0, limit),
+    )
 }
 
 /// Looks at the next `limit` keys and removes those whose events are gone. Answers how many it removed, and the last one

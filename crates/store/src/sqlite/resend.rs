@@ -81,7 +81,7 @@ pub(super) fn deliver(
     let event = claim::load_event(transaction, wish.event)?;
     let delivery = NewDelivery { id: wish.id, webhook: wish.webhook, lease: None, due: now, trigger: wish.trigger };
     accept::insert_delivery(transaction, &event, &delivery, true)?;
-    tally.late_delivery(event.project, event.organization);
+    tally.late_delivery(now, event.project, event.organization);
     Ok(vec![(wish.webhook, 1)])
 }
 

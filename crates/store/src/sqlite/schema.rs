@@ -269,41 +269,45 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_later ON attempts (delivery_id, number) WHERE number > 1;
 
--- Counted as they happen, five minutes a row.
-CREATE TABLE webhook_stats (
-    webhook_id    INTEGER NOT NULL,
-    bucket        INTEGER NOT NULL,
-    succeeded     INTEGER NOT NULL,
-    failed        INTEGER NOT NULL,
-    duration_ms   INTEGER NOT NULL,
-    last_at       INTEGER NOT NULL,
-    last_outcome  INTEGER NOT NULL,
-    last_response INTEGER,
-    PRIMARY KEY (webhook_id, bucket)
+-- Counted as things happen, for charts and rates. kind: 0 a project, 1 an organization, 2 a webhook. span: 0 five minutes a
+-- row, 1 an hour. took_…: a histogram of how long attempts took; its bounds are in figures.rs.
+CREATE TABLE stats (
+    kind              INTEGER NOT NULL,
+    subject_id        INTEGER NOT NULL,
+    span              INTEGER NOT NULL,
+    bucket            INTEGER NOT NULL,
+    events            INTEGER NOT NULL,
+    deliveries        INTEGER NOT NULL,
+    succeeded         INTEGER NOT NULL,
+    failed_status     INTEGER NOT NULL,
+    failed_timeout    INTEGER NOT NULL,
+    failed_connection INTEGER NOT NULL,
+    failed_other      INTEGER NOT NULL,
+    answered_2xx      INTEGER NOT NULL,
+    answered_3xx      INTEGER NOT NULL,
+    answered_4xx      INTEGER NOT NULL,
+    answered_5xx      INTEGER NOT NULL,
+    duration_ms       INTEGER NOT NULL,
+    took_0            INTEGER NOT NULL,
+    took_1            INTEGER NOT NULL,
+    took_2            INTEGER NOT NULL,
+    took_3            INTEGER NOT NULL,
+    took_4            INTEGER NOT NULL,
+    took_5            INTEGER NOT NULL,
+    took_6            INTEGER NOT NULL,
+    took_7            INTEGER NOT NULL,
+    took_8            INTEGER NOT NULL,
+    took_9            INTEGER NOT NULL,
+    took_10           INTEGER NOT NULL,
+    took_11           INTEGER NOT NULL,
+    took_12           INTEGER NOT NULL,
+    took_13           INTEGER NOT NULL,
+    took_14           INTEGER NOT NULL,
+    took_15           INTEGER NOT NULL,
+    last_at           INTEGER,
+    last_outcome      INTEGER,
+    last_response     INTEGER,
+    PRIMARY KEY (kind, subject_id, span, bucket)
 ) WITHOUT ROWID;
-CREATE INDEX webhook_stats_by_age ON webhook_stats (bucket);
-
--- Five minutes a row, for rates.
-CREATE TABLE project_stats (
-    project_id INTEGER NOT NULL,
-    bucket     INTEGER NOT NULL,
-    events     INTEGER NOT NULL,
-    deliveries INTEGER NOT NULL,
-    attempts   INTEGER NOT NULL,
-    failed     INTEGER NOT NULL,
-    PRIMARY KEY (project_id, bucket)
-) WITHOUT ROWID;
-CREATE INDEX project_stats_by_age ON project_stats (bucket);
-
--- An hour a row, for usage.
-CREATE TABLE organization_stats (
-    organization_id INTEGER NOT NULL,
-    bucket          INTEGER NOT NULL,
-    events          INTEGER NOT NULL,
-    deliveries      INTEGER NOT NULL,
-    attempts        INTEGER NOT NULL,
-    failed          INTEGER NOT NULL,
-    PRIMARY KEY (organization_id, bucket)
-) WITHOUT ROWID;
-CREATE INDEX organization_stats_by_age ON organization_stats (bucket);
+CREATE INDEX stats_by_age ON stats (span, bucket);
 "#];

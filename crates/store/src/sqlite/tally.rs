@@ -1,30 +1,43 @@
-//! Figures gathered over one batch, so that a row is written once for each webhook and not for each attempt.
+//! Figures gathered in memory, so that a row is written once for each subject and not for each attempt.
+//!
+//! While few operations come at once, what they count is written in their own commit. While many do, it is gathered over
+//! several commits, for at most [`GATHERED_FOR`] as long as anything is written at all: a crash then loses that much of the
+//! figures, and nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params_from_iter};
 
 use super::rows::execute;
 use crate::error::StoreResult;
-use crate::log::STATS_BUCKET_MS;
-use crate::stats::USAGE_BUCKET_MS;
+use crate::figures::{COLUMNS, Figures};
+use crate::stats::{Span, Subject};
+
+/// How long figures are gathered before they are written.
+const GATHERED_FOR: Duration = Duration::from_secs(1);
+/// Up to so many operations in a commit, figures are written with them.
+const FEW_OPERATIONS: usize = 16;
+/// Rows that are gathered at most.
+const MAX_ROWS: usize = 4_096;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    webhooks: BTreeMap<(WebhookId, i64), Attempts>,
-    owners: BTreeMap<(ProjectId, OrganizationId), Usage>,
+    /// By subject and the start of its five minutes.
+    rows: BTreeMap<(Subject, i64), Row>,
+    /// Since when something waits to be written.
+    since: Option<Timestamp>,
 }
 
-#[derive(Debug)]
-struct Attempts {
-    succeeded: i64,
-    failed: i64,
-    duration_ms: i64,
-    last: Ended,
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    figures: Figures,
+    /// The last attempt.
+    last: Option<Ended>,
 }
 
 /// How an attempt ended, for the figures.
@@ -36,25 +49,34 @@ pub(super) struct Ended {
     pub response_code: Option<u16>,
 }
 
-#[derive(Debug, Default)]
-struct Usage {
-    events: i64,
-    deliveries: i64,
-    attempts: i64,
-    failed: i64,
+impl Row {
+    fn add(&mut self, other: &Row) {
+        self.figures.add(&other.figures);
+        self.ended(other.last);
+    }
+
+    fn ended(&mut self, ended: Option<Ended>) {
+        if let Some(ended) = ended
+            && self.last.is_none_or(|last| ended.at >= last.at)
+        {
+            self.last = Some(ended);
+        }
+    }
 }
 
 impl Tally {
     /// An event was kept, with so many deliveries.
-    pub(super) fn event(&mut self, project: ProjectId, organization: OrganizationId, deliveries: usize) {
-        let usage = self.owners.entry((project, organization)).or_default();
-        usage.events += 1;
-        usage.deliveries += deliveries as i64;
+    pub(super) fn event(&mut self, now: Timestamp, owners: (ProjectId, OrganizationId), deliveries: usize) {
+        self.each(now, [Subject::Project(owners.0), Subject::Organization(owners.1)], |row| {
+            row.figures.events += 1;
+            row.figures.deliveries += deliveries as u64;
+        });
     }
 
     /// A delivery was made of an event that was kept before.
-    pub(super) fn late_delivery(&mut self, project: ProjectId, organization: OrganizationId) {
-        self.owners.entry((project, organization)).or_default().deliveries += 1;
+    pub(super) fn late_delivery(&mut self, now: Timestamp, project: ProjectId, organization: OrganizationId) {
+        let owners = [Subject::Project(project), Subject::Organization(organization)];
+        self.each(now, owners, |row| row.figures.deliveries += 1);
     }
 
     /// An attempt was recorded.
@@ -65,84 +87,74 @@ impl Tally {
         webhook: WebhookId,
         ended: Ended,
     ) {
-        let failed = i64::from(ended.outcome != Outcome::Success);
-        let usage = self.owners.entry((project, organization)).or_default();
-        usage.attempts += 1;
-        usage.failed += failed;
-        let none = Attempts { succeeded: 0, failed: 0, duration_ms: 0, last: ended };
-        let count = self.webhooks.entry((webhook, bucket(ended.at, STATS_BUCKET_MS))).or_insert(none);
-        count.succeeded += 1 - failed;
-        count.failed += failed;
-        count.duration_ms += i64::from(ended.duration_ms);
-        if ended.at >= count.last.at {
-            count.last = ended;
+        let subjects = [Subject::Project(project), Subject::Organization(organization), Subject::Webhook(webhook)];
+        self.each(ended.at, subjects, |row| {
+            row.figures.count_attempt(ended.outcome, ended.response_code, ended.duration_ms);
+            row.ended(Some(ended));
+        });
+    }
+
+    fn each(&mut self, at: Timestamp, subjects: impl IntoIterator<Item = Subject>, change: impl Fn(&mut Row)) {
+        for subject in subjects {
+            change(self.rows.entry((subject, Span::FiveMinutes.start(at))).or_default());
         }
+    }
+
+    /// Takes over what another gathered at `now`.
+    pub(super) fn take_over(&mut self, other: Tally, now: Timestamp) {
+        if !other.rows.is_empty() {
+            self.since.get_or_insert(now);
+        }
+        for (key, row) in other.rows {
+            self.rows.entry(key).or_default().add(&row);
+        }
+    }
+
+    /// Whether what was gathered is to be written in a commit of so many operations.
+    pub(super) fn is_due(&self, now: Timestamp, operations: usize) -> bool {
+        let waited = |since: Timestamp| now >= since.plus(GATHERED_FOR) || now < since;
+        operations <= FEW_OPERATIONS || self.rows.len() > MAX_ROWS || self.since.is_some_and(waited)
     }
 
     /// Adds everything to what is kept.
-    pub(super) fn write(self, connection: &Connection, now: Timestamp) -> StoreResult<()> {
-        for ((webhook, bucket), count) in &self.webhooks {
-            write_attempts(connection, *webhook, *bucket, count)?;
+    pub(super) fn write(&self, connection: &Connection) -> StoreResult<()> {
+        let mut hours: BTreeMap<(Subject, i64), Row> = BTreeMap::new();
+        for ((subject, start), row) in &self.rows {
+            write_row(connection, *subject, Span::FiveMinutes, *start, row)?;
+            hours.entry((*subject, Span::Hour.start(Timestamp(*start)))).or_default().add(row);
         }
-        let mut projects: BTreeMap<ProjectId, Usage> = BTreeMap::new();
-        for ((project, organization), usage) in &self.owners {
-            write_usage(connection, USAGE_OF_ORGANIZATION, organization.0, bucket(now, USAGE_BUCKET_MS), usage)?;
-            let sum = projects.entry(*project).or_default();
-            sum.events += usage.events;
-            sum.deliveries += usage.deliveries;
-            sum.attempts += usage.attempts;
-            sum.failed += usage.failed;
-        }
-        for (project, usage) in &projects {
-            write_usage(connection, USAGE_OF_PROJECT, project.0, bucket(now, STATS_BUCKET_MS), usage)?;
-        }
-        Ok(())
+        hours.iter().try_for_each(|((subject, start), row)| write_row(connection, *subject, Span::Hour, *start, row))
     }
 }
 
-/// Where the bucket starts that holds this moment.
-fn bucket(at: Timestamp, span: i64) -> i64 {
-    at.millis() - at.millis().rem_euclid(span)
-}
-
-fn write_attempts(connection: &Connection, webhook: WebhookId, bucket: i64, count: &Attempts) -> StoreResult<()> {
-    execute(
-        connection,
-        "INSERT INTO webhook_stats (webhook_id, bucket, succeeded, failed, duration_ms, last_at, last_outcome, last_response)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (webhook_id, bucket) DO UPDATE SET succeeded = succeeded + excluded.succeeded,
-             failed = failed + excluded.failed, duration_ms = duration_ms + excluded.duration_ms,
-             last_at = max(last_at, excluded.last_at),
-             last_outcome = CASE WHEN excluded.last_at >= last_at THEN excluded.last_outcome ELSE last_outcome END,
-             last_response = CASE WHEN excluded.last_at >= last_at THEN excluded.last_response ELSE last_response END",
-        params![
-            webhook.0,
-            bucket,
-            count.succeeded,
-            count.failed,
-            count.duration_ms,
-            count.last.at.0,
-            count.last.outcome as i64,
-            count.last.response_code
-        ],
-    )?;
+fn write_row(connection: &Connection, subject: Subject, span: Span, start: i64, row: &Row) -> StoreResult<()> {
+    use std::sync::LazyLock;
+    static SQL: LazyLock<String> = LazyLock::new(sql);
+    let last = row.last;
+    let numbers = row.figures.columns().map(|count| Some(i64::try_from(count).unwrap_or(i64::MAX)));
+    let key = [subject.kind(), subject.id(), span as i64, start].map(Some);
+    let ended = [
+        last.map(|last| last.at.0),
+        last.map(|last| last.outcome as i64),
+        last.and_then(|last| last.response_code).map(i64::from),
+    ];
+    execute(connection, &SQL, params_from_iter(key.into_iter().chain(ended).chain(numbers)))?;
     Ok(())
 }
 
-const USAGE_OF_ORGANIZATION: &str =
-    "INSERT INTO organization_stats (organization_id, bucket, events, deliveries, attempts, failed)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-     ON CONFLICT (organization_id, bucket) DO UPDATE SET events = events + excluded.events,
-         deliveries = deliveries + excluded.deliveries, attempts = attempts + excluded.attempts,
-         failed = failed + excluded.failed";
-
-const USAGE_OF_PROJECT: &str = "INSERT INTO project_stats (project_id, bucket, events, deliveries, attempts, failed)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-     ON CONFLICT (project_id, bucket) DO UPDATE SET events = events + excluded.events,
-         deliveries = deliveries + excluded.deliveries, attempts = attempts + excluded.attempts,
-         failed = failed + excluded.failed";
-
-fn write_usage(connection: &Connection, sql: &str, owner: i64, bucket: i64, usage: &Usage) -> StoreResult<()> {
-    execute(connection, sql, (owner, bucket, usage.events, usage.deliveries, usage.attempts, usage.failed))?;
-    Ok(())
+fn sql() -> String {
+    let places: Vec<String> = (0..7 + COLUMNS.len()).map(|index| format!("?{}", index + 1)).collect();
+    let sums: Vec<String> = COLUMNS.iter().map(|column| format!("{column} = {column} + excluded.{column}")).collect();
+    format!(
+        "INSERT INTO stats (kind, subject_id, span, bucket, last_at, last_outcome, last_response, {})
+         VALUES ({}) ON CONFLICT (kind, subject_id, span, bucket) DO UPDATE SET
+             last_outcome = CASE WHEN excluded.last_at >= coalesce(last_at, excluded.last_at)
+                            THEN excluded.last_outcome ELSE last_outcome END,
+             last_response = CASE WHEN excluded.last_at >= coalesce(last_at, excluded.last_at)
+                             THEN excluded.last_response ELSE last_response END,
+             last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at), {}",
+        COLUMNS.join(", "),
+        places.join(", "),
+        sums.join(", ")
+    )
 }

@@ -95,5 +95,7 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
             folder.ask();
         }
     }
+    // What a full disk does not take now is a second's figures; there is nobody left to tell.
+    let _ = core.write_figures();
     core.checkpoint();
 }

@@ -19,7 +19,7 @@ use fanfare_store::{Store, StoreResult};
 
 pub(crate) const ORGANIZATION: OrganizationId = OrganizationId(21);
 pub(crate) const WEBHOOK: WebhookId = WebhookId(31);
-const NOW: Timestamp = Timestamp(1_790_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
 pub(crate) fn try_open(directory: &Path) -> StoreResult<(Store, Joined)> {
     Store::open(directory, Limits::default(), Arc::new(|| NOW))
@@ -27,8 +27,8 @@ pub(crate) fn try_open(directory: &Path) -> StoreResult<(Store, Joined)> {
 
 pub(crate) fn open(directory: &Path) -> (Store, Feed) {
     let (store, joined) = try_open(directory).unwrap();
-    // Each round of a test has its own node number, so that no two rounds make the same ids.
-    (store, Feed { node: joined.node, ids: IdGenerator::new(joined.number) })
+    let feed = Feed::of(&joined);
+    (store, feed)
 }
 
 /// Makes events.
@@ -38,6 +38,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
+    /// Each round of a test has its own node number, so that no two rounds make the same ids.
+    pub(crate) fn of(joined: &Joined) -> Feed {
+        Feed { node: joined.node, ids: IdGenerator::new(joined.number) }
+    }
+
     /// An event with so many bytes of data and one delivery, which this node has.
     pub(crate) fn event(&mut self, bytes: usize) -> (Lease, Accept) {
         let event = Event {

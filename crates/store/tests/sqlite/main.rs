@@ -7,5 +7,6 @@ mod crashes;
 mod feed;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod gathering;
 mod process;
 mod refusals;
