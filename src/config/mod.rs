@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_engine::egress::EgressPolicy;
+use fanfare_engine::profile::DEFAULT_PROFILE;
 
 pub use self::keys::{KeyOrigin, Keys, check_admin_key};
 pub use self::profiles::{load_profiles, read_profile_files};
@@ -93,7 +94,7 @@ impl Settings {
         Ok(Settings {
             listen,
             data: sources.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
-            profile: sources.profile.clone().unwrap_or_else(|| "standard".to_owned()),
+            profile: sources.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
             profiles_dir: sources.profiles_dir.clone(),
             egress: egress.with_own_listeners([listen]),
             egress_proxy: sources

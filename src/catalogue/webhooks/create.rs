@@ -26,7 +26,7 @@ const MAX_NUMBER: i64 = (1 << 53) - 1;
 /// UUID that is taken, or too many webhooks.
 pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueResult<(OpenWebhook, Option<String>)> {
     let project = projects::by_id(app, place.project).await?;
-    let profile = profile_of(app, &project, input.profile.as_deref())?;
+    let profile = profile_of(app, place, &project, input.profile.as_deref())?;
     check_import(place, &input)?;
     let (new, made) = draft(app, place, &profile, &input)?;
     owner::check(app, place, &profile, None, &new).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fanfare_engine::profile::{FieldError, Profile, SecretRule};
+use fanfare_engine::profile::{DEFAULT_PROFILE, FieldError, Profile, SecretRule};
 use fanfare_engine::webhook::{Events, Status};
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::event_types;
@@ -27,7 +27,7 @@ pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) ->
     let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
-        let profile = edited_profile(app, &project, &before, input)?;
+        let profile = edited_profile(app, place, &project, &before, input)?;
         let after = edited(app, place, &profile, &before, input)?;
         owner::check(app, place, &profile, Some(&before), &after).await?;
         check_edited(app, place, &profile, &before, &after).await?;
@@ -71,24 +71,37 @@ pub(super) async fn write(
 }
 
 /// The profile that a webhook has, by name or by default; one that the project does not allow is a wrong field.
-pub(super) fn profile_of(app: &App, project: &Project, name: Option<&str>) -> CatalogueResult<Arc<Profile>> {
-    let name = name.unwrap_or(&project.profile);
-    let known = project.allows_profile(name).then(|| app.profiles.get(name)).flatten();
+///
+/// The operator's own webhooks are not the customers' business: they may have any profile, since one that stands in for
+/// another system has no payload for what happens in Fanfare.
+pub(super) fn profile_of(
+    app: &App,
+    place: &Place,
+    project: &Project,
+    name: Option<&str>,
+) -> CatalogueResult<Arc<Profile>> {
+    let name = name.unwrap_or(if place.operator { DEFAULT_PROFILE } else { &project.profile });
+    let allowed = place.operator || project.allows_profile(name);
+    let known = allowed.then(|| app.profiles.get(name)).flatten();
     known.cloned().ok_or_else(|| {
-        let mut allowed = vec![project.profile.as_str()];
-        allowed.extend(project.options.allowed_profiles.iter().map(String::as_str));
-        CatalogueError::field("profile", format!("must be one of the project's profiles: {}", allowed.join(", ")))
+        let project = std::iter::once(&project.profile).chain(&project.options.allowed_profiles);
+        let known: Vec<&str> = match place.operator {
+            true => app.profiles.iter().map(|profile| &*profile.name).collect(),
+            false => project.map(String::as_str).collect(),
+        };
+        CatalogueError::field("profile", format!("must be one of {}", known.join(", ")))
     })
 }
 
 fn edited_profile(
     app: &App,
+    place: &Place,
     project: &Project,
     before: &OpenWebhook,
     input: &WebhookInput,
 ) -> CatalogueResult<Arc<Profile>> {
     match &input.profile {
-        Some(name) if *name != before.row.profile => profile_of(app, project, Some(name)),
+        Some(name) if *name != before.row.profile => profile_of(app, place, project, Some(name)),
         // A webhook keeps the profile it has, though the project would not allow it any more.
         _ => app.profiles.get(&before.row.profile).cloned().ok_or_else(|| {
             CatalogueError::field("profile", "is not among this server's profiles any more; choose another one")

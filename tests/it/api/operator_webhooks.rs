@@ -1,5 +1,6 @@
 //! `/v1/operator-webhooks`.
 
+use fanfare::config::Sources;
 use serde_json::json;
 
 use super::{Api, URL};
@@ -17,6 +18,20 @@ async fn the_operators_webhooks_choose_from_operational_events() {
     api.organization("acme").await;
     let body = json!({"url": URL, "events": ["webhook.auto_disabled"]});
     api.post("/v1/organizations/acme/webhooks", body).await.invalid("events[0]");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_operators_webhooks_have_a_profile_that_fits_them() {
+    let api = Api::start_with(Sources { profile: Some("enate".to_owned()), ..Sources::default() }).await;
+    let made = api.post(PATH, json!({"url": URL, "events": ["webhook.auto_disabled", "delivery.exhausted"]})).await;
+    assert_eq!(made.created()["profile"], "standard");
+    let other = api.post(PATH, json!({"url": URL, "profile": "enablenow"})).await.created();
+    assert_eq!(other["profile"], "enablenow");
+    api.post(PATH, json!({"url": URL, "profile": "nothing"})).await.invalid_because("profile", "one of cloudevents, ");
+    api.organization("acme").await;
+    let theirs = json!({"url": URL, "profile": "standard"});
+    api.post("/v1/organizations/acme/webhooks", theirs).await.invalid_because("profile", "must be one of enate");
     api.stop().await;
 }
 

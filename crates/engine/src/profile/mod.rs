@@ -43,6 +43,8 @@ use crate::retry::RetryPolicy;
 use crate::signing::SIGNATURE;
 use crate::webhook::{ContentType, Method, Settings};
 
+/// The name of the profile that webhooks have where nothing else is chosen; it comes with the program.
+pub const DEFAULT_PROFILE: &str = "standard";
 /// The most event types that one webhook may name.
 pub const MAX_EVENT_NAMES: usize = 1_000;
 /// The most retries that a schedule may have.
