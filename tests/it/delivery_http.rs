@@ -1,7 +1,7 @@
 //! The HTTP client against receivers that misbehave, over real sockets. Tests carry the number of their case.
 
 mod body;
-mod certificates;
+pub(crate) mod certificates;
 mod dns;
 mod guard;
 mod head;

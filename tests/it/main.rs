@@ -8,3 +8,4 @@ mod delivery_http;
 mod receivers;
 mod server;
 mod shape;
+mod stories;

@@ -3,7 +3,7 @@
 mod access;
 mod as_first_sent;
 mod changes;
-mod client;
+pub(crate) mod client;
 mod crash;
 mod failures;
 mod fairness;
@@ -17,7 +17,7 @@ mod metrics;
 mod moving;
 mod patience;
 mod pauses;
-mod process;
+pub(crate) mod process;
 mod receiver;
 mod scene;
 mod secrets;

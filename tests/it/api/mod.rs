@@ -20,7 +20,7 @@ mod projects;
 mod recover;
 mod retention;
 mod secrecy;
-mod sending;
+pub(crate) mod sending;
 mod stats;
 mod systems;
 mod test_event;
@@ -30,6 +30,7 @@ mod webhook_urls;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -90,6 +91,12 @@ impl Api {
     pub(crate) async fn stop_and_keep(self) -> TempDir {
         assert!(self.server.stop().await, "something was left under way");
         self.directory
+    }
+
+    /// Lets time pass, and has the server look at the clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.server.app.dispatcher.tick();
     }
 
     /// A request with the admin key.

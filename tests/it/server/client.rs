@@ -16,14 +16,14 @@ use super::patience::{until, within};
 
 /// Where a server is and who asks it.
 #[derive(Clone)]
-pub(super) struct Api {
+pub(crate) struct Api {
     pub(super) address: SocketAddr,
     key: String,
 }
 
 /// An answer, whole.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -31,7 +31,7 @@ pub(super) struct Answer {
 
 /// A webhook as it was made.
 #[derive(Clone, Debug)]
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     pub(super) org: String,
     pub(super) id: String,
     pub(super) secret: String,
@@ -53,7 +53,7 @@ impl Answer {
 
     /// The body of an answer with this status.
     #[track_caller]
-    pub(super) fn expect(&self, status: u16) -> Value {
+    pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
@@ -151,7 +151,7 @@ impl Api {
         self.send("GET", path, &[], Bytes::new()).await.unwrap()
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, &[], body.to_string()).await.unwrap()
     }
 
@@ -167,11 +167,11 @@ impl Api {
         self.post("/v1/event-types", body).await.expect(201);
     }
 
-    pub(super) async fn make_organization(&self, external_id: &str) {
+    pub(crate) async fn make_organization(&self, external_id: &str) {
         self.post("/v1/organizations", &json!({"name": external_id, "external_id": external_id})).await.expect(201);
     }
 
-    pub(super) async fn make_webhook(&self, org: &str, body: &Value) -> Webhook {
+    pub(crate) async fn make_webhook(&self, org: &str, body: &Value) -> Webhook {
         let made = self.post(&format!("/v1/organizations/{org}/webhooks"), body).await.expect(201);
         let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
         Webhook { org: org.to_owned(), id: text("id"), secret: text("secret") }
@@ -187,7 +187,7 @@ impl Api {
     }
 
     /// Posts an event that must be taken; answers its id.
-    pub(super) async fn post_event(&self, org: &str, body: &Value) -> String {
+    pub(crate) async fn post_event(&self, org: &str, body: &Value) -> String {
         let accepted = self.post(&format!("/v1/organizations/{org}/events"), body).await.expect(202);
         accepted["id"].as_str().unwrap().to_owned()
     }
@@ -201,7 +201,7 @@ impl Api {
     }
 
     /// Waits until the one delivery of an event is in this state.
-    pub(super) async fn settled(&self, org: &str, event: &str, state: &str) -> Value {
+    pub(crate) async fn settled(&self, org: &str, event: &str, state: &str) -> Value {
         until(&format!("{event} becomes {state}"), async || {
             let delivery = self.delivery_of(org, event).await;
             (delivery["state"] == state).then_some(delivery)
@@ -210,7 +210,7 @@ impl Api {
     }
 
     /// The attempts of a delivery, from the first.
-    pub(super) async fn attempts(&self, delivery: &Value) -> Vec<Value> {
+    pub(crate) async fn attempts(&self, delivery: &Value) -> Vec<Value> {
         let (org, id) = (delivery["organization_id"].as_str().unwrap(), delivery["id"].as_str().unwrap());
         let found = self.get(&format!("/v1/organizations/{org}/deliveries/{id}/attempts?limit=250")).await.expect(200);
         let mut attempts = found["data"].as_array().unwrap().clone();
@@ -234,7 +234,7 @@ impl Api {
     }
 
     /// Waits until nothing is left to deliver.
-    pub(super) async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         until("nothing is left to deliver", async || {
             let text = self.get("/metrics").await.text();
             text.lines().any(|line| line == "fanfare_backlog 0").then_some(())

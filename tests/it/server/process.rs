@@ -21,10 +21,10 @@ pub(super) const ADMIN_KEY: &str = "ffk_the_admin_key_of_the_tests";
 const LISTENING: &str = "listening address=";
 
 /// A directory in which servers run, one after the other; removed when dropped.
-pub(super) struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    pub(super) fn new() -> Home {
+    pub(crate) fn new() -> Home {
         Home(tempfile::tempdir().unwrap())
     }
 
@@ -38,7 +38,7 @@ impl Home {
     }
 
     /// A server with the settings of most tests.
-    pub(super) fn launch(&self) -> Launch {
+    pub(crate) fn launch(&self) -> Launch {
         let launch = Launch { directory: self.path().to_owned(), variables: BTreeMap::new(), file_blocks: None };
         launch
             .set("FANFARE_DATA", &self.data().display().to_string())
@@ -50,7 +50,7 @@ impl Home {
 }
 
 /// A server that is about to start.
-pub(super) struct Launch {
+pub(crate) struct Launch {
     directory: PathBuf,
     variables: BTreeMap<String, String>,
     /// The most blocks of 512 bytes that a file of it may have.
@@ -58,7 +58,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    pub(super) fn set(mut self, name: &str, value: &str) -> Launch {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Launch {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
@@ -100,7 +100,7 @@ impl Launch {
     }
 
     /// Starts it and waits until it can be asked.
-    pub(super) async fn start(self) -> Running {
+    pub(crate) async fn start(self) -> Running {
         let key = self.variables.get("FANFARE_ADMIN_KEY").cloned().unwrap_or_default();
         let (child, output) = self.spawn();
         let mut running = Running { child: Some(child), output, address: ([127, 0, 0, 1], 0).into(), key };
@@ -124,7 +124,7 @@ impl Launch {
 }
 
 /// A server under way. What is dropped without an end is killed, and fails its test.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
     output: Output,
     address: SocketAddr,
@@ -137,7 +137,7 @@ impl Running {
     }
 
     /// The API, by the admin key.
-    pub(super) fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         Api::new(self.address, &self.key)
     }
 
@@ -171,14 +171,14 @@ impl Running {
     }
 
     /// Ends it as a power cut would, as far as the process goes.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.as_mut().unwrap().kill().unwrap();
         self.wait().await;
         self.assert_sound();
     }
 
     /// Tells it to stop, and expects an orderly end. Answers its log.
-    pub(super) async fn stop(self) -> String {
+    pub(crate) async fn stop(self) -> String {
         self.signal("TERM");
         self.ended().await
     }
