@@ -3,5 +3,7 @@
 
 mod enablenow;
 mod enate;
+mod etlworks;
+mod one_click_contractor;
 mod receiver;
 mod stage;
