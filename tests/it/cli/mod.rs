@@ -2,6 +2,7 @@
 
 mod demo;
 mod local;
+mod profiles_page;
 mod resources;
 
 use std::path::Path;
