@@ -8,12 +8,12 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use url::Url;
 
 use super::receiver::webhook_path;
-use super::template::EVENT_TYPE;
+use super::subject::Subject;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -31,9 +31,10 @@ pub struct Api {
 pub struct Setup {
     /// The organization's id.
     pub organization: String,
-    /// Each webhook's signing secret, in order; empty where the server does not tell them.
+    /// Each webhook's signing secret, in order; empty where the server does not tell them, or
+    /// signatures by them are not checked.
     pub secrets: Vec<String>,
-    made_event_type: bool,
+    made_event_type: Option<String>,
 }
 
 impl Api {
@@ -84,28 +85,45 @@ impl Api {
         matches!(self.call(Method::GET, "/readyz", None).await, Ok((StatusCode::OK, _)))
     }
 
-    /// Makes an organization with `fan_out` webhooks, all to `receiver`.
+    /// Makes an organization with `fan_out` webhooks for the events of `subject`, all to `receiver`.
     ///
     /// # Errors
     /// The server cannot be reached or refuses; with what it says.
-    pub async fn set_up(&self, receiver: SocketAddr, fan_out: usize, nonce: u64) -> anyhow::Result<Setup> {
+    pub async fn set_up(
+        &self,
+        receiver: SocketAddr,
+        fan_out: usize,
+        nonce: u64,
+        subject: &Subject,
+    ) -> anyhow::Result<Setup> {
         let name = format!("bench-{nonce:016x}");
         let organization = self.make("/v1/organizations", json!({"name": name, "external_id": name}), &[]).await?.1;
         let organization = organization["id"].as_str().context("the new organization has no id")?.to_owned();
-        let taken = [StatusCode::CONFLICT];
-        let (status, _) = self.make("/v1/event-types", json!({"name": EVENT_TYPE}), &taken).await?;
-        let mut setup = Setup { organization, secrets: Vec::new(), made_event_type: status != StatusCode::CONFLICT };
+        let made_event_type = match subject.makes_event_type {
+            true => self.make_event_type(&subject.event_type).await?.then(|| subject.event_type.clone()),
+            false => None,
+        };
+        let mut setup = Setup { organization, secrets: Vec::new(), made_event_type };
         let path = format!("/v1/organizations/{}/webhooks", setup.organization);
         for number in 0..fan_out {
             let url = format!("http://{receiver}{}", webhook_path(number));
-            let body = json!({"name": format!("bench {number}"), "url": url, "events": [EVENT_TYPE]});
-            let (_, webhook) = self.make(&path, body, &[]).await?;
+            let mut body = Map::from_iter([("name".to_owned(), format!("bench {number}").into())]);
+            body.insert("url".to_owned(), url.into());
+            body.extend(subject.webhook.clone());
+            let (_, webhook) = self.make(&path, body.into(), &[]).await?;
             setup.secrets.extend(webhook["secret"].as_str().map(str::to_owned));
         }
-        if setup.secrets.len() != fan_out {
+        if setup.secrets.len() != fan_out || !subject.checked {
             setup.secrets.clear();
         }
         Ok(setup)
+    }
+
+    /// Makes an event type; `false` where it is there already.
+    async fn make_event_type(&self, name: &str) -> anyhow::Result<bool> {
+        let taken = [StatusCode::CONFLICT];
+        let (status, _) = self.make("/v1/event-types", json!({ "name": name }), &taken).await?;
+        Ok(status != StatusCode::CONFLICT)
     }
 
     /// Deletes what [`Api::set_up`] made.
@@ -114,7 +132,7 @@ impl Api {
     /// The server cannot be reached or refuses.
     pub async fn clear(&self, setup: &Setup) -> anyhow::Result<()> {
         let organization = format!("/v1/organizations/{}", setup.organization);
-        let event_type = setup.made_event_type.then(|| format!("/v1/event-types/{EVENT_TYPE}"));
+        let event_type = setup.made_event_type.as_ref().map(|name| format!("/v1/event-types/{name}"));
         for path in std::iter::once(organization).chain(event_type) {
             self.delete(&path).await?;
         }
@@ -257,7 +275,7 @@ mod tests {
         let (address, calls, _server) = start().await;
         let api = Api::new(&format!("http://{address}/"), "right").await.unwrap();
         assert!(api.is_ready().await);
-        let setup = api.set_up("127.0.0.1:9".parse().unwrap(), 2, 255).await.unwrap();
+        let setup = api.set_up("127.0.0.1:9".parse().unwrap(), 2, 255, &Subject::plain()).await.unwrap();
         assert_eq!(setup.secrets, ["whsec_AAAA", "whsec_AAAA"]);
         assert_eq!(api.events_path(&setup.organization), "/v1/organizations/org_1/events");
         api.clear(&setup).await.unwrap();
@@ -303,7 +321,7 @@ mod tests {
     async fn says_what_the_server_said() {
         let (address, _calls, _server) = start().await;
         let api = Api::new(&format!("http://{address}"), "wrong").await.unwrap();
-        let error = api.set_up(address, 1, 0).await.err().unwrap().to_string();
+        let error = api.set_up(address, 1, 0, &Subject::plain()).await.err().unwrap().to_string();
         assert_eq!(error, "POST /v1/organizations was refused with 401 Unauthorized: the key is not known");
     }
 

@@ -59,12 +59,13 @@ fn batch(organization: &str, template: &mut Template, numbers: std::ops::Range<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::subject::Subject;
     use crate::bench::template::Address;
     use serde_json::Value;
 
     #[test]
     fn a_batch_is_json_and_names_the_organization_in_each_event() {
-        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 200, 7, 1);
+        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 200, 7, 1, &Subject::plain());
         let body: Value = serde_json::from_slice(&batch("org_1", &mut template, 3..5, 9)).unwrap();
         let events = body["events"].as_array().unwrap();
         assert_eq!(events.len(), 2);

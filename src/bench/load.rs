@@ -206,6 +206,7 @@ mod tests {
     use super::*;
     use crate::bench::receiver::{Receiver, Run, webhook_path};
     use crate::bench::sample::Sample;
+    use crate::bench::subject::Subject;
     use crate::bench::template::Address;
     use crate::clock::SystemClock;
     use crate::receiver::behaviour::Behaviour;
@@ -218,7 +219,7 @@ mod tests {
 
     fn plan(target: SocketAddr, events: u32) -> Plan {
         let address = Address { host: "h", path: &webhook_path(0), key: "k" };
-        let template = Template::new(&address, 100, 1, 9);
+        let template = Template::new(&address, 100, 1, 9, &Subject::plain());
         Plan { target, template, connections: 4, events, duration: None, rate: None }
     }
 

@@ -1,6 +1,6 @@
 //! The mark that each event carries: which run, which event, when sent. Fixed width, so that it can be stamped in place.
 
-const NAME: &[u8] = b"fanfare-mark:";
+const NAME: &[u8] = b"fanfare-mark-";
 const RUN_DIGITS: usize = 8;
 const EVENT_DIGITS: usize = 8;
 const SENT_DIGITS: usize = 12;

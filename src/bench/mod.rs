@@ -21,6 +21,7 @@ pub mod report;
 pub mod round;
 pub mod sample;
 pub mod starting;
+pub mod subject;
 pub mod template;
 pub mod waiting;
 pub mod wire;

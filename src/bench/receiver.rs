@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -126,15 +127,33 @@ async fn serve(mut link: Link, clock: Clock, current: &Current) -> io::Result<()
     while let Some(frame) = link.receive().await? {
         let now = clock.micros();
         let run = current.lock().clone();
-        if let Some(run) = run {
-            record(&run, frame, link.message(), now);
+        let agreement = match run {
+            Some(run) => {
+                record(&run, frame, link.message(), now);
+                None
+            }
+            None => agree(frame, link.message()),
+        };
+        match agreement {
+            Some(answer) => link.send(answer.as_bytes()).await?,
+            None => link.send(ANSWER).await?,
         }
-        link.send(ANSWER).await?;
         if frame.close {
             break;
         }
     }
     Ok(())
+}
+
+/// What a profile's handshake wants to hear, before anything is measured: that any sender may call, or a challenge again.
+fn agree(frame: Frame, message: &[u8]) -> Option<String> {
+    let (head, body) = message.split_at(frame.head);
+    if head.starts_with(b"OPTIONS ") {
+        return Some("HTTP/1.1 200 OK\r\nwebhook-allowed-origin: *\r\ncontent-length: 0\r\n\r\n".to_owned());
+    }
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let challenge = body.get("challenge")?.as_str()?;
+    Some(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{challenge}", challenge.len()))
 }
 
 fn record(run: &Run, frame: Frame, message: &[u8], now: u64) {
@@ -160,6 +179,7 @@ fn webhook(path: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::subject::Subject;
     use crate::bench::template::{Address, Template};
 
     #[tokio::test]
@@ -169,9 +189,10 @@ mod tests {
         let ledger = Arc::new(Ledger::new(5, 2, 2));
         receiver.record(Arc::new(Run { ledger: ledger.clone(), sample: Sample::default() }));
         let mut link = Link::dial(receiver.address()).await.unwrap();
-        let mut posts = [Template::new(&Address { host: "h", path: &webhook_path(1), key: "" }, 200, 0, 5), {
-            Template::new(&Address { host: "h", path: "/elsewhere", key: "" }, 200, 0, 5)
-        }];
+        let mut posts =
+            [Template::new(&Address { host: "h", path: &webhook_path(1), key: "" }, 200, 0, 5, &Subject::plain()), {
+                Template::new(&Address { host: "h", path: "/elsewhere", key: "" }, 200, 0, 5, &Subject::plain())
+            }];
         for post in &mut posts {
             link.send(post.stamp(1, 0)).await.unwrap();
             link.receive().await.unwrap().unwrap();

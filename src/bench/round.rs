@@ -14,6 +14,7 @@ use super::load::{self, Plan, Sent};
 use super::process::{self, Usage};
 use super::receiver::{Receiver, Run};
 use super::sample::Sample;
+use super::subject::Subject;
 use super::template::{Address, Template};
 
 /// How often it is looked whether deliveries still arrive.
@@ -39,13 +40,15 @@ pub struct Target {
     pub pid: Option<u32>,
     /// How many deliveries each event makes there.
     pub fan_out: usize,
-    /// The secrets of its webhooks, in order, if deliveries are signed.
+    /// The secrets of its webhooks, in order, if deliveries are signed and can be checked.
     pub secrets: Vec<String>,
+    /// What is posted.
+    pub subject: Subject,
 }
 
 impl Target {
-    /// A server in which `setup` was made, with `fan_out` webhooks.
-    pub fn server(api: &Api, setup: &Setup, pid: Option<u32>, fan_out: usize) -> Self {
+    /// A server in which `setup` was made for `subject`, with `fan_out` webhooks.
+    pub fn server(api: &Api, setup: &Setup, pid: Option<u32>, fan_out: usize, subject: &Subject) -> Self {
         Target {
             name: "fanfare",
             address: api.address(),
@@ -55,6 +58,7 @@ impl Target {
             pid,
             fan_out,
             secrets: setup.secrets.clone(),
+            subject: subject.clone(),
         }
     }
 }
@@ -165,7 +169,7 @@ impl Bench {
         let address = Address { host: &target.host, path: &target.path, key: &target.key };
         let plan = Plan {
             target: target.address,
-            template: Template::new(&address, shape.payload, self.nonce, ledger.run),
+            template: Template::new(&address, shape.payload, self.nonce, ledger.run, &target.subject),
             connections: shape.connections,
             events,
             duration: shape.duration,
@@ -328,6 +332,7 @@ mod tests {
             pid: None,
             fan_out: 1,
             secrets: Vec::new(),
+            subject: Subject::plain(),
         };
         for _ in 0..2 {
             let measured = bench.run(&target, &shape()).await.unwrap();

@@ -1,20 +1,24 @@
 //! The request of one event, built once; each sending stamps its number and time into it.
 
 use super::mark::{self, Mark, write_hex};
+use super::subject::{Subject, mark_place};
 
-/// The event type that is posted.
-pub const EVENT_TYPE: &str = "bench.sent";
 /// The largest `data` that can be asked for, in bytes.
 pub const MAX_PAYLOAD: usize = 256 * 1024;
 const ID_DIGITS: usize = 8;
+/// What stands where the event's number is to be stamped in decimal, as an entity's id.
+pub const NUMBER_PLACE: &str = "@@@@@@@@@@@";
+/// Added to the number, so that all have the same length and none starts with a zero.
+const FIRST_NUMBER: u64 = 10_000_000_000;
 
-/// A whole HTTP request with two places to stamp: the host's id of the event, and the mark within its data.
+/// A whole HTTP request with places to stamp: the host's id of the event, the mark, and where the subject has it the number.
 #[derive(Clone)]
 pub struct Template {
     bytes: Vec<u8>,
     body_at: usize,
     id_at: usize,
     mark_at: usize,
+    number_at: Option<usize>,
     run: u32,
 }
 
@@ -29,17 +33,15 @@ pub struct Address<'a> {
 }
 
 impl Template {
-    /// A request whose event's `data` has `payload` bytes, or as few as the mark needs. `nonce` makes the ids differ
-    /// from those of every earlier use.
-    pub fn new(address: &Address<'_>, payload: usize, nonce: u64, run: u32) -> Self {
+    /// A request whose event has `payload` bytes in the value that holds the mark, or as few as that needs. `nonce` makes
+    /// the ids differ from those of every earlier use.
+    pub fn new(address: &Address<'_>, payload: usize, nonce: u64, run: u32, subject: &Subject) -> Self {
         let id = format!("bench-{nonce:016x}-{run:x}-");
-        let before_mark = format!("{{\"type\":\"{EVENT_TYPE}\",\"id\":\"{id}{}\",\"data\":", "0".repeat(ID_DIGITS));
-        let data_start = "{\"mark\":\"";
-        let data_middle = "\",\"text\":\"";
-        let overhead = data_start.len() + mark::LENGTH + data_middle.len() + 2;
-        let padding = "x".repeat(payload.min(MAX_PAYLOAD).saturating_sub(overhead));
-        let place = "-".repeat(mark::LENGTH);
-        let body = format!("{before_mark}{data_start}{place}{data_middle}{padding}\"}}}}");
+        let kind = &subject.event_type;
+        let start = format!("{{\"type\":\"{kind}\",\"id\":\"{id}{}\",", "0".repeat(ID_DIGITS));
+        let padding = "x".repeat(payload.min(MAX_PAYLOAD).saturating_sub(subject.carrier_bytes));
+        let (before, after) = subject.event.split_once(&mark_place()).unwrap_or((&subject.event, ""));
+        let body = format!("{start}{before}{}{padding}{after}}}", mark_place());
         let Address { host, path, key } = address;
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
@@ -47,15 +49,19 @@ impl Template {
             body.len()
         );
         let body_at = head.len();
-        let id_at = head.len() + before_mark.len() - "\",\"data\":".len() - ID_DIGITS;
-        let mark_at = head.len() + before_mark.len() + data_start.len();
-        Template { bytes: (head + &body).into_bytes(), body_at, id_at, mark_at, run }
+        let id_at = body_at + start.len() - "\",".len() - ID_DIGITS;
+        let mark_at = body_at + start.len() + before.len();
+        let number_at = body.find(NUMBER_PLACE).map(|at| body_at + at);
+        Template { bytes: (head + &body).into_bytes(), body_at, id_at, mark_at, number_at, run }
     }
 
     /// The request of one event.
     pub fn stamp(&mut self, event: u32, sent: u64) -> &[u8] {
         write_hex(u64::from(event), &mut self.bytes[self.id_at..self.id_at + ID_DIGITS]);
         Mark { run: self.run, event, sent }.stamp(&mut self.bytes[self.mark_at..self.mark_at + mark::LENGTH]);
+        if let Some(at) = self.number_at {
+            write_decimal(FIRST_NUMBER + u64::from(event), &mut self.bytes[at..at + NUMBER_PLACE.len()]);
+        }
         &self.bytes
     }
 
@@ -66,9 +72,18 @@ impl Template {
     }
 }
 
+/// Writes the low digits of `number` in decimal over the whole of `place`.
+fn write_decimal(mut number: u64, place: &mut [u8]) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::subject::EVENT_TYPE;
     use crate::bench::wire;
     use serde_json::Value;
 
@@ -81,7 +96,7 @@ mod tests {
     #[test]
     fn a_stamped_request_is_whole_and_unique() {
         let address = Address { host: "h", path: "/v1/organizations/o/events", key: "k" };
-        let mut template = Template::new(&address, 300, 7, 2);
+        let mut template = Template::new(&address, 300, 7, 2, &Subject::plain());
         let first = template.stamp(10, 99).to_vec();
         let event: Value = serde_json::from_slice(body(&first)).unwrap();
         assert_eq!(event["id"], "bench-0000000000000007-2-0000000a");
@@ -94,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_small_payload_still_has_its_mark() {
-        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 0, 0, 1);
+        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 0, 0, 1, &Subject::plain());
         assert!(Mark::find(template.stamp(0, 1)).is_some());
     }
 }

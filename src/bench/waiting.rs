@@ -17,6 +17,7 @@ use super::fill::fill;
 use super::process::{self, Usage, mebibytes};
 use super::receiver::Run;
 use super::round::{Bench, Shape, Target, wait_for_arrivals};
+use super::subject::Subject;
 use super::template::{Address, Template};
 
 /// Events of each server's first, unmeasured round.
@@ -57,13 +58,13 @@ impl<'a> Site<'a> {
         let directory = wanted.directory.join(name);
         std::fs::create_dir(&directory)?;
         let started = child::start_server(wanted.command, &directory).await?;
-        let held = started.api.set_up(bench.receiver(), 1, bench.nonce()).await?;
-        let other = started.api.set_up(bench.receiver(), 1, !bench.nonce()).await?;
+        let held = started.api.set_up(bench.receiver(), 1, bench.nonce(), &Subject::plain()).await?;
+        let other = started.api.set_up(bench.receiver(), 1, !bench.nonce(), &Subject::plain()).await?;
         Ok(Site { command: wanted.command, directory, started, held, other })
     }
 
     fn target(&self) -> Target {
-        Target::server(&self.started.api, &self.other, Some(self.started.child.pid()), 1)
+        Target::server(&self.started.api, &self.other, Some(self.started.child.pid()), 1, &Subject::plain())
     }
 
     fn usage(&self) -> anyhow::Result<Usage> {
@@ -109,8 +110,8 @@ async fn fill_up(
 ) -> anyhow::Result<Arc<Run>> {
     let before = site.usage()?;
     let run = bench.begin(wanted.deliveries, 1, &site.held.secrets)?;
-    let template =
-        Template::new(&Address { host: "", path: "", key: "" }, wanted.shape.payload, bench.nonce(), run.ledger.run);
+    let nowhere = Address { host: "", path: "", key: "" };
+    let template = Template::new(&nowhere, wanted.shape.payload, bench.nonce(), run.ledger.run, &Subject::plain());
     let started = bench.clock().micros();
     fill(&site.started.api, &site.held.organization, &template, &run.ledger, bench.clock()).await?;
     let seconds = bench.clock().micros().saturating_sub(started) as f64 / 1e6;

@@ -1,9 +1,10 @@
 //! `fanfare bench`: measures a server against a bare forwarder and against nothing at all, on the same machine.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::bench::api::{Api, Setup};
@@ -15,8 +16,10 @@ use crate::bench::receiver::webhook_path;
 use crate::bench::report::{self, Series};
 use crate::bench::round::{Bench, Shape, Target};
 use crate::bench::starting;
+use crate::bench::subject::{Subject, allows_http};
 use crate::bench::template::MAX_PAYLOAD;
 use crate::bench::waiting::{self, Wanted};
+use crate::config::load_profiles;
 use crate::random;
 
 /// The most events sent before a target's first round, so that its caches and connections are warm.
@@ -55,6 +58,10 @@ pub struct BenchArgs {
     /// Rounds; the report gives the median, the least and the most
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
+    /// The profile of the webhooks that are measured, in the server that is started: one that comes with Fanfare, or of the
+    /// directory that --server-env FANFARE_PROFILES_DIR=… names
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "backlog", "start"])]
+    pub profile: Option<String>,
     /// Requests in flight to one webhook at most, in the server that is started
     #[arg(long, value_name = "N", conflicts_with = "url")]
     pub webhook_concurrency: Option<u32>,
@@ -120,11 +127,12 @@ async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow
     if let Some(deliveries) = args.backlog {
         return unless(interrupt, measure_backlog(&args, deliveries)).await;
     }
+    let Some(subject) = subject(&args)? else { return Ok(()) };
     let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
     // Declared before whatever runs in it, so that it is removed after that has ended.
     let scratch = scratch(&args)?;
     let sync = disk::sync_time(scratch.path())?;
-    let fanfare = unless(interrupt.as_mut(), Fanfare::start(&args, &bench, &scratch)).await?;
+    let fanfare = unless(interrupt.as_mut(), Fanfare::start(&args, &bench, &scratch, subject)).await?;
     let mut targets = vec![fanfare.target(&args)];
     let _forwarder = if args.no_limits { None } else { Some(add_limits(&args, &bench, &scratch, &mut targets)?) };
 
@@ -141,6 +149,19 @@ async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow
     let lost: u64 = series[0].rounds.iter().map(|round| round.lost).sum();
     anyhow::ensure!(lost == 0, "{lost} deliveries of acknowledged events never arrived");
     Ok(())
+}
+
+/// What is measured; `None` where nothing can be, which is said.
+fn subject(args: &BenchArgs) -> anyhow::Result<Option<Subject>> {
+    let Some(name) = &args.profile else { return Ok(Some(Subject::plain())) };
+    let directory = args.server_env.iter().find(|(setting, _)| setting == "FANFARE_PROFILES_DIR");
+    let profiles = load_profiles(directory.map(|(_, path)| Path::new(path)))?;
+    let profile = profiles.get(name).with_context(|| format!("--profile: there is no profile {name:?}"))?;
+    if !allows_http(profile) {
+        eprintln!("skipped: webhooks of the profile {name} are https only, and a measurement goes without TLS");
+        return Ok(None);
+    }
+    Subject::under(profile).map(Some)
 }
 
 async fn measure_start(args: &BenchArgs) -> anyhow::Result<()> {
@@ -227,11 +248,12 @@ fn shape(args: &BenchArgs) -> Shape {
 struct Fanfare {
     api: Api,
     setup: Setup,
+    subject: Subject,
     child: Option<Child>,
 }
 
 impl Fanfare {
-    async fn start(args: &BenchArgs, bench: &Bench, scratch: &Scratch) -> anyhow::Result<Self> {
+    async fn start(args: &BenchArgs, bench: &Bench, scratch: &Scratch, subject: Subject) -> anyhow::Result<Self> {
         let (child, api) = match (&args.url, &args.admin_key) {
             (Some(url), Some(key)) => (None, Api::new(url, key).await?),
             _ => {
@@ -239,13 +261,13 @@ impl Fanfare {
                 (Some(started.child), started.api)
             }
         };
-        let setup = api.set_up(bench.receiver(), args.fan_out as usize, bench.nonce()).await?;
-        Ok(Fanfare { api, setup, child })
+        let setup = api.set_up(bench.receiver(), args.fan_out as usize, bench.nonce(), &subject).await?;
+        Ok(Fanfare { api, setup, subject, child })
     }
 
     fn target(&self, args: &BenchArgs) -> Target {
         let pid = self.child.as_ref().map(Child::pid).or(args.server_pid);
-        Target::server(&self.api, &self.setup, pid, args.fan_out as usize)
+        Target::server(&self.api, &self.setup, pid, args.fan_out as usize, &self.subject)
     }
 
     /// Removes what was made in a server that goes on after the measurement.
@@ -258,7 +280,8 @@ fn server_command(args: &BenchArgs) -> anyhow::Result<ServerCommand> {
     let program = args.server_program.clone().map_or_else(std::env::current_exe, Ok)?;
     let key = random::bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
     let concurrency = args.webhook_concurrency.map(|most| ("FANFARE_WEBHOOK_CONCURRENCY".to_owned(), most.to_string()));
-    let settings = concurrency.into_iter().chain(args.server_env.iter().cloned()).collect();
+    let profile = args.profile.as_ref().map(|name| ("FANFARE_PROFILE".to_owned(), name.clone()));
+    let settings = concurrency.into_iter().chain(profile).chain(args.server_env.iter().cloned()).collect();
     Ok(ServerCommand { program, key, settings })
 }
 
@@ -277,6 +300,7 @@ fn add_limits(args: &BenchArgs, bench: &Bench, scratch: &Scratch, targets: &mut 
         pid: Some(child.pid()),
         fan_out,
         secrets: vec![forwarder::SECRET.to_owned(); fan_out],
+        subject: Subject::plain(),
     });
     targets.push(Target {
         name: "direct",
@@ -287,6 +311,7 @@ fn add_limits(args: &BenchArgs, bench: &Bench, scratch: &Scratch, targets: &mut 
         pid: None,
         fan_out: 1,
         secrets: Vec::new(),
+        subject: Subject::plain(),
     });
     Ok(child)
 }
@@ -300,8 +325,9 @@ fn title(args: &BenchArgs, sync: Duration) -> String {
         Some(rate) => format!("open loop at {rate} events/s"),
         None => "closed loop".to_owned(),
     };
+    let profile = args.profile.as_ref().map_or_else(String::new, |name| format!("profile {name}: "));
     format!(
-        "{amount} of {} bytes × fan-out {}, {} connections, {pace}, {} rounds: median (least–most)\n\
+        "{profile}{amount} of {} bytes × fan-out {}, {} connections, {pace}, {} rounds: median (least–most)\n\
          {}",
         args.payload,
         args.fan_out,
@@ -326,6 +352,7 @@ fn settings(args: &BenchArgs, sync: Duration) -> serde_json::Value {
         "payload_bytes": args.payload,
         "rate": args.rate,
         "rounds": args.rounds,
+        "profile": args.profile,
         "backlog": args.backlog,
         "webhook_concurrency": args.webhook_concurrency,
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),

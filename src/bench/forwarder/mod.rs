@@ -122,6 +122,7 @@ mod tests {
     use crate::bench::link::Link;
     use crate::bench::receiver::{Receiver, Run};
     use crate::bench::sample::Sample;
+    use crate::bench::subject::Subject;
     use crate::bench::template::{Address, Template};
     use crate::bench::wire;
 
@@ -141,7 +142,7 @@ mod tests {
         let mut forwarder = JoinSet::new();
         forwarder.spawn(forward(listener, settings));
         let mut link = Link::dial(address).await.unwrap();
-        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 200, 0, 1);
+        let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 200, 0, 1, &Subject::plain());
         for event in 0..10 {
             link.send(template.stamp(event, 0)).await.unwrap();
             link.receive().await.unwrap().unwrap();
@@ -149,7 +150,7 @@ mod tests {
             ledger.ack(event, 0, 0);
         }
         let logged = std::fs::read_to_string(&log).unwrap();
-        assert_eq!(logged.matches("fanfare-mark:").count(), 10, "acknowledged before it was written");
+        assert_eq!(logged.matches("fanfare-mark-").count(), 10, "acknowledged before it was written");
         ledger.expect_all();
         while ledger.missing() > 0 {
             ledger.completed().await;

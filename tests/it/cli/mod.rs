@@ -1,5 +1,6 @@
 //! The command line: the real program, as a person runs it.
 
+mod bench;
 mod demo;
 mod local;
 mod profiles_page;

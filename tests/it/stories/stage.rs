@@ -167,7 +167,7 @@ impl Stage {
     pub(super) async fn stay_quiet(&mut self, query: &str, delivery: &Value) {
         for _ in 0..7 {
             self.api.pass(Duration::from_secs(86_400));
-            assert_eq!(self.deliveries(query).await, [delivery.clone()]);
+            assert_eq!(self.deliveries(query).await, std::slice::from_ref(delivery));
         }
         assert_eq!(self.receiver.rest(), []);
     }
