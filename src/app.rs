@@ -69,6 +69,8 @@ pub struct Parts {
     pub dispatcher: Arc<Dispatcher>,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
+    /// How the server is reached from outside, without a slash at its end.
+    pub base_url: String,
     /// Rung when a job was made.
     pub jobs: Arc<Notify>,
     /// Becomes true when the server stops.
@@ -91,6 +93,8 @@ pub struct App {
     pub dispatcher: Arc<Dispatcher>,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
+    /// How the server is reached from outside, without a slash at its end.
+    pub base_url: String,
     /// Rung when a job was made.
     pub jobs: Arc<Notify>,
     /// Becomes true when the server stops.
@@ -142,6 +146,7 @@ impl App {
             observer: parts.observer,
             dispatcher: parts.dispatcher,
             max_event_bytes: parts.max_event_bytes,
+            base_url: parts.base_url,
             jobs: parts.jobs,
             stopping: parts.stopping,
             keyring,

@@ -23,6 +23,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod metrics;
 pub mod observer;
+pub mod portal;
 pub mod random;
 pub mod receiver;
 pub mod recovery;

@@ -28,6 +28,7 @@ use crate::listener;
 use crate::maintenance::{self, Retention};
 use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
+use crate::portal;
 use crate::vault::Vault;
 
 /// A running server.
@@ -127,6 +128,7 @@ impl Server {
             observer: Arc::new(Observer::new(Arc::clone(&dispatcher))),
             dispatcher: Arc::clone(&dispatcher),
             max_event_bytes: settings.max_event_bytes,
+            base_url: if sources.base_url.is_some() { settings.base_url.clone() } else { format!("http://{address}") },
             jobs: Arc::clone(&jobs),
             stopping: stopped.clone(),
             admin_key: keys.admin.clone(),
@@ -142,7 +144,7 @@ impl Server {
         tasks.spawn(maintenance::jobs::run(Arc::clone(&dispatcher), jobs, stopped.clone()));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();
-        listening.spawn(listener::serve(listener, api::router(&app), stopped));
+        listening.spawn(listener::serve(listener, api::router(&app).merge(portal::router(&app)), stopped));
         Ok(Server {
             address,
             admin_key: keys.admin,

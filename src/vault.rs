@@ -80,6 +80,8 @@ pub struct Vault {
     cipher: XChaCha20Poly1305,
     api_keys: [u8; 32],
     cursors: [u8; 32],
+    sessions: [u8; 32],
+    forms: [u8; 32],
     check: [u8; 32],
 }
 
@@ -97,6 +99,8 @@ impl Vault {
             cipher: XChaCha20Poly1305::new(&derive("fanfare 2026 sealed values").into()),
             api_keys: derive("fanfare 2026 api key hashes"),
             cursors: derive("fanfare 2026 list cursors"),
+            sessions: derive("fanfare 2026 session hashes"),
+            forms: derive("fanfare 2026 form marks"),
             check: derive("fanfare 2026 master key check"),
         }
     }
@@ -162,6 +166,16 @@ impl Vault {
     /// What is kept of an API key. Keys are compared by it, so the comparison's time tells nothing of the key.
     pub fn hash_api_key(&self, key: &str) -> [u8; 32] {
         *blake3::keyed_hash(&self.api_keys, key.as_bytes()).as_bytes()
+    }
+
+    /// What is kept of the texts that open a session and that its browser shows.
+    pub fn hash_session(&self, text: &str) -> [u8; 32] {
+        *blake3::keyed_hash(&self.sessions, text.as_bytes()).as_bytes()
+    }
+
+    /// What the forms of a session carry, so that no other site can send them: of the text that its browser shows.
+    pub fn form_mark(&self, token: &str) -> String {
+        URL_SAFE_NO_PAD.encode(blake3::keyed_hash(&self.forms, token.as_bytes()).as_bytes())
     }
 
     /// The text by which a list goes on below `id`. `list` says which list and whose; it is accepted there only.

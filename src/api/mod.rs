@@ -16,6 +16,7 @@ pub mod operator_webhooks;
 pub mod organizations;
 pub mod page;
 pub mod pauses;
+pub mod portal_sessions;
 pub mod problem;
 pub mod projects;
 pub mod request;
@@ -50,6 +51,7 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(webhooks::routes())
         .merge(operator_webhooks::routes())
         .merge(api_keys::routes())
+        .merge(portal_sessions::routes())
         .merge(pauses::routes())
         .merge(deliveries::bulk_routes())
         .merge(jobs::routes())

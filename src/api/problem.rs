@@ -158,6 +158,7 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Taken(field) => Problem::field(Code::Taken, field, "belongs to another one already"),
             CatalogueError::Contended(_) => Problem::new(Code::Contended, detail),
             CatalogueError::Forbidden(why) => Problem::new(Code::PermissionDenied, why),
+            CatalogueError::Unready(why) => Problem::new(Code::InvalidState, why),
             CatalogueError::State(why) => Problem::new(Code::InvalidState, why),
             CatalogueError::Full { .. } => Problem::new(Code::LimitReached, detail),
             CatalogueError::Store(error) => error.into(),

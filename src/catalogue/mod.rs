@@ -11,6 +11,8 @@ pub mod jobs;
 pub mod organizations;
 pub mod pauses;
 pub mod projects;
+pub mod sending;
+pub mod sessions;
 pub mod turns;
 pub mod users;
 pub mod webhooks;
@@ -47,6 +49,9 @@ pub enum CatalogueError {
     /// It cannot be done in its present state; says why and what to do.
     #[error("{0}")]
     State(&'static str),
+    /// It cannot be done as things are; says why and what to do.
+    #[error("{0}")]
+    Unready(String),
     /// There may be no more of it.
     #[error("there may be at most {most} {what}")]
     Full { what: &'static str, most: u32 },

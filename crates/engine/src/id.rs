@@ -162,6 +162,8 @@ ids! {
     ApiKeyId = "key_";
     /// A hold on sending.
     PauseId = "pau_";
+    /// A person's visit to the portal; not what lets them in.
+    SessionId = "ses_";
     /// One process; every start of the server is a new node.
     NodeId = "nod_";
 }

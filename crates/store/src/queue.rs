@@ -343,6 +343,8 @@ pub enum Prune {
         fine_stats_before: Timestamp,
         /// Of figures by the hour.
         stats_before: Timestamp,
+        /// Sessions that ended before.
+        sessions_before: Timestamp,
         after: i64,
         limit: u32,
     },

@@ -188,6 +188,55 @@ pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
     }
 }
 
+/// What a webhook got in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HourOfWebhook {
+    pub webhook: WebhookId,
+    /// The hour's start.
+    pub start: Timestamp,
+    pub succeeded: u64,
+    pub failed: u64,
+}
+
+/// Attempts of these webhooks by the hour, from the hour that holds `since`; hours without any are left out.
+pub fn hours(webhooks: &[WebhookId], since: Timestamp) -> Query<HourOfWebhook> {
+    Query {
+        sql: format!(
+            "SELECT subject_id, bucket, succeeded, {FAILED} FROM stats
+             WHERE kind = 2 AND subject_id IN ({}) AND span = 1 AND bucket >= ?1 ORDER BY subject_id, bucket",
+            listed(webhooks)
+        )
+        .into(),
+        arguments: crate::arguments![Span::Hour.start(since)],
+        decode: |row| {
+            Ok(HourOfWebhook {
+                webhook: WebhookId(row.int(0)?),
+                start: Timestamp(row.int(1)?),
+                succeeded: count(row, 2)?,
+                failed: count(row, 3)?,
+            })
+        },
+    }
+}
+
+/// When each of these webhooks was last sent something, while statistics of it are kept.
+pub fn last_sent(webhooks: &[WebhookId]) -> Query<(WebhookId, Timestamp)> {
+    Query {
+        sql: format!(
+            "SELECT subject_id, max(last_at) FROM stats
+             WHERE kind = 2 AND subject_id IN ({}) AND span = 1 AND last_at IS NOT NULL GROUP BY subject_id",
+            listed(webhooks)
+        )
+        .into(),
+        arguments: Vec::new(),
+        decode: |row| Ok((WebhookId(row.int(0)?), Timestamp(row.int(1)?))),
+    }
+}
+
+fn listed(webhooks: &[WebhookId]) -> String {
+    webhooks.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",")
+}
+
 /// What happened in a project, by five minutes, from those that hold `since`; each with the time of its start.
 pub fn project(project: ProjectId, since: Timestamp) -> Query<(Timestamp, Usage)> {
     Query {

@@ -6,11 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fanfare_engine::access::Action;
-use fanfare_engine::id::WebhookId;
 use fanfare_engine::scheduler::Input;
-use fanfare_engine::webhook::Status;
-use fanfare_store::queue::{Answer as StoreAnswer, Operation, Resend};
-use fanfare_store::{StoreError, log};
+use fanfare_store::log;
+use fanfare_store::queue::Operation;
 
 use super::body::DeliveryBody;
 use super::list::{find, show};
@@ -18,6 +16,7 @@ use crate::api::auth::Manager;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::PathParts;
 use crate::app::App;
+use crate::catalogue::sending;
 
 /// How often a delivery is called back from memory before it counts as being sent.
 const RECALLS: usize = 3;
@@ -39,17 +38,7 @@ pub(super) async fn resend(
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<(StatusCode, Json<DeliveryBody>)> {
     let row = find(&app, &principal, &org, &delivery, Action::Manage).await?;
-    let webhook = app.compiled().webhook(row.webhook).await?;
-    match webhook.map(|webhook| webhook.webhook.status) {
-        Some(Status::Active | Status::Paused) => {}
-        Some(status) => {
-            let detail = format!("its webhook is {}; enable it first", status.name());
-            return Err(Problem::new(Code::InvalidState, detail));
-        }
-        None => return Err(Problem::new(Code::InvalidState, "its webhook is deleted")),
-    }
-    let due = apply(&app, Operation::Resend(Resend { deliveries: vec![row.id] })).await?;
-    tell(&app, due);
+    sending::resend(&app, &row).await?;
     let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
     Ok((StatusCode::ACCEPTED, Json(show(&app, &row).await?)))
 }
@@ -76,24 +65,12 @@ pub(super) async fn cancel(
     for _ in 0..RECALLS {
         // What only waits in memory goes back to the store, where it can be cancelled.
         app.dispatcher.tell(Input::Recall { webhook: row.webhook });
-        let cancelled = apply(&app, Operation::Cancel { deliveries: vec![row.id] }).await?;
+        let cancelled = sending::apply(&app, Operation::Cancel { deliveries: vec![row.id] }).await?;
         if !cancelled.is_empty() {
-            tell(&app, cancelled);
+            sending::tell(&app, cancelled);
             let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
             return Ok(Json(show(&app, &row).await?));
         }
     }
     Err(Problem::new(Code::InvalidState, "it is being sent at this moment; look again when the attempt is over"))
-}
-
-async fn apply(app: &App, operation: Operation) -> Answer<Vec<(WebhookId, u32)>> {
-    match app.store.apply(operation).await? {
-        StoreAnswer::Released(webhooks) => Ok(webhooks),
-        other => Err(StoreError::Damaged(format!("answered with {other:?}")).into()),
-    }
-}
-
-fn tell(app: &App, webhooks: Vec<(WebhookId, u32)>) {
-    let due = app.clock.now();
-    app.dispatcher.tell_all(webhooks.into_iter().map(|(webhook, _)| Input::Stored { webhook, config: None, due }));
 }

@@ -9,14 +9,13 @@ use fanfare_engine::id::DeliveryId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{active, customer_place};
+use super::answers::customer_place;
 use crate::api::auth::Manager;
 use crate::api::body::OptionalJsonBody;
-use crate::api::problem::{Answer, Code, Problem};
+use crate::api::problem::Answer;
 use crate::api::request::PathParts;
 use crate::app::App;
-use crate::catalogue::webhooks;
-use crate::{intake, test_event};
+use crate::catalogue::{sending, webhooks};
 
 /// What to send.
 #[derive(Default, Deserialize, ToSchema)]
@@ -54,16 +53,6 @@ pub(super) async fn test(
 ) -> Answer<(StatusCode, Json<TestReceipt>)> {
     let place = customer_place(&app, &principal, &org).await?;
     let webhook = webhooks::managed(&app, &place, &webhook).await?;
-    active(&webhook)?;
-    let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or_else(|| Problem::not_found("webhook"))?;
-    let sender = compiled.sender().map_err(|why| Problem::new(Code::InvalidState, why.0.clone()))?;
-    let types = app.compiled().event_types(place.project).await?;
-    let wanted = body.event_type.as_deref();
-    let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {
-        let message = "is no event type of this project";
-        return Err(Problem::field(Code::ValidationFailed, "event_type", message));
-    };
-    let (delivery_id, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
-    pending.wait().await?;
+    let delivery_id = sending::try_out(&app, &webhook, body.event_type.as_deref()).await?;
     Ok((StatusCode::ACCEPTED, Json(TestReceipt { delivery_id })))
 }

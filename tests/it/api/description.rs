@@ -52,6 +52,7 @@ const FIXED: &str = "
     DELETE /v1/pauses/{pause}
     GET POST /v1/api-keys
     DELETE /v1/api-keys/{key}
+    POST /v1/organizations/{org}/portal-sessions
     GET POST /v1/operator-webhooks
     GET PATCH DELETE /v1/operator-webhooks/{webhook}
     GET /healthz

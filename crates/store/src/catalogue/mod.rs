@@ -14,6 +14,7 @@ pub mod organizations;
 pub mod ownership;
 pub mod pauses;
 pub mod projects;
+pub mod sessions;
 pub mod users;
 pub mod webhooks;
 

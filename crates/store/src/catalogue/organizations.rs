@@ -96,6 +96,7 @@ pub fn delete(id: OrganizationId) -> Change {
         .then(step("DELETE FROM users WHERE organization_id = ?1", arguments![id.0]))
         .then(step("DELETE FROM entities WHERE organization_id = ?1", arguments![id.0]))
         .then(step("DELETE FROM api_keys WHERE organization_id = ?1", arguments![id.0]))
+        .then(step("DELETE FROM sessions WHERE organization_id = ?1", arguments![id.0]))
         .then(step("DELETE FROM pauses WHERE organization_id = ?1", arguments![id.0]))
 }
 

@@ -195,6 +195,7 @@ pub(crate) async fn keys_outlive_their_events<B: Backend>(rig: &Rig<B>) {
             idempotency_before: before,
             fine_stats_before: before,
             stats_before: before,
+            sessions_before: before,
             after: 0,
             limit: 100,
         };
@@ -232,6 +233,7 @@ pub(crate) async fn keys_go_in_pieces<B: Backend>(rig: &Rig<B>) {
             idempotency_before: rig.now(),
             fine_stats_before: rig.now(),
             stats_before: rig.now(),
+            sessions_before: rig.now(),
             after,
             limit: 2,
         };

@@ -16,8 +16,17 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
     match *what {
         Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
         Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
-        Prune::Keys { event_keys_before, idempotency_before, fine_stats_before, stats_before, after, limit } => {
-            let before = [event_keys_before, idempotency_before, fine_stats_before, stats_before];
+        Prune::Keys {
+            event_keys_before,
+            idempotency_before,
+            fine_stats_before,
+            stats_before,
+            sessions_before,
+            after,
+            limit,
+        } => {
+            let before =
+                [event_keys_before, idempotency_before, fine_stats_before, stats_before, sessions_before];
             keys(transaction, before, after, limit)
         }
     }
@@ -101,8 +110,8 @@ fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit:
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 
-fn keys(transaction: &Transaction<'_>, before: [Timestamp; 4], after: i64, limit: u32) -> StoreResult<Answer> {
-    let [event_keys, idempotency, fine_stats, stats_of_hours] = before;
+fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], after: i64, limit: u32) -> StoreResult<Answer> {
+    let [event_keys, idempotency, fine_stats, stats_of_hours, sessions] = before;
     let (removed_keys, seen) = event_keys_of_gone(transaction, event_keys, after, limit)?;
     let removed = [
         rows::execute(
@@ -120,6 +129,11 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 4], after: i64, limit
             "DELETE FROM catalogue_changes WHERE version IN (
                  SELECT version FROM catalogue_changes WHERE version < (SELECT max(version) FROM catalogue_changes) LIMIT ?1)",
             [limit],
+        )?,
+        rows::execute(
+            transaction,
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ?1 LIMIT ?2)",
+            (sessions.0, limit),
         )?,
     ];
     let more = removed.iter().any(|rows| *rows == u64::from(limit));

@@ -127,6 +127,23 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_project ON api_keys (project_id, id);
 CREATE INDEX api_keys_by_organization ON api_keys (organization_id) WHERE organization_id IS NOT NULL;
 
+-- code: the hash of what opens it once, NULL once it was opened; token: the hash of what its browser shows from then on.
+-- organization_id: the one that a visitor of the portal sees. Ends are kept for a while, so that their page can be shown.
+CREATE TABLE sessions (
+    id              INTEGER PRIMARY KEY,
+    project_id      INTEGER NOT NULL,
+    organization_id INTEGER,
+    user_id         TEXT,
+    code            BLOB UNIQUE,
+    code_expires_at INTEGER NOT NULL,
+    token           BLOB UNIQUE,
+    options         TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL
+);
+CREATE INDEX sessions_by_organization ON sessions (organization_id, expires_at) WHERE organization_id IS NOT NULL;
+CREATE INDEX sessions_by_age ON sessions (expires_at);
+
 CREATE TABLE pauses (
     id              INTEGER PRIMARY KEY,
     project_id      INTEGER NOT NULL,

@@ -1,0 +1,192 @@
+// What the portal's pages do beyond links and forms. Everything works without it, but for copying and local times.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  root.classList.add("scripted");
+
+  const kept = {
+    get: (name) => { try { return localStorage.getItem("fanfare-" + name); } catch { return null; } },
+    set: (name, value) => { try { localStorage.setItem("fanfare-" + name, value); } catch { /* not kept, then */ } },
+  };
+  if (kept.get("mode")) root.dataset.mode = kept.get("mode");
+
+  const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
+
+  // Says something for a while, also to screen readers.
+  const say = (text) => {
+    const toasts = document.getElementById("toasts");
+    if (!toasts) return;
+    const toast = document.createElement("p");
+    toast.className = "toast";
+    toast.textContent = text;
+    toasts.append(toast);
+    setTimeout(() => toast.remove(), 6000);
+  };
+
+  // Times are UTC as they come; local where that is chosen, which is so at first.
+  const showTimes = (within) => {
+    const local = kept.get("times") !== "utc";
+    const format = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "medium" });
+    all("time[datetime]", within).forEach((time) => {
+      time.dataset.utc ??= time.textContent;
+      time.title = time.dateTime;
+      time.textContent = local ? format.format(new Date(time.dateTime)) : time.dataset.utc;
+    });
+  };
+
+  // A group of events that is wanted whole, in part, or not at all.
+  const showGroup = (group) => {
+    const whole = group.querySelector("[data-group-all]");
+    if (!whole) return;
+    const boxes = all("input[name=event]", group);
+    const checked = boxes.filter((box) => box.checked).length;
+    whole.hidden = false;
+    whole.checked = checked === boxes.length;
+    whole.indeterminate = checked > 0 && checked < boxes.length;
+  };
+
+  const dress = (within) => {
+    showTimes(within);
+    all("[data-copy], [data-remove-header], [data-with-script]", within).forEach((element) => { element.hidden = false; });
+    all("[data-group]", within).forEach(showGroup);
+  };
+
+  const copy = async (button) => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      // In a frame the clipboard may be closed; the old way still works there.
+      const area = document.createElement("textarea");
+      area.value = button.dataset.copy;
+      area.className = "hidden";
+      button.after(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 1500);
+    say(document.body.dataset.copied);
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.matches("[data-copy]")) copy(button);
+    if (button.matches("[data-add-header]")) {
+      event.preventDefault();
+      const rows = button.closest("fieldset").querySelector("[data-rows]");
+      const row = rows.lastElementChild.cloneNode(true);
+      all("input", row).forEach((input) => { input.value = ""; input.removeAttribute("value"); });
+      rows.append(row);
+      row.querySelector("input").focus();
+    }
+    if (button.matches("[data-remove-header]")) {
+      const row = button.closest("[data-header]");
+      if (row.parentElement.children.length > 1) row.remove();
+      else all("input", row).forEach((input) => { input.value = ""; });
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    const input = event.target;
+    if (input.matches("[data-group-all]")) {
+      all("input[name=event]", input.closest("[data-group]")).forEach((box) => {
+        if (!box.closest("label").hidden) box.checked = input.checked;
+      });
+    }
+    const group = input.closest?.("[data-group]");
+    if (group) showGroup(group);
+    if (input.matches("[data-submit]")) input.form.requestSubmit();
+    if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); }
+    if (input.matches("[data-choice=mode]")) {
+      kept.set("mode", input.value);
+      if (input.value) root.dataset.mode = input.value; else delete root.dataset.mode;
+    }
+  });
+
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches("[data-picker-search]")) return;
+    const wanted = event.target.value.trim().toLowerCase();
+    all("[data-group]", event.target.closest(".some")).forEach((group) => {
+      let shown = 0;
+      all("[data-choice-text]", group).forEach((label) => {
+        label.hidden = !label.dataset.choiceText.toLowerCase().includes(wanted);
+        if (!label.hidden) shown += 1;
+      });
+      group.hidden = shown === 0;
+    });
+  });
+
+  // Search fields of the picker do not send the form.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches?.("[data-picker-search]")) event.preventDefault();
+  });
+
+  // Keys for people who work here all day: / searches, j and k move, Enter opens, r resends.
+  let chosen = null;
+  const choose = (row) => {
+    chosen?.classList.remove("chosen");
+    chosen = row;
+    chosen.classList.add("chosen");
+    chosen.scrollIntoView({ block: "nearest" });
+    (chosen.querySelector("[data-open]") ?? chosen.querySelector("summary"))?.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches?.("input, select, textarea");
+    if (event.key === "Escape" && typing) return event.target.blur();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      const search = document.querySelector("[data-search]");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    }
+    const rows = all("[data-row]");
+    if ((event.key === "j" || event.key === "k") && rows.length > 0) {
+      if (!rows.includes(chosen)) chosen = null;
+      const at = chosen ? rows.indexOf(chosen) + (event.key === "j" ? 1 : -1) : 0;
+      choose(rows[Math.max(0, Math.min(rows.length - 1, at))]);
+    }
+    if (event.key === "r") {
+      const button = (chosen?.isConnected && chosen.querySelector("[data-resend]")) || document.querySelector(".page-head [data-resend]");
+      button?.click();
+    }
+  });
+
+  // htmx: empty filters stay out of the address, failures are said, parts that came are dressed.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!event.detail.elt.matches("[data-filters]")) return;
+    for (const name of Array.from(event.detail.formData.keys())) {
+      if (event.detail.formData.get(name) === "") event.detail.formData.delete(name);
+    }
+  });
+  const failed = (event) => {
+    const text = event.detail.xhr?.responseText ?? "";
+    const page = new DOMParser().parseFromString(text, "text/html");
+    say(page.querySelector("[data-message]")?.textContent || document.body.dataset.failed);
+  };
+  document.addEventListener("htmx:responseError", failed);
+  document.addEventListener("htmx:sendError", failed);
+  document.addEventListener("htmx:timeout", failed);
+  document.addEventListener("htmx:afterSwap", (event) => dress(event.detail.target.isConnected ? event.detail.target : document));
+  document.addEventListener("htmx:afterSettle", (event) => {
+    dress(document);
+    const said = event.detail.requestConfig?.elt?.dataset?.said;
+    if (said) say(said);
+  });
+
+  // In a frame, the page around it is told how high this one is.
+  const tellHeight = () => {
+    if (window.parent === window) return;
+    root.classList.add("framed");
+    const tell = () => window.parent.postMessage({ type: "fanfare:height", height: Math.ceil(document.body.scrollHeight) }, "*");
+    new ResizeObserver(tell).observe(document.body);
+    tell();
+  };
+
+  dress(document);
+  all(".choice").forEach((label) => { label.hidden = false; });
+  all("[data-choice]").forEach((select) => { select.value = kept.get(select.dataset.choice) ?? select.options[0].value; });
+  all("form[data-press]").forEach((form) => form.requestSubmit());
+  tellHeight();
+})();

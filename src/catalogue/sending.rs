@@ -1,0 +1,70 @@
+//! What people have sent by hand: a delivery once more, a test event.
+
+use fanfare_engine::id::{DeliveryId, WebhookId};
+use fanfare_engine::scheduler::Input;
+use fanfare_engine::webhook::Status;
+use fanfare_store::StoreError;
+use fanfare_store::log::DeliveryRow;
+use fanfare_store::queue::{Answer as StoreAnswer, Operation, Resend};
+
+use super::webhooks::OpenWebhook;
+use super::{CatalogueError, CatalogueResult};
+use crate::app::App;
+use crate::{intake, test_event};
+
+/// Gives a delivery one more attempt, now.
+///
+/// # Errors
+/// Its webhook is deleted or gets nothing as it is.
+pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<()> {
+    let webhook = app.compiled().webhook(row.webhook).await?;
+    match webhook.map(|webhook| webhook.webhook.status) {
+        Some(Status::Active | Status::Paused) => {}
+        Some(status) => {
+            return Err(CatalogueError::Unready(format!("its webhook is {}; enable it first", status.name())));
+        }
+        None => return Err(CatalogueError::State("its webhook is deleted")),
+    }
+    let due = apply(app, Operation::Resend(Resend { deliveries: vec![row.id] })).await?;
+    tell(app, due);
+    Ok(())
+}
+
+/// Has the store change deliveries; answers the webhooks that have something due by it.
+///
+/// # Errors
+/// The store's.
+pub async fn apply(app: &App, operation: Operation) -> CatalogueResult<Vec<(WebhookId, u32)>> {
+    match app.store.apply(operation).await? {
+        StoreAnswer::Released(webhooks) => Ok(webhooks),
+        other => Err(StoreError::Damaged(format!("answered with {other:?}")).into()),
+    }
+}
+
+/// Tells the dispatcher of webhooks that have something due.
+pub fn tell(app: &App, webhooks: Vec<(WebhookId, u32)>) {
+    let due = app.clock.now();
+    app.dispatcher.tell_all(webhooks.into_iter().map(|(webhook, _)| Input::Stored { webhook, config: None, due }));
+}
+
+/// Sends a webhook the example of an event type: of `wanted`, or of that which its profile uses for tests. Answers the
+/// delivery.
+///
+/// # Errors
+/// It gets nothing as it is, or there is no such event type.
+pub async fn try_out(app: &App, webhook: &OpenWebhook, wanted: Option<&str>) -> CatalogueResult<DeliveryId> {
+    let status = webhook.row.status;
+    if !status.takes_events() {
+        return Err(CatalogueError::Unready(format!("the webhook is {}; enable it first", status.name())));
+    }
+    let unknown = CatalogueError::NotFound("webhook");
+    let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or(unknown)?;
+    let sender = compiled.sender().map_err(|why| CatalogueError::Unready(why.0.clone()))?;
+    let types = app.compiled().event_types(webhook.row.project).await?;
+    let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {
+        return Err(CatalogueError::field("event_type", "is no event type of this project"));
+    };
+    let (delivery, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
+    pending.wait().await?;
+    Ok(delivery)
+}

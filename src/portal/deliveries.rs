@@ -1,0 +1,246 @@
+//! `/portal/deliveries`: the list of deliveries, with its filters in the address.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::routing::get;
+use fanfare_engine::access::Action;
+use fanfare_engine::delivery::State as DeliveryState;
+use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::webhooks::WebhookFilter;
+use fanfare_store::catalogue::{Page, event_types};
+use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
+
+use super::Answer;
+use super::reach;
+use super::shell::{Section, Shell, page};
+use super::texts::{Texts, counted, fill};
+use super::visitor::Visitor;
+use super::wanted::Wanted;
+use super::webhooks::name_of;
+use super::words::{self, Moment};
+use crate::app::App;
+use crate::catalogue::{CatalogueError, CatalogueResult};
+
+/// Where the list is.
+pub(super) const PATH: &str = "/portal/deliveries";
+/// Its filters.
+const FILTERS: [&str; 7] = ["state", "event_type", "webhook", "response_code", "since", "until", "event"];
+/// How many deliveries a page shows.
+const SHOWN: u32 = 50;
+/// How many rows are looked at for a page. A filter that few match gives shorter pages.
+const SCAN: u32 = 20_000;
+/// How many webhooks can be chosen from; beyond it, the list is opened from the webhook's own page.
+const MAX_CHOICES: u32 = 200;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route(PATH, get(list))
+}
+
+#[derive(Template)]
+#[template(path = "portal/deliveries.html")]
+struct List {
+    shell: Shell,
+    t: &'static Texts,
+    wanted: Wanted,
+    /// What of the filters could not be read.
+    faults: Vec<String>,
+    rows: Vec<Row>,
+    event_types: Vec<String>,
+    /// Ids and names.
+    webhooks: Vec<(String, String)>,
+    older: Option<String>,
+    /// Whether it stopped looking before it found a whole page.
+    cut: bool,
+    /// The one event that it is limited to, in words.
+    event: Option<String>,
+}
+
+/// A delivery as lists show it.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) created: Moment,
+    pub(super) event_type: String,
+    pub(super) url: String,
+    pub(super) webhook: String,
+    pub(super) code: Option<u16>,
+    pub(super) state: DeliveryState,
+    pub(super) state_label: &'static str,
+    pub(super) attempts: String,
+    pub(super) next: Option<Moment>,
+    pub(super) resendable: bool,
+    pub(super) resend_label: String,
+}
+
+async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
+    let t = visitor.t;
+    reach::everything(&app, &visitor, Action::See).await?;
+    let wanted = Wanted::of(&FILTERS, &uri);
+    let (mut filter, faults) = filter(&app, &visitor, &wanted).await?;
+    let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
+    filter.newest = newest(&app, filter.webhook).await?;
+    filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
+    let mut found =
+        if faults.is_empty() { app.store.read(log::deliveries(&filter, SHOWN + 1, SCAN)).await? } else { Vec::new() };
+    let mut next = None;
+    let mut cut = false;
+    if found.len() > SHOWN as usize {
+        found.truncate(SHOWN as usize);
+        next = found.last().map(|row| row.id);
+    } else if faults.is_empty() {
+        next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
+        cut = next.is_some();
+    }
+    let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
+    page(&List {
+        shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title),
+        t,
+        rows: rows(&app, t, found).await?,
+        event_types: app.store.read(event_types::names(visitor.project.id)).await?,
+        webhooks: choices(&app, &visitor, &wanted).await?,
+        older,
+        cut,
+        faults,
+        event: wanted.given("event").map(|event| fill(t.deliveries.event_filter, &[("event", &event)])),
+        wanted,
+    })
+}
+
+/// The filter that the address means, and what of it cannot be read.
+async fn filter(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResult<(DeliveryFilter, Vec<String>)> {
+    let d = &visitor.t.deliveries;
+    let mut faults = Vec::new();
+    let bad_filter = |name: &str| fill(d.bad_filter, &[("name", &name)]);
+    let state = wanted.given("state").map(|name| DeliveryState::ALL.into_iter().find(|state| state.name() == name));
+    let webhook = wanted.given("webhook").map(WebhookId::parse);
+    let code = wanted.given("response_code").map(|code| code.parse().ok().filter(|code| (100..1_000).contains(code)));
+    let [since, until] = ["since", "until"].map(|name| wanted.given(name).map(|text| (text, read_time(text))));
+    if state == Some(None) {
+        faults.push(bad_filter(d.state_label));
+    }
+    if webhook == Some(None) {
+        faults.push(bad_filter(d.webhook_label));
+    }
+    if code == Some(None) {
+        faults.push(fill(d.bad_code, &[("value", &wanted.get("response_code"))]));
+    }
+    for (text, time) in [since, until].into_iter().flatten() {
+        if time.is_none() {
+            faults.push(fill(d.bad_time, &[("value", &text)]));
+        }
+    }
+    let event = match wanted.given("event") {
+        None => None,
+        Some(text) => Some(match EventId::parse(text) {
+            Some(id) => id,
+            // One that there is not has no deliveries; no row has the id 0.
+            None => {
+                let named = log::event_by_external_id(visitor.organization.id, text);
+                app.store.read_one(named).await?.unwrap_or(EventId(0))
+            }
+        }),
+    };
+    let filter = DeliveryFilter {
+        project: Some(visitor.project.id),
+        organization: Some(visitor.organization.id),
+        webhook: webhook.flatten(),
+        event,
+        event_type: wanted.given("event_type").map(str::to_owned),
+        state: state.flatten(),
+        response_code: code.flatten(),
+        since: since.and_then(|(_, time)| time),
+        until: until.and_then(|(_, time)| time),
+        ..DeliveryFilter::default()
+    };
+    Ok((filter, faults))
+}
+
+/// A time as browsers give it, `2026-11-22T09:30`, in UTC; or RFC 3339.
+fn read_time(text: &str) -> Option<Timestamp> {
+    let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z"), format!("{text}T00:00:00Z")];
+    forms.iter().find_map(|text| text.parse().ok())
+}
+
+/// The webhooks to choose from; the chosen one is among them.
+async fn choices(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResult<Vec<(String, String)>> {
+    let t = visitor.t;
+    let newest = Page { before: None, limit: MAX_CHOICES };
+    let all = reach::webhooks(app, visitor, &WebhookFilter::default(), newest).await?;
+    let mut found: Vec<(String, String)> =
+        all.iter().map(|webhook| (webhook.row.id.to_string(), name_of(t, &webhook.row.settings))).collect();
+    if let Some(chosen) = wanted.given("webhook").filter(|chosen| !found.iter().any(|(id, _)| id == chosen)) {
+        let name = match reach::webhook(app, visitor, chosen, Action::See).await {
+            Ok(webhook) => name_of(t, &webhook.row.settings),
+            Err(CatalogueError::NotFound(_)) => t.deliveries.deleted_webhook.to_owned(),
+            Err(error) => return Err(error),
+        };
+        found.push((chosen.to_owned(), name));
+    }
+    Ok(found)
+}
+
+/// How many of a webhook's deliveries its profile lets its view show; `None` for all that are kept.
+pub(super) async fn newest(app: &App, webhook: Option<WebhookId>) -> CatalogueResult<Option<u32>> {
+    let Some(webhook) = webhook else { return Ok(None) };
+    let Some(compiled) = app.compiled().webhook(webhook).await? else { return Ok(None) };
+    Ok(app.profiles.get(&compiled.webhook.profile).and_then(|profile| profile.log.deliveries_shown))
+}
+
+/// Deliveries as lists show them.
+pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>) -> CatalogueResult<Vec<Row>> {
+    let ids: Vec<DeliveryId> = found.iter().map(|row| row.id).collect();
+    let urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
+    let mut rows = Vec::with_capacity(found.len());
+    for row in found {
+        let webhook = app.compiled().webhook(row.webhook).await?;
+        let settings = webhook.as_ref().map(|webhook| &webhook.webhook.settings);
+        let logged = urls.get(&row.id).filter(|url| !url.is_empty()).cloned();
+        let takes = webhook.as_ref().is_some_and(|webhook| webhook.webhook.status.takes_events());
+        rows.push(Row {
+            id: row.id.to_string(),
+            created: row.id.made_at().into(),
+            url: logged.or_else(|| settings.map(|settings| settings.url.clone())).unwrap_or_default(),
+            webhook: settings.map_or(t.deliveries.deleted_webhook.to_owned(), |settings| name_of(t, settings)),
+            code: row.response_code,
+            state: row.state,
+            state_label: words::state(t, row.state),
+            attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
+            next: row.next_attempt_at.map(Moment::from),
+            resendable: resendable(&row) && takes,
+            resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
+            event_type: row.event_type,
+        });
+    }
+    Ok(rows)
+}
+
+/// Whether it makes sense to send a delivery again: it is not being sent.
+pub(super) fn resendable(row: &DeliveryRow) -> bool {
+    row.state != DeliveryState::Delivering
+}
+
+/// The list with the filters of `query`.
+pub(super) fn back(query: &str) -> String {
+    let wanted = Wanted::read(&FILTERS, query);
+    wanted.href(PATH, wanted.cursor())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_browsers_give_them() {
+        let expected = "2026-11-22T09:30:00Z".parse().unwrap();
+        for text in ["2026-11-22T09:30", "2026-11-22T09:30:00", "2026-11-22T09:30:00Z", "2026-11-22T10:30:00+01:00"] {
+            assert_eq!(read_time(text), Some(expected), "{text}");
+        }
+        assert_eq!(read_time("2026-11-22"), "2026-11-22T00:00:00Z".parse().ok());
+        assert_eq!(read_time("yesterday"), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! A form that was sent: its fields, taken only where it carries the mark of the session.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::header;
+use url::form_urlencoded;
+
+use super::refusal::Refusal;
+use super::visitor::Visitor;
+use crate::app::App;
+
+/// The most bytes that a form may have.
+const MAX_BYTES: usize = 512 * 1024;
+/// The field that holds the mark.
+pub(super) const MARK: &str = "form_mark";
+
+/// The fields of a form in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// The fields of a body or of a query.
+    pub(super) fn parse(text: &[u8]) -> Form {
+        Form(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// The first value of a field; empty where there is none.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The first value of a field without blanks around it; `None` where nothing is left.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        Some(self.get(name).trim()).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a field.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether there is such a field.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+}
+
+impl FromRequest<Arc<App>> for Form {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, app).await?;
+        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !media_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded")) {
+            return Err(Refusal::StaleForm);
+        }
+        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal::TooLarge)?;
+        let form = Form::parse(&bytes);
+        // Hashes are compared, so that times tell nothing of the mark.
+        if blake3::hash(form.get(MARK).as_bytes()) != blake3::hash(visitor.form_mark.as_bytes()) {
+            return Err(Refusal::StaleForm);
+        }
+        Ok(form)
+    }
+}

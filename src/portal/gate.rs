@@ -1,0 +1,110 @@
+//! What stands before every page: whence the request comes, who asks, and which headers every answer has.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use fanfare_store::catalogue::projects::Project;
+use futures_util::FutureExt as _;
+
+use super::refusal::Refusal;
+use super::theme::logo_origin;
+use super::visitor::{Known, language};
+use crate::app::App;
+use crate::catalogue::projects;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// In an answer to one who has no session: the project whose rules of framing hold for it.
+#[derive(Clone)]
+pub(super) struct Framed(pub(super) Project);
+
+/// Lets a request in, brings what changes something to its end though the browser may go, and dresses the answer.
+pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let t = language(request.headers());
+    let safe = request.method().is_safe();
+    let same_site = safe || is_same_origin(request.headers());
+    let known = match Known::of(&app, request.headers()).await {
+        Ok(known) => known,
+        Err(error) => return dressed(&app, Refusal::from(error).show(t), None).await,
+    };
+    let project = match &known {
+        Known::Visitor(visitor) => Some(visitor.project.clone()),
+        Known::Ended(project) => Some(project.clone()),
+        Known::Nobody => None,
+    };
+    request.extensions_mut().insert(known);
+    let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
+    let answer = match (safe, same_site) {
+        (true, _) => answer.await.unwrap_or_else(|panic| panicked(&*panic)),
+        (false, false) => Refusal::CrossSite.into_response(),
+        (false, true) => match app.background.start(answer) {
+            Some(answer) => match answer.await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panic)) => panicked(&*panic),
+                Err(_) => Refusal::Internal.into_response(),
+            },
+            None => Refusal::Unavailable.into_response(),
+        },
+    };
+    // Where a page was refused, it is shown now that the language is known.
+    let answer = match answer.extensions().get::<Refusal>() {
+        Some(refusal) => {
+            let mut shown = refusal.show(t);
+            shown.extensions_mut().extend(answer.extensions().clone());
+            shown
+        }
+        None => answer,
+    };
+    dressed(&app, answer, project).await
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let told = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(cause = told.unwrap_or("a panic without a text"), "a page failed");
+    Refusal::Internal.into_response()
+}
+
+/// Browsers say whence a request comes; what another site sends is refused. Those that do not say are held off by the mark
+/// in each form.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    headers.get(FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none")
+}
+
+async fn dressed(app: &App, mut answer: Response, project: Option<Project>) -> Response {
+    let project = match answer.extensions().get::<Framed>() {
+        Some(Framed(project)) => Some(project.clone()),
+        // Pages that say why there is nothing to see may be framed as those of the first project.
+        None => match project {
+            None => projects::by_id(app, app.default_project).await.ok(),
+            known => known,
+        },
+    };
+    let headers = answer.headers_mut();
+    let policy = HeaderValue::try_from(policy(project.as_ref()));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static("default-src 'none'")));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// What a page may load and who may frame it.
+fn policy(project: Option<&Project>) -> String {
+    let logo = project.and_then(|project| logo_origin(&project.options.theme)).map(|origin| format!(" {origin}"));
+    let ancestors = project.map(|project| project.options.frame_ancestors.join(" ")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{}; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'self' {ancestors}",
+        logo.unwrap_or_default()
+    );
+    policy.trim_end().to_owned()
+}

@@ -1,0 +1,60 @@
+//! The portal: what a customer's people see of their organization, one file per page, its template named like it.
+//!
+//! Pages are rendered on the server and work without JavaScript; htmx fetches the same pages and takes parts of them. They
+//! work through the same services as the API. `gate` stands before all of them, `visitor` says who asks, `refusal` is what
+//! is shown instead of a page.
+
+mod assets;
+mod catalogue;
+mod deliveries;
+mod delivery;
+mod form;
+mod gate;
+mod json;
+mod open;
+mod reach;
+mod refusal;
+mod shell;
+mod sparkline;
+mod texts;
+mod theme;
+mod visitor;
+mod wanted;
+mod webhook;
+mod webhook_form;
+mod webhooks;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::{Redirect, Response};
+use axum::routing::get;
+use tower_http::compression::CompressionLayer;
+
+use self::refusal::Refusal;
+use crate::app::App;
+
+/// What a page's handler answers.
+type Answer = Result<Response, Refusal>;
+
+/// The portal, below `/portal`.
+pub fn router(app: &Arc<App>) -> Router {
+    let pages = Router::new()
+        .route("/portal", get(async || Redirect::to(webhooks::PATH)))
+        .route("/portal/", get(async || Redirect::to(webhooks::PATH)))
+        .merge(open::routes())
+        .merge(theme::routes())
+        .merge(webhooks::routes())
+        .merge(webhook_form::routes())
+        .merge(webhook::routes())
+        .merge(deliveries::routes())
+        .merge(delivery::routes())
+        .merge(catalogue::routes())
+        .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound("page")))
+        .method_not_allowed_fallback(async || Refusal::NotFound("page"))
+        .layer(from_fn_with_state(Arc::clone(app), gate::gate))
+        .with_state(Arc::clone(app));
+    pages.merge(assets::routes()).layer(CompressionLayer::new())
+}

@@ -1,0 +1,83 @@
+//! `/portal/open/{code}`: how a browser gets in. The link only shows a button, so that programs that look at links do not use
+//! it up; a script presses it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Extension, Path, State};
+use axum::http::Uri;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use fanfare_engine::id::SessionId;
+use fanfare_store::catalogue::sessions::Session;
+
+use super::Answer;
+use super::assets::{ASSETS, Assets};
+use super::form::Form;
+use super::gate::Framed;
+use super::refusal::Refusal;
+use super::texts::Texts;
+use super::visitor::{COOKIE_NAME, Known, language};
+use super::{theme, webhooks};
+use crate::app::App;
+use crate::catalogue::{CatalogueError, projects, sessions};
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/portal/open/{code}", get(show).post(open)).route("/portal/opened/{session}", get(opened))
+}
+
+/// The page with the button.
+#[derive(Template)]
+#[template(path = "portal/open.html")]
+struct Page {
+    t: &'static Texts,
+    assets: &'static Assets,
+    /// The link's own path and query.
+    action: String,
+}
+
+async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+    let session = sessions::awaiting(&app, &code).await?.ok_or(Refusal::Code)?;
+    let action = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
+    let page = Page { t: language(&headers), assets: &ASSETS, action };
+    framed(&app, &session, Html(page.render()?).into_response()).await
+}
+
+async fn open(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri) -> Answer {
+    let wanted = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let options: BTreeMap<String, String> = theme::NAMES
+        .iter()
+        .filter_map(|&name| Some((name.to_owned(), wanted.given(name)?.to_owned())))
+        .filter(|(name, value)| theme::is_valid(name, value))
+        .collect();
+    let (session, token) = match sessions::open(&app, &code, options).await {
+        Err(CatalogueError::NotFound(_)) => return Err(Refusal::Code),
+        other => other?,
+    };
+    let seconds = session.expires_at.since(app.now()).as_secs();
+    let cookie =
+        format!("{COOKIE_NAME}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None; Partitioned");
+    let cookie = HeaderValue::try_from(cookie).map_err(|_| Refusal::Internal)?;
+    let next = Redirect::to(&format!("/portal/opened/{}", session.id));
+    framed(&app, &session, ([(header::SET_COOKIE, cookie)], next).into_response()).await
+}
+
+/// Where a browser comes that was just given its cookie: if it shows it, on to the first page.
+async fn opened(State(app): State<Arc<App>>, Path(id): Path<String>, Extension(known): Extension<Known>) -> Answer {
+    if let Known::Visitor(_) = known {
+        return Ok(Redirect::to(webhooks::PATH).into_response());
+    }
+    let id = SessionId::parse(&id).ok_or(Refusal::NotFound("session"))?;
+    let session = sessions::by_id(&app, id).await?.ok_or(Refusal::NotFound("session"))?;
+    framed(&app, &session, Refusal::Cookie.into_response()).await
+}
+
+/// The answer with the project's rules of framing.
+async fn framed(app: &App, session: &Session, mut answer: Response) -> Answer {
+    let project = projects::by_id(app, session.project).await?;
+    answer.extensions_mut().insert(Framed(project));
+    Ok(answer)
+}

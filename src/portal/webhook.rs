@@ -1,0 +1,221 @@
+//! `/portal/webhooks/{webhook}`: one webhook with its figures, settings, secret and newest deliveries.
+
+mod facts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::{get, post};
+use fanfare_engine::access::Action;
+use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::Status;
+use fanfare_store::catalogue::event_types;
+use fanfare_store::log::{self, DeliveryFilter};
+
+use self::facts::{Figures, LiveSecret, Setting};
+use super::Answer;
+use super::form::Form;
+use super::reach;
+use super::refusal::Refusal;
+use super::shell::{Section, Shell, page};
+use super::sparkline::{self, Day};
+use super::texts::{Texts, fill};
+use super::visitor::Visitor;
+use super::wanted::Wanted;
+use super::webhooks::name_of;
+use super::words::{Moment, Standing, span};
+use super::{deliveries, delivery};
+use crate::app::App;
+use crate::catalogue::sending;
+use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch};
+
+/// How many of its deliveries are shown.
+const SHOWN: u32 = 20;
+/// How long a replaced secret may still sign, in hours.
+const OVERLAPS: [u64; 4] = [1, 24, 3 * 24, 7 * 24];
+/// How many rows are looked at for them.
+const SCAN: u32 = 20_000;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/portal/webhooks/{webhook}", get(show))
+        .route("/portal/webhooks/{webhook}/status", post(turn))
+        .route("/portal/webhooks/{webhook}/test", post(test))
+        .route("/portal/webhooks/{webhook}/secret", post(reveal))
+        .route("/portal/webhooks/{webhook}/secret/rotate", post(rotate))
+        .route("/portal/webhooks/{webhook}/delete", post(delete))
+}
+
+#[derive(Template)]
+#[template(path = "portal/webhook.html")]
+struct Page {
+    shell: Shell,
+    t: &'static Texts,
+    id: String,
+    name: String,
+    url: String,
+    standing: Standing,
+    reason: Option<String>,
+    /// What follows from how it stands.
+    note: Option<&'static str>,
+    takes_events: bool,
+    paused: bool,
+    day: Day,
+    chart: String,
+    figures: Vec<Figures>,
+    last: Option<(Moment, &'static str, Option<u16>)>,
+    settings: Vec<Setting>,
+    event_types: Vec<String>,
+    /// Whether its requests are signed.
+    signed: bool,
+    /// Whether a secret may be replaced.
+    may_rotate: bool,
+    /// The secrets, where they were asked for.
+    secrets: Option<Vec<LiveSecret>>,
+    /// How long a replaced secret still signs where nothing is said.
+    overlap: String,
+    rows: Vec<deliveries::Row>,
+    /// No filter: for the rows' way back.
+    wanted: Wanted,
+}
+
+async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, uri: Uri) -> Answer {
+    let webhook = reach::webhook(&app, &visitor, &id, Action::See).await?;
+    let t = visitor.t;
+    let notice = match Form::parse(uri.query().unwrap_or_default().as_bytes()).get("done") {
+        "saved" => Some(t.webhooks.saved),
+        "rotated" => Some(t.webhook.rotated),
+        "paused" => Some(t.webhook.paused),
+        "resumed" => Some(t.webhook.resumed),
+        _ => None,
+    };
+    page(&Page::of(&app, &visitor, webhook, notice, false).await?)
+}
+
+impl Page {
+    async fn of(
+        app: &App,
+        visitor: &Visitor,
+        webhook: OpenWebhook,
+        notice: Option<&'static str>,
+        with_secrets: bool,
+    ) -> Result<Page, Refusal> {
+        let t = visitor.t;
+        let row = &webhook.row;
+        let profile = app.profiles.get(&row.profile);
+        let now = app.now();
+        let day = sparkline::days(app, &[row.id]).await?.remove(&row.id).unwrap_or_default();
+        let chart = fill(t.webhooks.chart, &[("succeeded", &day.succeeded), ("failed", &day.failed)]);
+        let filter = DeliveryFilter {
+            project: Some(row.project),
+            organization: Some(row.organization),
+            webhook: Some(row.id),
+            newest: deliveries::newest(app, Some(row.id)).await?,
+            ..DeliveryFilter::default()
+        };
+        let found = app.store.read(log::deliveries(&filter, SHOWN, SCAN)).await?;
+        let secrets = facts::live_secrets(&webhook, now);
+        Ok(Page {
+            shell: Shell::new(visitor, Section::Webhooks, name_of(t, &row.settings)).saying(notice),
+            t,
+            id: row.id.to_string(),
+            name: name_of(t, &row.settings),
+            url: row.settings.url.clone(),
+            standing: Standing::of(row.status, row.failing_since),
+            reason: reason(t, row.status_reason.as_deref(), row.status, row.failing_since),
+            note: match row.status {
+                Status::Active => None,
+                Status::Paused => Some(t.webhook.paused_note),
+                Status::Deactivated => Some(t.webhook.off_note),
+                Status::AutoDisabled => Some(t.webhook.auto_disabled_note),
+            },
+            takes_events: row.status.takes_events(),
+            paused: row.status == Status::Paused,
+            chart,
+            day,
+            figures: facts::figures(app, t, row.id).await?,
+            last: facts::last(app, t, row.id).await?,
+            settings: facts::settings(t, profile.map(|profile| &**profile), &webhook),
+            event_types: app.store.read(event_types::names(row.project)).await?,
+            signed: !secrets.is_empty(),
+            may_rotate: profile.is_some_and(|profile| facts::signs(profile)),
+            secrets: with_secrets.then_some(secrets),
+            overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
+            rows: deliveries::rows(app, t, found).await?,
+            wanted: Wanted::default(),
+        })
+    }
+}
+
+impl Page {
+    /// How long a replaced secret may still sign, in seconds and in words.
+    fn overlaps(&self) -> Vec<(u64, String)> {
+        OVERLAPS.iter().map(|hours| (hours * 3_600, span(&self.t.words, Duration::from_secs(hours * 3_600)))).collect()
+    }
+}
+
+/// Why a webhook stands as it does, for people.
+pub(super) fn reason(
+    t: &Texts,
+    kept: Option<&str>,
+    status: Status,
+    failing_since: Option<Timestamp>,
+) -> Option<String> {
+    match (status, failing_since) {
+        (Status::Active, Some(since)) => {
+            let since = Moment::from(since);
+            Some(fill(t.status.failing_reason, &[("since", &format!("{} UTC", since.utc))]))
+        }
+        _ => kept.map(str::to_owned),
+    }
+}
+
+async fn turn(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
+    let (switch, done) = match form.get("to") {
+        "on" => (Switch::Enable, ""),
+        "pause" => (Switch::Pause, "?done=paused"),
+        "resume" => (Switch::Resume, "?done=resumed"),
+        _ => (Switch::Disable, ""),
+    };
+    service::switch(&app, &visitor.place(), &id, switch).await?;
+    Ok(Redirect::to(&format!("/portal/webhooks/{id}{done}")).into_response())
+}
+
+/// Sends a test event, and shows what becomes of it.
+async fn test(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
+    let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
+    let delivery = sending::try_out(&app, &webhook, form.given("event_type")).await?;
+    Ok(Redirect::to(&delivery::path(delivery, "")).into_response())
+}
+
+async fn reveal(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, _form: Form) -> Answer {
+    let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
+    note_revealed(&visitor, &webhook);
+    page(&Page::of(&app, &visitor, webhook, None, true).await?)
+}
+
+/// For those who ask later who saw a secret.
+fn note_revealed(visitor: &Visitor, webhook: &OpenWebhook) {
+    let (session, user) = (visitor.session.id, visitor.session.user.as_deref().unwrap_or("-"));
+    tracing::info!(webhook = %webhook.row.id, %session, user, "a secret was revealed in the portal");
+}
+
+async fn rotate(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
+    let rotation = Rotation {
+        secret: form.given("secret").map(str::to_owned),
+        overlap_seconds: form.given("overlap").and_then(|seconds| seconds.parse().ok()),
+        ..Rotation::default()
+    };
+    service::rotate(&app, &visitor.place(), &id, &rotation).await?;
+    Ok(Redirect::to(&format!("/portal/webhooks/{id}?done=rotated")).into_response())
+}
+
+async fn delete(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, _form: Form) -> Answer {
+    service::delete(&app, &visitor.place(), &id).await?;
+    Ok(Redirect::to("/portal/webhooks?done=deleted").into_response())
+}

@@ -1,0 +1,237 @@
+//! `/portal/webhooks/new` and `…/edit`: the form of a webhook's settings, exactly those that its profile allows.
+
+mod draft;
+mod offer;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::get;
+use fanfare_engine::access::Action;
+use fanfare_engine::profile::{FieldError, Profile};
+use fanfare_engine::webhook::Credentials;
+
+use self::draft::Draft;
+use self::offer::Offer;
+use super::Answer;
+use super::form::Form;
+use super::reach;
+use super::refusal::{Refusal, sentence};
+use super::shell::{Section, Shell, page};
+use super::texts::{FormTexts, Texts, fill};
+use super::visitor::Visitor;
+use crate::app::App;
+use crate::catalogue::CatalogueError;
+use crate::catalogue::webhooks::{self as service, OpenWebhook};
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/portal/webhooks/new", get(blank).post(add))
+        .route("/portal/webhooks/{webhook}/edit", get(filled).post(save))
+}
+
+#[derive(Template)]
+#[template(path = "portal/webhook_form.html")]
+struct Page {
+    shell: Shell,
+    t: &'static Texts,
+    offer: Offer,
+    draft: Draft,
+    /// The webhook that is edited.
+    edited: Option<String>,
+    errors: Vec<Fault>,
+}
+
+/// What is wrong with a field, as people read it.
+struct Fault {
+    /// The field of the form; empty for the whole of it.
+    field: &'static str,
+    message: String,
+}
+
+/// The fields of the form in their order on the page, each with the fields of a webhook that it is about.
+const FIELDS: [(&str, &[&str]); 13] = [
+    ("name", &["name"]),
+    ("url", &["url"]),
+    ("method", &["method"]),
+    ("content_type", &["content_type"]),
+    ("include_entity", &["include_entity"]),
+    ("events", &["events"]),
+    ("filter", &["filter"]),
+    ("auth", &["auth"]),
+    ("secret", &["secret", "secrets"]),
+    ("headers", &["headers"]),
+    ("rate_limit", &["rate_limit"]),
+    ("retry", &["retry"]),
+    ("timeout", &["timeout_seconds"]),
+];
+
+impl Page {
+    fn new(
+        visitor: &Visitor,
+        offer: Offer,
+        draft: Draft,
+        edited: Option<&OpenWebhook>,
+        errors: Vec<FieldError>,
+    ) -> Page {
+        let t = visitor.t;
+        let title = if edited.is_some() { t.form.edit_title } else { t.form.add_title };
+        let mut errors: Vec<Fault> = errors.iter().map(|error| Fault::of(&t.form, error)).collect();
+        errors.sort_by_key(|fault| FIELDS.iter().position(|(field, _)| *field == fault.field));
+        Page {
+            shell: Shell::new(visitor, Section::Webhooks, title),
+            t,
+            offer,
+            draft,
+            edited: edited.map(|webhook| webhook.row.id.to_string()),
+            errors,
+        }
+    }
+
+    /// What is wrong with a field.
+    fn error(&self, field: &str) -> Option<&str> {
+        self.errors.iter().find(|fault| fault.field == field).map(|fault| fault.message.as_str())
+    }
+
+    /// The attributes that a field has for what is wrong with it. The first wrong one takes the focus.
+    fn marks(&self, field: &str) -> String {
+        if self.error(field).is_none() {
+            return String::new();
+        }
+        let first = self.errors.iter().find(|fault| !fault.field.is_empty());
+        let focus = if first.is_some_and(|fault| fault.field == field) { " autofocus" } else { "" };
+        format!(" aria-invalid=\"true\" aria-describedby=\"{field}-error\"{focus}")
+    }
+}
+
+impl Fault {
+    fn of(t: &FormTexts, error: &FieldError) -> Fault {
+        let head = error.field.split(['.', '[']).next().unwrap_or_default();
+        let known = FIELDS.iter().find(|(_, about)| about.contains(&head)).map_or("", |(field, _)| *field);
+        let label = match known {
+            "name" => t.name,
+            "url" => t.url,
+            "method" => t.method,
+            "content_type" => t.content_type,
+            "include_entity" => t.include_entity,
+            "events" => t.events,
+            "filter" => match error.field.as_str() {
+                "filter.type" => t.filter_type,
+                "filter.id" => t.filter_id,
+                _ => t.filter,
+            },
+            "auth" => t.auth,
+            "secret" => t.secret,
+            "headers" => t.headers,
+            "rate_limit" => t.rate_limit,
+            "retry" => t.retry,
+            "timeout" => t.timeout,
+            _ => &error.field,
+        };
+        Fault { field: known, message: sentence(&format!("{label} {}", error.message)) }
+    }
+}
+
+async fn blank(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
+    let wanted = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let profile = profile_of_new(&app, &visitor, wanted.given("profile"))?;
+    let offer = Offer::of(&app, &visitor, &profile, None).await?;
+    page(&Page::new(&visitor, offer, Draft::blank(&profile), None, Vec::new()))
+}
+
+async fn filled(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>) -> Answer {
+    let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
+    let profile = profile_of(&app, &webhook)?;
+    let offer = Offer::of(&app, &visitor, &profile, Some(&webhook)).await?;
+    page(&Page::new(&visitor, offer, Draft::of(&webhook), Some(&webhook), Vec::new()))
+}
+
+async fn add(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
+    let profile = profile_of_new(&app, &visitor, form.given("profile"))?;
+    let draft = Draft::sent(&form);
+    if form.has("more") {
+        let offer = Offer::of(&app, &visitor, &profile, None).await?;
+        return page(&Page::new(&visitor, offer, draft.with_blank_header(), None, Vec::new()));
+    }
+    let offer = Offer::of(&app, &visitor, &profile, None).await?;
+    let refused = match draft.input(visitor.t, &profile, &offer, &Credentials::default(), None) {
+        Ok(input) => {
+            let input = service::WebhookInput {
+                enabled: Some(draft.enabled),
+                profile: Some(profile.name.to_string()),
+                ..input
+            };
+            match service::create(&app, &visitor.place(), input).await {
+                Ok((made, _)) => {
+                    let done = if made.row.status.takes_events() { "added" } else { "added-off" };
+                    return Ok(Redirect::to(&format!("/portal/webhooks?done={done}")).into_response());
+                }
+                Err(error) => faults(error)?,
+            }
+        }
+        Err(errors) => errors,
+    };
+    refuse(&Page::new(&visitor, offer, draft, None, refused))
+}
+
+async fn save(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
+    let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
+    let profile = profile_of(&app, &webhook)?;
+    let offer = Offer::of(&app, &visitor, &profile, Some(&webhook)).await?;
+    let draft = Draft::sent(&form);
+    if form.has("more") {
+        return page(&Page::new(&visitor, offer, draft.with_blank_header(), Some(&webhook), Vec::new()));
+    }
+    let present = webhook.row.settings.retry.as_ref();
+    let refused = match draft.input(visitor.t, &profile, &offer, &webhook.credentials, present) {
+        Ok(input) => match service::edit(&app, &visitor.place(), &id, &input).await {
+            Ok(_) => return Ok(Redirect::to(&format!("/portal/webhooks/{id}?done=saved")).into_response()),
+            Err(error) => faults(error)?,
+        },
+        Err(errors) => errors,
+    };
+    refuse(&Page::new(&visitor, offer, draft, Some(&webhook), refused))
+}
+
+/// The page with what is wrong.
+fn refuse(refused: &Page) -> Answer {
+    let page = page(refused)?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+}
+
+/// What of an error belongs into the form.
+fn faults(error: CatalogueError) -> Result<Vec<FieldError>, Refusal> {
+    match error {
+        CatalogueError::Invalid(errors) => Ok(errors),
+        CatalogueError::Denied(message) => Ok(vec![FieldError::new("url", message)]),
+        other => Err(other.into()),
+    }
+}
+
+/// The profile of a new webhook: the one that is asked for, where the project allows it.
+fn profile_of_new(app: &App, visitor: &Visitor, name: Option<&str>) -> Result<Arc<Profile>, Refusal> {
+    let name = name.filter(|name| visitor.project.allows_profile(name)).unwrap_or(&visitor.project.profile);
+    app.profiles.get(name).cloned().ok_or(Refusal::Internal)
+}
+
+fn profile_of(app: &App, webhook: &OpenWebhook) -> Result<Arc<Profile>, Refusal> {
+    let gone = "the webhook's format is not there any more; ask the people who run this to choose another one for it";
+    app.profiles.get(&webhook.row.profile).cloned().ok_or_else(|| Refusal::State(gone.to_owned()))
+}
+
+fn fill_schemes(t: &Texts, schemes: &str) -> String {
+    fill(t.form.url_hint, &[("schemes", &schemes)])
+}
+
+fn usual(t: &Texts, schedule: &str) -> String {
+    fill(t.form.retry_default, &[("schedule", &schedule)])
+}
+
+fn usual_timeout(t: &Texts, seconds: &u64) -> String {
+    fill(t.form.timeout_hint, &[("seconds", seconds)])
+}
