@@ -67,7 +67,8 @@ pub(super) struct Row {
     pub(super) created: Moment,
     pub(super) event_type: String,
     pub(super) url: String,
-    pub(super) webhook: String,
+    /// Its name, where the list is not of one webhook alone.
+    pub(super) webhook: Option<String>,
     pub(super) code: Option<u16>,
     pub(super) state: DeliveryState,
     pub(super) state_label: &'static str,
@@ -100,7 +101,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     page(&List {
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title),
         t,
-        rows: rows(&app, t, found).await?,
+        rows: rows(&app, t, found, Named::Yes).await?,
         event_types: app.store.read(event_types::names(visitor.project.id)).await?,
         webhooks: choices(&app, &visitor, &wanted).await?,
         older,
@@ -191,8 +192,20 @@ pub(super) async fn newest(app: &App, webhook: Option<WebhookId>) -> CatalogueRe
     Ok(app.profiles.get(&compiled.webhook.profile).and_then(|profile| profile.log.deliveries_shown))
 }
 
+/// Whether each delivery says which webhook it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Yes,
+    No,
+}
+
 /// Deliveries as lists show them.
-pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>) -> CatalogueResult<Vec<Row>> {
+pub(super) async fn rows(
+    app: &App,
+    t: &Texts,
+    found: Vec<DeliveryRow>,
+    named: Named,
+) -> CatalogueResult<Vec<Row>> {
     let ids: Vec<DeliveryId> = found.iter().map(|row| row.id).collect();
     let urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
     let mut rows = Vec::with_capacity(found.len());
@@ -205,7 +218,11 @@ pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>) -> Catal
             id: row.id.to_string(),
             created: row.id.made_at().into(),
             url: logged.or_else(|| settings.map(|settings| settings.url.clone())).unwrap_or_default(),
-            webhook: settings.map_or(t.deliveries.deleted_webhook.to_owned(), |settings| name_of(t, settings)),
+            webhook: match (named, settings) {
+                (Named::No, _) => None,
+                (Named::Yes, Some(settings)) => Some(name_of(t, settings)),
+                (Named::Yes, None) => Some(t.deliveries.deleted_webhook.to_owned()),
+            },
             code: row.response_code,
             state: row.state,
             state_label: words::state(t, row.state),

@@ -53,7 +53,8 @@ struct Page {
     code: Option<u16>,
     skipped: Option<&'static str>,
     next: Option<Moment>,
-    created: Moment,
+    /// Whether an attempt is under way, so that there is soon more to see.
+    under_way: bool,
     /// Whether it can be sent again now.
     resendable: bool,
     steps: Vec<Step>,
@@ -75,7 +76,6 @@ struct Step {
 
 /// An attempt as it is shown.
 struct AttemptView {
-    number: u32,
     title: String,
     at: Moment,
     good: bool,
@@ -139,10 +139,10 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
         webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.webhook.settings))),
         url: url.unwrap_or_default(),
         state: row.state,
+        under_way: row.state == DeliveryState::Delivering || row.next_attempt_at.is_some_and(|at| at <= app.now()),
         code: row.response_code,
         skipped: row.skipped_reason.map(|reason| words::skipped(t, reason)),
         next: row.next_attempt_at.map(Moment::from),
-        created: row.id.made_at().into(),
         steps: steps(t, &row, &attempts),
         payload,
         attempts: attempts.into_iter().rev().map(|attempt| AttemptView::new(t, attempt)).collect(),
@@ -180,13 +180,15 @@ impl AttemptView {
     fn new(t: &Texts, attempt: Attempt) -> AttemptView {
         let code = attempt.response.as_ref().map(|response| response.status);
         AttemptView {
-            number: attempt.number,
             title: fill(t.delivery.attempt, &[("n", &attempt.number)]),
             at: attempt.at.into(),
             good: attempt.outcome == Outcome::Success,
             outcome: words::outcome(t, attempt.outcome),
             code,
-            duration: fill(t.delivery.milliseconds, &[("n", &attempt.duration_ms)]),
+            duration: match attempt.duration_ms {
+                0 => t.delivery.instant.to_owned(),
+                duration => fill(t.delivery.milliseconds, &[("n", &duration)]),
+            },
             trigger: words::trigger(t, attempt.trigger),
             error: attempt.error,
             hint: words::hint(t, attempt.outcome, code),

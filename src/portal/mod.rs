@@ -52,8 +52,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(deliveries::routes())
         .merge(delivery::routes())
         .merge(catalogue::routes())
-        .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound("page")))
-        .method_not_allowed_fallback(async || Refusal::NotFound("page"))
+        .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound))
+        .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(from_fn_with_state(Arc::clone(app), gate::gate))
         .with_state(Arc::clone(app));
     pages.merge(assets::routes()).layer(CompressionLayer::new())

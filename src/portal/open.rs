@@ -70,8 +70,8 @@ async fn opened(State(app): State<Arc<App>>, Path(id): Path<String>, Extension(k
     if let Known::Visitor(_) = known {
         return Ok(Redirect::to(webhooks::PATH).into_response());
     }
-    let id = SessionId::parse(&id).ok_or(Refusal::NotFound("session"))?;
-    let session = sessions::by_id(&app, id).await?.ok_or(Refusal::NotFound("session"))?;
+    let id = SessionId::parse(&id).ok_or(Refusal::NotFound)?;
+    let session = sessions::by_id(&app, id).await?.ok_or(Refusal::NotFound)?;
     framed(&app, &session, Refusal::Cookie.into_response()).await
 }
 

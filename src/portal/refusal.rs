@@ -20,10 +20,10 @@ pub(super) enum Refusal {
     Code,
     /// The browser did not send back the cookie that it was given.
     Cookie,
-    /// There is no such thing, or it is not the visitor's; of which kind is for the log alone.
-    NotFound(&'static str),
-    /// The visitor may not; says what is lacking, where that is known.
-    Forbidden(Option<String>),
+    /// There is no such thing, or it is not the visitor's.
+    NotFound,
+    /// The visitor may not; says what is lacking.
+    Forbidden(String),
     CrossSite,
     /// The form carries the mark of another session, or none.
     StaleForm,
@@ -53,7 +53,7 @@ impl Refusal {
         match self {
             Refusal::NoSession | Refusal::Ended | Refusal::Cookie => StatusCode::UNAUTHORIZED,
             Refusal::Code => StatusCode::GONE,
-            Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+            Refusal::NotFound => StatusCode::NOT_FOUND,
             Refusal::Forbidden(_) | Refusal::CrossSite | Refusal::StaleForm => StatusCode::FORBIDDEN,
             Refusal::State(_) => StatusCode::CONFLICT,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -70,9 +70,8 @@ impl Refusal {
             Refusal::Ended => (r.ended_title, r.ended.to_owned()),
             Refusal::Code => (r.code_title, r.code.to_owned()),
             Refusal::Cookie => (r.cookie_title, r.cookie.to_owned()),
-            Refusal::NotFound(_) => (r.not_found_title, r.not_found.to_owned()),
-            Refusal::Forbidden(None) => (r.forbidden_title, r.forbidden.to_owned()),
-            Refusal::Forbidden(Some(why)) => (r.forbidden_title, sentence(why)),
+            Refusal::NotFound => (r.not_found_title, r.not_found.to_owned()),
+            Refusal::Forbidden(why) => (r.forbidden_title, sentence(why)),
             Refusal::CrossSite => (r.cross_site_title, r.cross_site.to_owned()),
             Refusal::StaleForm => (r.cross_site_title, r.stale_form.to_owned()),
             Refusal::State(why) => (r.state_title, sentence(why)),
@@ -83,7 +82,7 @@ impl Refusal {
         let outside = matches!(self, Refusal::NoSession | Refusal::Ended | Refusal::Code);
         let advice = match self {
             Refusal::NoSession | Refusal::Ended | Refusal::Code => Some(r.new_link),
-            Refusal::Forbidden(Some(_)) => Some(r.forbidden),
+            Refusal::Forbidden(_) => Some(r.forbidden),
             _ => None,
         };
         let signed_in = !outside && !matches!(self, Refusal::Cookie);
@@ -119,14 +118,14 @@ impl From<CatalogueError> for Refusal {
     fn from(error: CatalogueError) -> Self {
         let text = error.to_string();
         match error {
-            CatalogueError::NotFound(what) => Refusal::NotFound(what),
+            CatalogueError::NotFound(_) => Refusal::NotFound,
             CatalogueError::Invalid(errors) => {
                 let words: Vec<String> =
                     errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
                 Refusal::State(words.join("; "))
             }
             CatalogueError::State(why) => Refusal::State(why.to_owned()),
-            CatalogueError::Forbidden(why) => Refusal::Forbidden(Some(why)),
+            CatalogueError::Forbidden(why) => Refusal::Forbidden(why),
             CatalogueError::Unready(why) => Refusal::State(why),
             CatalogueError::Denied(_)
             | CatalogueError::Taken(_)

@@ -5,7 +5,6 @@ use axum::response::{Html, IntoResponse as _};
 
 use super::Answer;
 use super::assets::{ASSETS, Assets};
-use super::texts::Texts;
 use super::theme;
 use super::visitor::Visitor;
 
@@ -19,7 +18,6 @@ pub(super) enum Section {
 
 /// What the layout shows.
 pub(super) struct Shell {
-    pub(super) t: &'static Texts,
     pub(super) assets: &'static Assets,
     pub(super) title: String,
     pub(super) section: Section,
@@ -34,7 +32,6 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(visitor: &Visitor, section: Section, title: impl Into<String>) -> Shell {
         Shell {
-            t: visitor.t,
             assets: &ASSETS,
             title: title.into(),
             section,

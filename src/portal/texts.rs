@@ -45,8 +45,8 @@ texts! {
     /// What stands on every page.
     shell: ShellTexts {
         webhooks, deliveries, catalogue, sections, skip_to_content, times_label, times_local, times_utc,
-        mode_label, mode_system, mode_light, mode_dark, copy, copied, close, loading, failed_to_load, try_again,
-        clear_filters, apply, newest, older, any, none, save, cancel, on, off, pages,
+        mode_label, mode_system, mode_light, mode_dark, copy, copied, close, failed_to_load, clear_filters, apply,
+        newest, older, none, save, cancel, pages,
     }
     /// Instead of a page.
     refusal: RefusalTexts {
@@ -61,7 +61,7 @@ texts! {
     }
     /// States of webhooks.
     status: StatusTexts {
-        active, failing, paused, deactivated, auto_disabled, failing_reason,
+        active, failing, paused, deactivated, auto_disabled, failing_since,
     }
     /// States of deliveries.
     state: StateTexts {
@@ -84,7 +84,7 @@ texts! {
     }
     /// The list of webhooks.
     webhooks: WebhooksTexts {
-        title, lead, add, name, url, status, last_day, last_delivery, switch, events, search_label, search_hint,
+        title, lead, add, name, url, status, last_day, last_delivery, switch, search_label, search_hint,
         status_label, type_label, all_types, all_statuses, empty_title, empty, nothing_title, nothing, copy_url,
         rate, no_attempts, chart, all_events, events_one, events_many, switch_label, unnamed, added, added_off,
         saved, deleted, list,
@@ -94,13 +94,13 @@ texts! {
         add_title, edit_title, errors_title, errors_lead, basics, name, name_hint, url, url_hint, method,
         content_type, profile, profile_hint, profile_change, include_entity, include_entity_hint, events,
         events_all, events_all_hint, events_some, events_one_hint, events_search, events_none, events_other,
-        group_all, filter, filter_hint, filter_none, filter_type, filter_id, filter_id_hint, rules_title,
-        rule_none, rule_optional, rule_required, rule_types, rule_id_required, rule_id_none, auth, auth_hint,
-        auth_none, auth_basic, auth_bearer, username, password, token, kept, secret, secret_made, secret_given,
-        secret_keep, headers, headers_hint, headers_one_hint, header_name, header_value, headers_more,
-        header_remove, delivery, rate_limit, rate_limit_hint, retry, retry_default, retry_own, retry_delays,
-        retry_hint, timeout, timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay,
-        password_needed, token_needed, handshake, test_on_creation, test_on_switch,
+        group_all, filter, filter_hint, filter_none, filter_type, filter_id, filter_id_hint, rule_none,
+        rule_optional, rule_required, rule_types, rule_id_required, rule_id_none, auth, auth_hint, auth_none,
+        auth_basic, auth_bearer, username, password, token, kept, secret, secret_made, secret_given, secret_keep,
+        headers, headers_hint, headers_one_hint, header_name, header_value, headers_more, header_remove, delivery,
+        rate_limit, rate_limit_hint, retry, retry_default, retry_own, retry_delays, retry_hint, timeout,
+        timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay, or, handshake,
+        test_on_creation, test_on_switch,
     }
     /// One webhook.
     webhook: WebhookTexts {
@@ -108,30 +108,29 @@ texts! {
         created, created_by, owner, number, uuid, id, pause, resume, enable, disable, paused_note, off_note,
         auto_disabled_note, test_title, test_lead, test_type, test_default, test_send, test_off, delete,
         delete_lead, delete_confirm, secret_title, secret_none, secret_lead, secret_reveal, secret_hide,
-        secret_masked, secret_current, secret_previous, secret_until, secret_for_header, rotate, rotate_lead,
-        rotate_overlap, rotate_now, rotate_own, rotate_own_hint, rotate_default, rotated, log, log_all, log_empty,
-        resumed, paused, milliseconds, events, filter, sends, auth, headers, rate_limit, per_second, retries,
-        timeout, seconds, profile, entity_included, actions,
+        secret_masked, secret_current, secret_previous, secret_until, rotate, rotate_lead, rotate_overlap,
+        rotate_now, rotate_own, rotate_own_hint, rotate_default, rotated, log, log_all, log_empty, resumed, paused,
+        events, filter, sends, auth, headers, rate_limit, per_second, retries, timeout, seconds, profile,
+        entity_included, actions,
     }
     /// The list of deliveries.
     deliveries: DeliveriesTexts {
-        title, lead, id, created, event, url, webhook, code, state, next, no_code, all_states, all_webhooks,
-        all_types, state_label, type_label, webhook_label, code_label, since_label, until_label, empty_title,
-        empty, nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
+        title, lead, id, created, event, url, code, state, next, no_code, all_states, all_webhooks, all_types,
+        state_label, type_label, webhook_label, code_label, since_label, until_label, empty_title, empty,
+        nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
         looked_at, event_filter, list, bad_time, bad_code, bad_filter,
     }
     /// One delivery.
     delivery: DeliveryTexts {
         title, timeline, created, accepted, failed, retry_at, held_back, under_way, exhausted, skipped, cancelled,
-        delivered, payload, payload_lead, payload_gone, attempts, attempts_none, attempt, request, response,
-        headers, body, no_request, no_response, no_body, truncated, not_text, copy_curl, copy_payload, resend,
-        resend_hint, how_to_mend, duration, code, state, id, event_id, event, webhook, url, next_attempt,
-        milliseconds, facts, date, time, outcome,
+        payload, payload_lead, payload_gone, attempts, attempts_none, attempt, request, response, headers, body,
+        no_request, no_response, no_body, truncated, not_text, copy_curl, copy_payload, resend, resend_hint,
+        how_to_mend, code, id, event_id, webhook, url, next_attempt, milliseconds, instant, facts,
     }
     /// The event catalogue.
     catalogue: CatalogueTexts {
         title, lead, search_label, search_hint, empty_title, empty, nothing_title, nothing, example, schema,
-        no_example, send_title, send_to, send, no_webhooks, other_kind, filter, list,
+        no_example, send_title, send_to, send, no_webhooks, other_kind, list,
     }
     /// Spans of time and amounts.
     words: WordsTexts {

@@ -12,9 +12,9 @@ use axum::http::Uri;
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
 use fanfare_engine::access::Action;
-use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::event_types;
+use fanfare_store::catalogue::webhooks::WebhookRow;
 use fanfare_store::log::{self, DeliveryFilter};
 
 use self::facts::{Figures, LiveSecret, Setting};
@@ -29,7 +29,8 @@ use super::visitor::Visitor;
 use super::wanted::Wanted;
 use super::webhooks::name_of;
 use super::words::{Moment, Standing, span};
-use super::{deliveries, delivery};
+use super::deliveries::{self, Named};
+use super::delivery;
 use crate::app::App;
 use crate::catalogue::sending;
 use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch};
@@ -61,6 +62,7 @@ struct Page {
     url: String,
     standing: Standing,
     reason: Option<String>,
+    failing_since: Option<Moment>,
     /// What follows from how it stands.
     note: Option<&'static str>,
     takes_events: bool,
@@ -110,6 +112,7 @@ impl Page {
         let profile = app.profiles.get(&row.profile);
         let now = app.now();
         let day = sparkline::days(app, &[row.id]).await?.remove(&row.id).unwrap_or_default();
+        let (reason, failing_since) = reason(row);
         let chart = fill(t.webhooks.chart, &[("succeeded", &day.succeeded), ("failed", &day.failed)]);
         let filter = DeliveryFilter {
             project: Some(row.project),
@@ -127,7 +130,8 @@ impl Page {
             name: name_of(t, &row.settings),
             url: row.settings.url.clone(),
             standing: Standing::of(row.status, row.failing_since),
-            reason: reason(t, row.status_reason.as_deref(), row.status, row.failing_since),
+            reason,
+            failing_since,
             note: match row.status {
                 Status::Active => None,
                 Status::Paused => Some(t.webhook.paused_note),
@@ -146,7 +150,7 @@ impl Page {
             may_rotate: profile.is_some_and(|profile| facts::signs(profile)),
             secrets: with_secrets.then_some(secrets),
             overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
-            rows: deliveries::rows(app, t, found).await?,
+            rows: deliveries::rows(app, t, found, Named::No).await?,
             wanted: Wanted::default(),
         })
     }
@@ -159,19 +163,11 @@ impl Page {
     }
 }
 
-/// Why a webhook stands as it does, for people.
-pub(super) fn reason(
-    t: &Texts,
-    kept: Option<&str>,
-    status: Status,
-    failing_since: Option<Timestamp>,
-) -> Option<String> {
-    match (status, failing_since) {
-        (Status::Active, Some(since)) => {
-            let since = Moment::from(since);
-            Some(fill(t.status.failing_reason, &[("since", &format!("{} UTC", since.utc))]))
-        }
-        _ => kept.map(str::to_owned),
+/// Why a webhook stands as it does, for people: what was noted, and since when it fails.
+pub(super) fn reason(row: &WebhookRow) -> (Option<String>, Option<Moment>) {
+    match (row.status, row.failing_since) {
+        (Status::Active, Some(since)) => (None, Some(since.into())),
+        _ => (row.status_reason.clone(), None),
     }
 }
 

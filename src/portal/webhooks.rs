@@ -64,6 +64,7 @@ struct Row {
     switch_label: String,
     standing: Standing,
     reason: Option<String>,
+    failing_since: Option<Moment>,
     on: bool,
     events: String,
     day: Day,
@@ -155,13 +156,15 @@ async fn rows(app: &App, t: &Texts, webhooks: Vec<OpenWebhook>) -> CatalogueResu
         let day = days.remove(&row.id).unwrap_or_default();
         let profile = app.profiles.get(&row.profile);
         let name = name_of(t, &row.settings);
+        let (reason, failing_since) = webhook::reason(&row);
         Row {
             id: row.id.to_string(),
             copy_label: fill(t.webhooks.copy_url, &[("name", &name)]),
             switch_label: fill(t.webhooks.switch_label, &[("name", &name)]),
             name,
             standing: Standing::of(row.status, row.failing_since),
-            reason: webhook::reason(t, row.status_reason.as_deref(), row.status, row.failing_since),
+            reason,
+            failing_since,
             on: row.status.takes_events(),
             events: events_of(t, profile.map(|profile| &**profile), &row.settings.events),
             rate: match day.succeeded + day.failed {

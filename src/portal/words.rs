@@ -31,18 +31,6 @@ impl From<Timestamp> for Moment {
     }
 }
 
-impl Moment {
-    /// The day alone.
-    pub(super) fn date(&self) -> &str {
-        self.utc.split(' ').next().unwrap_or_default()
-    }
-
-    /// The time of day alone.
-    pub(super) fn time(&self) -> &str {
-        self.utc.split(' ').nth(1).unwrap_or_default()
-    }
-}
-
 /// A span in its largest whole unit.
 pub(super) fn span(words: &WordsTexts, span: Duration) -> String {
     let seconds = span.as_secs();

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod delivery_http;
+mod portal;
 mod receivers;
 mod server;
 mod shape;

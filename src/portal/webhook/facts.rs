@@ -129,6 +129,7 @@ pub(super) fn settings(t: &Texts, profile: Option<&Profile>, webhook: &OpenWebho
         add(w.rate_limit, vec![fill(w.per_second, &[("n", &limit.per_second)])], false);
     }
     add(w.profile, vec![row.profile.clone()], false);
+    add(w.owner, row.owner.iter().cloned().collect(), false);
     add(w.number, vec![row.number.to_string()], false);
     add(w.id, vec![row.id.to_string()], true);
     add(w.uuid, vec![row.uuid.to_string()], true);

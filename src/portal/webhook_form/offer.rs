@@ -83,7 +83,7 @@ impl Offer {
         Ok(Offer {
             profiles: if webhook.is_some() { Vec::new() } else { profiles(app, visitor) },
             profile: profile.name.to_string(),
-            schemes: schemes.join(" / "),
+            schemes: schemes.join(t.form.or),
             methods: profile.methods.allowed.iter().map(|method| method.as_http().to_string()).collect(),
             content_types: profile.content_types.allowed.iter().map(|kind| kind.as_str().to_owned()).collect(),
             include_entity: profile.include_entity,

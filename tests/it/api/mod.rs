@@ -37,6 +37,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use fanfare::api;
+use fanfare::app::App;
 use fanfare::clock::ManualClock;
 use fanfare::config::Sources;
 use fanfare::server::Server;
@@ -80,6 +81,11 @@ impl Api {
         let server = Server::start(&sources, Arc::clone(&clock) as _).await.unwrap();
         let router = api::router(&server.app);
         Api { server, router, clock, directory }
+    }
+
+    /// What the server's parts work with.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.server.app
     }
 
     /// Stops the server; everything it had under way must end.

@@ -1,0 +1,74 @@
+//! One organization's visitor sees and changes nothing of another's, and users do what their rights allow.
+
+use axum::http::Method;
+use fanfare::config::Sources;
+use serde_json::json;
+
+use super::id;
+use crate::api::Api;
+use crate::api::sending::{Sink, local};
+
+#[tokio::test]
+async fn case_080_what_is_another_organizations_is_not_there() {
+    let sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    api.event_types(&["job.created"]).await;
+    for org in ["acme", "other"] {
+        api.organization(org).await;
+    }
+    let webhook = id(&api.webhook("other", json!({"name": "canary", "url": sink.url})).await);
+    api.event("other", "job.created").await;
+    let delivery = id(&api.until_state("delivered", 1).await[0]);
+    let visit = api.visit("acme").await;
+    let nothing = visit.get("/portal/webhooks/whk_0000000000000").await.with(404);
+    for path in [
+        format!("/portal/webhooks/{webhook}"),
+        format!("/portal/webhooks/{webhook}/edit"),
+        format!("/portal/deliveries/{delivery}"),
+    ] {
+        assert_eq!(visit.get(&path).await.with(404).text, nothing.text, "{path}");
+    }
+    for below in ["switch", "status", "test", "secret", "secret/rotate", "delete", "edit"] {
+        visit.post(&format!("/portal/webhooks/{webhook}/{below}"), &[("to", "off")]).await.with(404);
+    }
+    visit.post(&format!("/portal/deliveries/{delivery}/resend"), &[]).await.with(404);
+    let fields = [("webhook", webhook.as_str()), ("event_type", "job.created")];
+    visit.post("/portal/catalogue/send", &fields).await.with(404);
+    for path in ["/portal/webhooks", "/portal/deliveries", "/portal/catalogue"] {
+        assert!(!visit.get(path).await.ok().text.contains("canary"));
+    }
+    let filtered = visit.get(&format!("/portal/deliveries?webhook={webhook}")).await.ok();
+    assert_eq!(filtered.count("[data-row]"), 0, "{}", filtered.text);
+    let listed = api.get(&format!("/v1/organizations/other/webhooks/{webhook}")).await.ok();
+    assert_eq!((&listed["status"], &listed["name"]), (&json!("active"), &json!("canary")));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn case_083_users_do_what_their_rights_allow() {
+    let sources = Sources { profile: Some("one-click-contractor".to_owned()), ..Sources::default() };
+    let api = Api::start_with(sources).await;
+    api.organization("acme").await;
+    let webhook = id(&api.webhook("acme", json!({"events": ["job.created"]})).await);
+    api.put("/v1/organizations/acme/users/boss", json!({"permissions": ["Org.webhooks"]})).await.created();
+    api.put("/v1/organizations/acme/users/guest", json!({})).await.created();
+    let page = format!("/portal/webhooks/{webhook}");
+    let boss = api.visit_as("acme", json!({"user": "boss"})).await;
+    boss.get(&page).await.ok();
+    boss.get("/portal/deliveries").await.ok();
+    for user in ["guest", "stranger"] {
+        let visit = api.visit_as("acme", json!({"user": user})).await;
+        for path in [&page, "/portal/webhooks", "/portal/deliveries"] {
+            let seen = visit.get(path).await.with(403);
+            assert_eq!(seen.only("h1"), "You may not do this");
+        }
+        visit.get("/portal/catalogue").await.ok();
+    }
+    // A right that is taken away is gone at once.
+    api.put("/v1/organizations/acme/users/boss", json!({})).await.ok();
+    boss.get(&page).await.with(403);
+    boss.post(&format!("{page}/delete"), &[]).await.with(403);
+    boss.send(Method::POST, &format!("{page}/status"), &[], vec![("form_mark", &boss.mark), ("to", "on")]).await.with(403);
+    api.get(&format!("/v1/organizations/acme/webhooks/{webhook}")).await.ok();
+    api.stop().await;
+}
