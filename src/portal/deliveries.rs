@@ -200,12 +200,7 @@ pub(super) enum Named {
 }
 
 /// Deliveries as lists show them.
-pub(super) async fn rows(
-    app: &App,
-    t: &Texts,
-    found: Vec<DeliveryRow>,
-    named: Named,
-) -> CatalogueResult<Vec<Row>> {
+pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>, named: Named) -> CatalogueResult<Vec<Row>> {
     let ids: Vec<DeliveryId> = found.iter().map(|row| row.id).collect();
     let urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
     let mut rows = Vec::with_capacity(found.len());

@@ -19,6 +19,8 @@ use fanfare_store::log::{self, DeliveryFilter};
 
 use self::facts::{Figures, LiveSecret, Setting};
 use super::Answer;
+use super::deliveries::{self, Named};
+use super::delivery;
 use super::form::Form;
 use super::reach;
 use super::refusal::Refusal;
@@ -29,8 +31,6 @@ use super::visitor::Visitor;
 use super::wanted::Wanted;
 use super::webhooks::name_of;
 use super::words::{Moment, Standing, span};
-use super::deliveries::{self, Named};
-use super::delivery;
 use crate::app::App;
 use crate::catalogue::sending;
 use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch};

@@ -1,7 +1,8 @@
 //! The texts in English.
 
 use super::{
-    ShellTexts, RefusalTexts, OpenTexts, StatusTexts, StateTexts, SkippedTexts, OutcomeTexts, TriggerTexts, WebhooksTexts, FormTexts, WebhookTexts, DeliveriesTexts, DeliveryTexts, CatalogueTexts, WordsTexts, Texts,
+    CatalogueTexts, DeliveriesTexts, DeliveryTexts, FormTexts, OpenTexts, OutcomeTexts, RefusalTexts, ShellTexts,
+    SkippedTexts, StateTexts, StatusTexts, Texts, TriggerTexts, WebhookTexts, WebhooksTexts, WordsTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -116,11 +117,7 @@ pub(super) static TEXTS: Texts = Texts {
         hint_unknown: "The server stopped while this was under way. The request may have reached the receiver; look there for its message id.",
         hint_render: "The request could not be made from this event and the webhook's settings. Check the settings, then send it again.",
     },
-    trigger: TriggerTexts {
-        schedule: "By schedule",
-        manual: "By hand",
-        test: "Test",
-    },
+    trigger: TriggerTexts { schedule: "By schedule", manual: "By hand", test: "Test" },
     webhooks: WebhooksTexts {
         title: "Webhooks",
         lead: "Where we tell your systems what happens here.",

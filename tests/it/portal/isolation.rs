@@ -68,7 +68,9 @@ async fn case_083_users_do_what_their_rights_allow() {
     api.put("/v1/organizations/acme/users/boss", json!({})).await.ok();
     boss.get(&page).await.with(403);
     boss.post(&format!("{page}/delete"), &[]).await.with(403);
-    boss.send(Method::POST, &format!("{page}/status"), &[], vec![("form_mark", &boss.mark), ("to", "on")]).await.with(403);
+    boss.send(Method::POST, &format!("{page}/status"), &[], vec![("form_mark", &boss.mark), ("to", "on")])
+        .await
+        .with(403);
     api.get(&format!("/v1/organizations/acme/webhooks/{webhook}")).await.ok();
     api.stop().await;
 }

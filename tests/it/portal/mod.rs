@@ -100,7 +100,7 @@ impl Visit {
         }
         let answer = self.router.clone().oneshot(request.body(Body::from(form.finish())).unwrap()).await.unwrap();
         let (head, body) = answer.into_parts();
-        let text = String::from_utf8(to_bytes(body, 16 << 20).await.unwrap().to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&to_bytes(body, 16 << 20).await.unwrap()).into_owned();
         let seen = Seen { status: head.status, headers: head.headers, text };
         seen.check_form();
         seen
@@ -124,7 +124,8 @@ impl Seen {
             for (attribute, value) in element.value().attrs() {
                 assert!(attribute != "style" && !attribute.starts_with("on"), "{name} has {attribute}: {}", self.text);
                 let address = matches!(attribute, "href" | "src" | "action" | "formaction");
-                let inert = value.starts_with('/') || value.starts_with('#') || value.starts_with('?') || value == "data:,";
+                let inert =
+                    value.starts_with('/') || value.starts_with('#') || value.starts_with('?') || value == "data:,";
                 let logo = attribute == "src" && element.attr("class") == Some("logo");
                 assert!(!address || inert || logo, "{name} leads to {value}");
             }
@@ -180,8 +181,11 @@ impl Seen {
     /// The texts of the elements that are selected, with single blanks.
     pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
         let page = Html::parse_document(&self.text);
-        let found = page.select(&Selector::parse(selector).unwrap());
-        found.map(|element| element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        let selector = Selector::parse(selector).unwrap();
+        let found = page.select(&selector);
+        found
+            .map(|element| element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     }
 
     /// The text of the one element that is selected.
@@ -203,7 +207,8 @@ impl Seen {
 
     pub(crate) fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
         let page = Html::parse_document(&self.text);
-        let found = page.select(&Selector::parse(selector).unwrap());
+        let selector = Selector::parse(selector).unwrap();
+        let found = page.select(&selector);
         found.filter_map(|element| element.attr(name).map(str::to_owned)).collect()
     }
 }

@@ -27,7 +27,15 @@ async fn a_link_opens_the_portal_once() {
     }
     let opened = api.stranger().send(Method::POST, &link, &[], Vec::new()).await;
     let cookie = opened.headers["set-cookie"].to_str().unwrap().to_owned();
-    for part in ["__Host-fanfare-portal=", "; Path=/", "; Max-Age=3600", "; Secure", "; HttpOnly", "; SameSite=None", "; Partitioned"] {
+    for part in [
+        "__Host-fanfare-portal=",
+        "; Path=/",
+        "; Max-Age=3600",
+        "; Secure",
+        "; HttpOnly",
+        "; SameSite=None",
+        "; Partitioned",
+    ] {
         assert!(cookie.contains(part), "{cookie} lacks {part}");
     }
     assert!(opened.leads().starts_with("/portal/opened/ses_"));
