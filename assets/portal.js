@@ -26,11 +26,16 @@
   // Times are UTC as they come; local where that is chosen, which is so at first.
   const showTimes = (within) => {
     const local = kept.get("times") !== "utc";
-    const format = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "medium" });
+    const parts = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" };
+    const format = new Intl.DateTimeFormat(navigator.language, parts);
+    const withYear = new Intl.DateTimeFormat(navigator.language, { ...parts, year: "numeric" });
+    const thisYear = new Date().getFullYear();
     all("time[datetime]", within).forEach((time) => {
       time.dataset.utc ??= time.textContent;
       time.title = time.dateTime;
-      time.textContent = local ? format.format(new Date(time.dateTime)) : time.dataset.utc;
+      const moment = new Date(time.dateTime);
+      const shown = moment.getFullYear() === thisYear ? format : withYear;
+      time.textContent = local ? shown.format(moment) : time.dataset.utc;
     });
   };
 

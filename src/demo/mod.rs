@@ -85,6 +85,7 @@ pub async fn run(options: Options, out: &mut (dyn Write + Send), stop: impl Futu
         let mut screen = Screen::new(out, options.colour);
         screen.greet(&Examples {
             url: show.url.clone(),
+            portal: stage::portal_link(&show.client).await?,
             key: server.admin_key.clone(),
             key_file: folder.path().join("admin-key"),
             program: options.program.clone(),

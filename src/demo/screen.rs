@@ -18,6 +18,8 @@ use crate::dispatch::updates::DeliveryUpdate;
 pub(super) struct Examples {
     /// The server's.
     pub(super) url: String,
+    /// A link into the customer's portal.
+    pub(super) portal: String,
     /// The admin key, and the file it is in.
     pub(super) key: String,
     pub(super) key_file: PathBuf,
@@ -86,12 +88,13 @@ impl<'a> Screen<'a> {
 
     /// Where everything is, and what to try.
     pub(super) fn greet(&mut self, examples: &Examples) -> anyhow::Result<()> {
-        let Examples { url, key, receiver, .. } = examples;
+        let Examples { url, portal, key, receiver, .. } = examples;
         let mut text = format!(
             "\n  {} shows a server, a customer and its receiver in one process.\n\n",
             self.ink(Ink::Bold, "fanfare demo")
         );
         let rows = [
+            ("Portal", format!("{portal} (opens once, within ten minutes)")),
             ("API", url.clone()),
             ("Docs", format!("{url}/docs")),
             ("Admin key", key.clone()),

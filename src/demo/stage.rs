@@ -10,6 +10,8 @@ use crate::cli::client::{Client, Request};
 pub(super) const ORGANIZATION: &str = "acme";
 /// The name by which the webhook is found again.
 const WEBHOOK: &str = "Demo receiver";
+/// How long a visit to the portal lasts: a day.
+const PORTAL_SECONDS: u32 = 86_400;
 /// Seconds between attempts: short, so that retries are seen.
 const RETRY_DELAYS: [u32; 3] = [1, 3, 10];
 
@@ -40,6 +42,13 @@ impl Stage {
         let secret = secret["secret"].as_str().context("the webhook has no secret")?.to_owned();
         Ok(Stage { receiver: receiver.to_owned(), secret })
     }
+}
+
+/// A link into the customer's portal, good once.
+pub(super) async fn portal_link(client: &Client) -> anyhow::Result<String> {
+    let request = Request::post(&["v1", "organizations", ORGANIZATION, "portal-sessions"]);
+    let made = client.json(request.json(&json!({"expires_in": PORTAL_SECONDS}))?).await?;
+    made["url"].as_str().map(str::to_owned).context("the server gave no link into the portal")
 }
 
 async fn webhook(client: &Client, receiver: &str) -> anyhow::Result<Value> {

@@ -91,7 +91,7 @@ fn declarations(name: &str, value: &str) -> Option<String> {
         "font" => {
             let plain = |c: char| c.is_ascii_alphanumeric() || " ,-'".contains(c);
             let good = !value.is_empty() && value.len() <= MAX_FONT_BYTES && value.chars().all(plain);
-            let paired = value.matches('\'').count() % 2 == 0;
+            let paired = value.matches('\'').count().is_multiple_of(2);
             (good && paired).then(|| format!("--font:{value},system-ui,sans-serif;"))
         }
         "mode" => match value {

@@ -134,6 +134,7 @@ pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &
         idempotency_before: old,
         fine_stats_before: old,
         stats_before: old,
+        sessions_before: old,
         after: 0,
         limit: 3,
     };
