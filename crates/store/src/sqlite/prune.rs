@@ -25,8 +25,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
             after,
             limit,
         } => {
-            let before =
-                [event_keys_before, idempotency_before, fine_stats_before, stats_before, sessions_before];
+            let before = [event_keys_before, idempotency_before, fine_stats_before, stats_before, sessions_before];
             keys(transaction, before, after, limit)
         }
     }
