@@ -60,13 +60,19 @@ impl Known {
         if facts.is_empty() {
             return Ok(Known::default());
         }
-        let users = source.owners(organization).await?.into_iter().map(|user| (user.id.clone(), user)).collect();
+        let users = facts.iter().filter_map(|fact| match fact {
+            Fact::User(user) => Some(user.clone()),
+            Fact::Entity(_) => None,
+        });
+        let mut owners: Vec<String> = users.collect();
         let entities = facts.iter().filter_map(|fact| match fact {
             Fact::Entity(entity) => Some(entity.clone()),
             Fact::User(_) => None,
         });
         let mut entities: Vec<EntityRef> = entities.collect();
+        owners.sort_unstable();
         entities.sort_unstable();
+        let users = source.users(organization, owners).await?.into_iter().map(|user| (user.id.clone(), user)).collect();
         let scopes = source.scopes(organization, entities).await?;
         let scopes = scopes.into_iter().map(|known| (known.entity, known.scope)).collect();
         Ok(Known { users, scopes, facts })

@@ -66,8 +66,15 @@ impl Source for FromStore {
         .boxed()
     }
 
-    fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>> {
-        self.store.read(users::owners(id)).boxed()
+    fn users(&self, id: OrganizationId, users: Vec<String>) -> BoxFuture<'_, StoreResult<Vec<User>>> {
+        async move {
+            let mut found = Vec::new();
+            for query in users::these(id, &users) {
+                found.extend(self.store.read(query).await?);
+            }
+            Ok(found)
+        }
+        .boxed()
     }
 
     fn scopes(&self, id: OrganizationId, entities: Vec<EntityRef>) -> BoxFuture<'_, StoreResult<Vec<StoredScope>>> {

@@ -29,6 +29,7 @@ use fanfare_engine::profile::Profiles;
 use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreResult;
 use futures_util::future::BoxFuture;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 
@@ -46,9 +47,9 @@ use self::loads::Loads;
 
 /// Most bytes of compiled organizations, about. One with 100,000 webhooks takes some 150 MB.
 const ORGANIZATIONS_WEIGHT: u64 = 256 << 20;
-/// What one of them counts for at most: a cache keeps nothing that is heavier than itself, and to read such an organization
-/// for each event would be worse than to keep it.
-const ORGANIZATION_WEIGHT: u32 = 192 << 20;
+/// What one of them counts for at most. To read one with 100,000 webhooks again and again, because others are used in turn
+/// with it, would be worse than to keep it: up to eight such are kept, though they take more than the whole is to weigh.
+const ORGANIZATION_WEIGHT: u32 = 32 << 20;
 /// Most projects whose event types are compiled.
 const PROJECTS: u64 = 1_000;
 /// Most external ids of organizations that are remembered for one project.
@@ -100,8 +101,8 @@ pub trait Source: Send + Sync {
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
     /// These webhooks of an organization, by id, as far as they are there.
     fn webhooks(&self, organization: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>>;
-    /// The users of an organization who own webhooks of it.
-    fn owners(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>>;
+    /// These users of an organization, as far as they are known.
+    fn users(&self, id: OrganizationId, users: Vec<String>) -> BoxFuture<'_, StoreResult<Vec<User>>>;
     /// What these entities of an organization belong to, of those that are known.
     fn scopes(&self, id: OrganizationId, entities: Vec<EntityRef>) -> BoxFuture<'_, StoreResult<Vec<StoredScope>>>;
     /// The organization that a webhook belongs to; `None` where there is no such webhook.
@@ -153,7 +154,13 @@ impl Compiled {
             source,
             profiles,
             concurrency,
-            organizations: Cache::builder().max_capacity(ORGANIZATIONS_WEIGHT).weigher(weigh).build(),
+            // The newest always comes in: by how often they were used, one heavy organization would never outweigh all the
+            // small ones that it has to displace.
+            organizations: Cache::builder()
+                .max_capacity(ORGANIZATIONS_WEIGHT)
+                .weigher(weigh)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             dirty: Dirty::default(),
             flights: Flights::default(),
             senders: Arc::default(),

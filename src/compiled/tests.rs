@@ -81,7 +81,7 @@ impl Source for Steered {
         .boxed()
     }
 
-    fn owners(&self, _: OrganizationId) -> BoxFuture<'_, StoreResult<Vec<User>>> {
+    fn users(&self, _: OrganizationId, _: Vec<String>) -> BoxFuture<'_, StoreResult<Vec<User>>> {
         async { Ok(Vec::new()) }.boxed()
     }
 
@@ -280,4 +280,31 @@ async fn an_organization_with_100_000_webhooks_is_kept() {
         compiled.organizations.run_pending_tasks();
     }
     assert_eq!(source.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn heavy_organizations_that_are_used_in_turn_are_all_kept() {
+    let heavy = || {
+        let mut webhook = webhook(1, "https://a.example/");
+        webhook.settings.metadata = [("k".to_owned(), "v".repeat(150 << 20))].into();
+        vec![webhook]
+    };
+    let (source, compiled) = catalogue(heavy()).await;
+    source.webhooks.lock().insert(OrganizationId(2), heavy());
+    source.permits.add_permits(1_000);
+    // Others that are used as often must not keep them out.
+    for id in 10..260 {
+        source.webhooks.lock().insert(OrganizationId(id), vec![webhook(id, "https://a.example/")]);
+    }
+    let use_all = async || {
+        for id in (10..260).chain([ORG.0, 2]) {
+            compiled.organization(OrganizationId(id)).await.unwrap();
+            compiled.organizations.run_pending_tasks();
+        }
+    };
+    use_all().await;
+    let asked = source.asked.load(Ordering::SeqCst);
+    use_all().await;
+    use_all().await;
+    assert_eq!(source.asked.load(Ordering::SeqCst), asked);
 }

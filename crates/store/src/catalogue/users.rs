@@ -7,7 +7,10 @@ use fanfare_engine::time::Timestamp;
 use super::{Conditions, Page, document, must, parse_document, query, step};
 use crate::arguments;
 use crate::error::StoreResult;
-use crate::query::{Change, Query, Row};
+use crate::query::{Change, Query, Row, Value};
+
+/// How many users one query asks for.
+const ASKED_AT_ONCE: usize = 200;
 
 /// A user as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,16 +105,21 @@ pub fn list(organization: OrganizationId, page: Page) -> Query<UserRow> {
     conditions.page(COLUMNS, "users", page, decode)
 }
 
-/// Those users who own webhooks of the organization.
-pub fn owners(organization: OrganizationId) -> Query<User> {
-    query(
-        format!(
-            "SELECT {COLUMNS} FROM users WHERE organization_id = ?1 AND user_id IN
-                 (SELECT owner FROM webhooks WHERE organization_id = ?1 AND owner IS NOT NULL)"
-        ),
-        arguments![organization.0],
-        decode_user,
-    )
+/// These users of an organization, as far as they are known: a query for each few hundred of them.
+pub fn these(organization: OrganizationId, users: &[String]) -> Vec<Query<User>> {
+    users.chunks(ASKED_AT_ONCE).map(|users| some(organization, users)).collect()
+}
+
+fn some(organization: OrganizationId, users: &[String]) -> Query<User> {
+    let mut arguments = arguments![organization.0];
+    let mut places = Vec::with_capacity(users.len());
+    for user in users {
+        arguments.push(Value::from(user.as_str()));
+        places.push(format!("?{}", arguments.len()));
+    }
+    let places = places.join(", ");
+    let sql = format!("SELECT {COLUMNS} FROM users WHERE organization_id = ?1 AND user_id IN ({places})");
+    query(sql, arguments, decode_user)
 }
 
 /// How many users an organization has.

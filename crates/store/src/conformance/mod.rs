@@ -156,7 +156,7 @@ macro_rules! conformance_suite {
                 a_user_is_kept_and_replaced
                 nothing_is_kept_of_an_organization_that_is_gone
                 users_and_entities_go_with_their_organization
-                owners_are_users_who_own_webhooks
+                owners_and_users_by_their_ids
                 an_event_teaches_what_its_entity_belongs_to
                 what_was_said_last_holds
                 a_refused_event_teaches_nothing

@@ -112,15 +112,17 @@ impl Core {
                 answer => Ok(answer?),
             });
         }
-        let mut gathered = self.tally.clone();
-        gathered.take_over(tally, now);
-        let is_due = gathered.is_due(now, operations.len());
+        let is_due = self.tally.is_due(now, operations.len());
         if is_due {
-            gathered.write(&transaction)?;
+            self.tally.write(&transaction)?;
+            tally.write(&transaction)?;
         }
         transaction.commit().map_err(unavailable)?;
         self.catalogue_version = version;
-        self.tally = if is_due { Tally::default() } else { gathered };
+        match is_due {
+            true => self.tally = Tally::default(),
+            false => self.tally.take_over(tally, now),
+        }
         Ok(answers)
     }
 

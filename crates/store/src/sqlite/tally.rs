@@ -25,7 +25,7 @@ const FEW_OPERATIONS: usize = 16;
 const MAX_ROWS: usize = 4_096;
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Tally {
     /// By subject and the start of its five minutes.
     rows: BTreeMap<(Subject, i64), Row>,
