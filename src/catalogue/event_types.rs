@@ -8,6 +8,7 @@ use fanfare_engine::profile::{EventTypeKnobs, Profile};
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::event_types::{self as rows, EventType};
+use fanfare_store::catalogue::projects::Project;
 use fanfare_store::query::{Change, Step};
 use fanfare_store::queue::Touches;
 use serde_json::Value;
@@ -106,13 +107,13 @@ pub async fn profile(app: &App, project: ProjectId) -> CatalogueResult<Option<Ar
     Ok(app.profiles.get(&projects::by_id(app, project).await?.profile).cloned())
 }
 
-/// What makes the event types of `profile` that the project does not have yet.
-pub(super) fn of_profile(app: &App, project: ProjectId, profile: &str) -> Vec<Step> {
-    let Some(profile) = app.profiles.get(profile) else { return Vec::new() };
+/// What makes the event types of the profiles that the project allows, as far as it does not have them yet. Where two
+/// profiles have one of the same name, it is as the project's own profile has it.
+pub(super) fn of_profiles(app: &App, project: &Project) -> Vec<Step> {
     let now = app.now();
     let event_type = |known: &EventTypeKnobs| EventType {
         id: app.ids.next(),
-        project,
+        project: project.id,
         name: known.name.clone(),
         kind: known.kind.clone(),
         description: known.description.clone(),
@@ -122,7 +123,16 @@ pub(super) fn of_profile(app: &App, project: ProjectId, profile: &str) -> Vec<St
         created_at: now,
         updated_at: now,
     };
-    profile.catalogue.iter().map(|known| rows::insert_missing(&event_type(known))).collect()
+    profiles(app, project)
+        .flat_map(|profile| profile.catalogue.iter())
+        .map(|known| rows::insert_missing(&event_type(known)))
+        .collect()
+}
+
+/// The profiles that the project allows, its own first, as far as the server has them.
+fn profiles<'a>(app: &'a App, project: &'a Project) -> impl Iterator<Item = &'a Arc<Profile>> {
+    let names = std::iter::once(&project.profile).chain(&project.options.allowed_profiles);
+    names.filter_map(|name| app.profiles.get(name))
 }
 
 /// Makes the event types that came into the profiles of projects since those were made.
@@ -133,11 +143,11 @@ pub async fn complete(app: &App) -> CatalogueResult<()> {
     let page = Page { before: None, limit: MAX_PROJECTS };
     for project in projects::list(app, page).await? {
         let names = app.store.read(rows::names(project.id)).await?;
-        let Some(profile) = app.profiles.get(&project.profile) else { continue };
-        if profile.catalogue.iter().all(|known| names.contains(&known.name)) {
+        let mut known = profiles(app, &project).flat_map(|profile| profile.catalogue.iter());
+        if known.all(|known| names.contains(&known.name)) {
             continue;
         }
-        let steps = of_profile(app, project.id, &project.profile);
+        let steps = of_profiles(app, &project);
         app.store.change(Change { steps }, Some(touches(project.id))).await?;
         app.observer.project_changed(project.id);
     }
@@ -147,9 +157,10 @@ pub async fn complete(app: &App) -> CatalogueResult<()> {
 /// Removes an event type. Webhooks that name it keep the name, and get nothing by it.
 ///
 /// # Errors
-/// It is unknown, or comes with the project's profile.
+/// It is unknown, or comes with a profile that the project allows.
 pub async fn delete(app: &App, project: ProjectId, name: &str) -> CatalogueResult<()> {
-    if profile(app, project).await?.is_some_and(|profile| profile.catalogue.iter().any(|known| known.name == name)) {
+    let owner = projects::by_id(app, project).await?;
+    if profiles(app, &owner).any(|profile| profile.catalogue.iter().any(|known| known.name == name)) {
         return Err(CatalogueError::State(
             "the event type comes with the project's profile and stays as long as that does",
         ));

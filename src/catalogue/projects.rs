@@ -104,7 +104,7 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
 
 /// A change of a project, and the event types that its profile brings.
 fn with_event_types(app: &App, project: &Project, change: Change) -> Change {
-    event_types::of_profile(app, project.id, &project.profile).into_iter().fold(change, Change::then)
+    event_types::of_profiles(app, project).into_iter().fold(change, Change::then)
 }
 
 /// The project that `text` names: its id or its name.

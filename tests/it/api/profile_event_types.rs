@@ -46,6 +46,18 @@ async fn a_project_that_gets_another_profile_gets_its_event_types() {
 }
 
 #[tokio::test]
+async fn a_project_has_the_event_types_of_the_profiles_that_it_allows() {
+    let api = Api::start().await;
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["etlworks"]})).await.ok();
+    api.get("/v1/event-types/Flow.Executed").await.ok();
+    api.organization("acme").await;
+    let webhook = json!({"url": URL, "profile": "etlworks", "events": ["Flow.Executed"]});
+    api.post("/v1/organizations/acme/webhooks", webhook).await.created();
+    api.delete("/v1/event-types/Flow.Executed").await.problem(409, "invalid_state");
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn event_types_that_a_profile_got_since_are_made_at_the_start() {
     let profiles = tempfile::tempdir().unwrap();
     let write = |types: &[&str]| {
