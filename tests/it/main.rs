@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 mod api;
+mod browser;
 mod cli;
 mod delivery_http;
 mod portal;

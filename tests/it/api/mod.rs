@@ -88,6 +88,11 @@ impl Api {
         &self.server.app
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.server.address
+    }
+
     /// Stops the server; everything it had under way must end.
     pub(crate) async fn stop(self) {
         assert!(self.server.stop().await, "something was left under way");

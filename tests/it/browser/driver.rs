@@ -1,0 +1,201 @@
+//! A browser of a test's own, and what tests ask of it. It ends with the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+/// Far longer than anything takes that works.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the driver says when it can be asked; the port follows.
+const STARTED: &str = "started successfully on port ";
+
+/// See the module.
+pub(super) struct Browser {
+    client: Client,
+    driver: Child,
+    _profile: TempDir,
+}
+
+impl Browser {
+    pub(super) async fn start() -> Browser {
+        let mut driver =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect(
+                "chromedriver is missing: run script/test, which installs it, or install the package chromium-driver",
+            );
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            line.split_once(STARTED).map(|(_, port)| port.trim_end_matches('.').parse::<u16>().unwrap())
+        });
+        let port = port.expect("chromedriver ended at once");
+        let profile = tempfile::tempdir().unwrap();
+        let directory = format!("--user-data-dir={}", profile.path().display());
+        let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", directory]});
+        let wanted = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted.as_object().unwrap().clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await;
+        match client {
+            Ok(client) => {
+                let browser = Browser { client, driver, _profile: profile };
+                browser.resize(1280).await;
+                browser
+            }
+            Err(error) => {
+                let _ = driver.kill();
+                panic!("Chromium did not start: {error}");
+            }
+        }
+    }
+
+    /// Ends it. What pages complained about fails the test.
+    pub(super) async fn close(self) {
+        let log = self.client.issue_cmd(Ask::log()).await.unwrap();
+        // A form that is answered with what is wrong in it is no fault of the page.
+        let refused = |entry: &Value| entry["source"] == "network" && entry["message"].to_string().contains("422");
+        let severe = log.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE");
+        let bad: Vec<&Value> = severe.filter(|entry| !refused(entry)).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+        self.client.clone().close().await.unwrap();
+    }
+
+    pub(super) async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    /// The path of the page, with its query.
+    pub(super) async fn path(&self) -> String {
+        let url = self.client.current_url().await.unwrap();
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    }
+
+    /// Waits for an element.
+    pub(super) async fn see(&self, selector: &str) -> Element {
+        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
+        match found {
+            Ok(found) => found,
+            Err(error) => {
+                panic!("{selector} did not come: {error}\n{}", self.client.source().await.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Waits until the one element that is selected has this in its text.
+    pub(super) async fn read(&self, selector: &str, text: &str) {
+        let script =
+            "const e = document.querySelector(arguments[0]); return !!e && e.innerText.includes(arguments[1]);";
+        self.until(&format!("{selector} says {text:?}"), script, json!([selector, text])).await;
+    }
+
+    /// Waits until a script answers true.
+    pub(super) async fn until(&self, what: &str, script: &str, arguments: Value) {
+        let wait = async {
+            while self.client.execute(script, arguments.as_array().unwrap().clone()).await.unwrap() != json!(true) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            panic!("waited in vain: {what}\n{}", self.client.source().await.unwrap_or_default());
+        }
+    }
+
+    /// What a script answers.
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// What a script answers that calls its last argument when it is done.
+    pub(super) async fn run_to_end(&self, script: &str) -> Value {
+        self.client.execute_async(script, Vec::new()).await.unwrap()
+    }
+
+    /// Waits for an element and presses it.
+    pub(super) async fn press(&self, selector: &str) {
+        self.see(selector).await.click().await.unwrap();
+    }
+
+    /// Waits for a link or button that says this, and presses it.
+    pub(super) async fn press_text(&self, tag: &str, text: &str) {
+        let path = format!("//{tag}[contains(normalize-space(.), '{text}')]");
+        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;
+        found.unwrap_or_else(|error| panic!("{text} did not come: {error}")).click().await.unwrap();
+    }
+
+    /// Types into a field.
+    pub(super) async fn fill(&self, selector: &str, text: &str) {
+        let field = self.see(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses keys where the focus is.
+    pub(super) async fn keys(&self, keys: &str) {
+        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Looks through a window that is so wide, in pixels.
+    pub(super) async fn resize(&self, width: u32) {
+        let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// As somebody who wants `light` or `dark` pages.
+    pub(super) async fn prefer(&self, scheme: &str) {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Asks the browser's own protocol.
+    pub(super) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.client.issue_cmd(Ask::devtools(command, &parameters)).await.unwrap()
+    }
+
+    /// Goes into the frame that is selected.
+    pub(super) async fn enter_frame(&self, selector: &str) {
+        self.see(selector).await.enter_frame().await.unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// A command that only Chromium's driver knows.
+#[derive(Debug)]
+struct Ask {
+    path: &'static str,
+    body: String,
+}
+
+impl Ask {
+    fn devtools(command: &str, parameters: &Value) -> Ask {
+        Ask { path: "goog/cdp/execute", body: json!({"cmd": command, "params": parameters}).to_string() }
+    }
+
+    fn log() -> Ask {
+        Ask { path: "se/log", body: json!({"type": "browser"}).to_string() }
+    }
+}
+
+impl WebDriverCompatibleCommand for Ask {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.clone()))
+    }
+}

@@ -1,0 +1,71 @@
+//! The portal inside a page of the host's.
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::driver::Browser;
+use super::link;
+use crate::api::Api;
+
+/// A page of the host's that frames the portal; ends when dropped.
+struct Host {
+    origin: String,
+    _server: JoinSet<()>,
+}
+
+impl Host {
+    async fn start(link: &str) -> Host {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let page = format!(
+            "<!doctype html><title>Host</title><iframe id=portal src=\"{link}\" width=600 height=50></iframe>
+             <script>addEventListener('message', (event) => {{
+                 if (event.data.type === 'fanfare:height') document.getElementById('portal').height = event.data.height;
+             }});</script>"
+        );
+        let routes = Router::new().route("/", get(async move || Html(page)));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Host { origin, _server: server }
+    }
+}
+
+#[tokio::test]
+async fn a_listed_page_frames_it_and_learns_its_height() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.webhook("acme", json!({"name": "Orders"})).await;
+    let host = Host::start(&link(&api, "acme", json!({})).await).await;
+    api.patch("/v1/projects/default", json!({"frame_ancestors": [host.origin]})).await.ok();
+    let browser = Browser::start().await;
+    browser.open(&host.origin).await;
+    browser
+        .until("the frame is as high as its page", "return document.getElementById('portal').height > 300", json!([]))
+        .await;
+    browser.enter_frame("#portal").await;
+    browser.read("tbody .title", "Orders").await;
+    browser.press("[role=switch]").await;
+    browser.see("[role=switch][aria-checked=false]").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn case_088_a_page_that_is_not_listed_frames_nothing() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    let link = link(&api, "acme", json!({})).await;
+    let host = Host::start(&link).await;
+    let browser = Browser::start().await;
+    browser.open(&host.origin).await;
+    browser.enter_frame("#portal").await;
+    assert_eq!(browser.run("return document.querySelectorAll('form').length").await, json!(0));
+    drop(browser);
+    // The link was not used up by it.
+    api.stranger().get(&link[link.find("/portal/").unwrap()..]).await.ok();
+    api.stop().await;
+}

@@ -1,0 +1,30 @@
+//! The portal in a real browser: Chromium, driven by WebDriver.
+
+mod barriers;
+mod driver;
+mod embedding;
+mod story;
+mod without_scripts;
+
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use driver::Browser;
+
+/// Where a server's portal is.
+pub(crate) fn base(api: &Api) -> String {
+    format!("http://{}", api.address())
+}
+
+/// A browser that is in an organization's portal.
+async fn visitor(api: &Api, org: &str) -> Browser {
+    let browser = Browser::start().await;
+    browser.open(&link(api, org, json!({})).await).await;
+    browser.see("main h1").await;
+    browser
+}
+
+/// A link into an organization's portal.
+async fn link(api: &Api, org: &str, session: Value) -> String {
+    format!("{}{}", base(api), api.portal_link(org, session).await)
+}
