@@ -148,9 +148,10 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
-    /// As somebody who wants `light` or `dark` pages.
+    /// As somebody who wants `light` or `dark` pages, and nothing that moves.
     pub(super) async fn prefer(&self, scheme: &str) {
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        let scheme = json!({"name": "prefers-color-scheme", "value": scheme});
+        let features = json!({"features": [scheme, {"name": "prefers-reduced-motion", "value": "reduce"}]});
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 

@@ -22,7 +22,7 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let page = format!(
-            "<!doctype html><title>Host</title><iframe id=portal src=\"{link}\" width=600 height=50></iframe>
+            "<!doctype html><title>Host</title><link rel=icon href=data:,><iframe id=portal src=\"{link}\" width=600 height=50></iframe>
              <script>addEventListener('message', (event) => {{
                  if (event.data.type === 'fanfare:height') document.getElementById('portal').height = event.data.height;
              }});</script>"
