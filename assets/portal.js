@@ -168,8 +168,25 @@
   const failed = (event) => {
     const text = event.detail.xhr?.responseText ?? "";
     const page = new DOMParser().parseFromString(text, "text/html");
-    say(page.querySelector("[data-message]")?.textContent || document.body.dataset.failed);
+    const message = page.querySelector("[data-message]")?.textContent || document.body.dataset.failed;
+    const form = event.detail.elt;
+    if (!form.matches("[data-filters]")) return say(message);
+    // A list that could not be fetched says so in its place, with a button that asks again.
+    const list = document.getElementById("list");
+    list.querySelector(".failure")?.remove();
+    const failure = document.createElement("div");
+    failure.className = "notice bad failure";
+    failure.setAttribute("role", "alert");
+    const retry = document.createElement("button");
+    retry.type = "button";
+    retry.className = "button small";
+    retry.textContent = document.body.dataset.tryAgain;
+    retry.addEventListener("click", () => htmx.trigger(form, "submit"));
+    failure.append(message + " ", retry);
+    list.prepend(failure);
   };
+  document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.setAttribute("aria-busy", "true"));
+  document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
   document.addEventListener("htmx:responseError", failed);
   document.addEventListener("htmx:sendError", failed);
   document.addEventListener("htmx:timeout", failed);
@@ -179,6 +196,29 @@
     const said = event.detail.requestConfig?.elt?.dataset?.said;
     if (said) say(said);
   });
+
+  // The list of deliveries as they happen: asked for again, at most twice a second, when something changed.
+  let stream = null;
+  const live = document.querySelector("[data-live]");
+  const setLive = (on) => {
+    live.setAttribute("aria-pressed", String(on));
+    stream?.close();
+    stream = null;
+    if (!on) return;
+    const form = document.querySelector("[data-filters]");
+    let waiting = false;
+    const changed = () => {
+      if (waiting) return;
+      waiting = true;
+      setTimeout(() => { waiting = false; if (stream) htmx.trigger(form, "live"); }, 500);
+    };
+    stream = new EventSource(live.dataset.live);
+    ["delivery", "lost"].forEach((name) => stream.addEventListener(name, changed));
+  };
+  if (live) {
+    live.hidden = false;
+    live.addEventListener("click", () => setLive(stream === null));
+  }
 
   // In a frame, the page around it is told how high this one is.
   const tellHeight = () => {

@@ -16,6 +16,7 @@ mod reach;
 mod refusal;
 mod shell;
 mod sparkline;
+mod stream;
 mod texts;
 mod theme;
 mod visitor;
@@ -50,6 +51,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(webhook_form::routes())
         .merge(webhook::routes())
         .merge(deliveries::routes())
+        .merge(stream::routes())
         .merge(delivery::routes())
         .merge(catalogue::routes())
         .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound))

@@ -45,8 +45,8 @@ texts! {
     /// What stands on every page.
     shell: ShellTexts {
         webhooks, deliveries, catalogue, sections, skip_to_content, times_label, times_local, times_utc,
-        mode_label, mode_system, mode_light, mode_dark, copy, copied, close, failed_to_load, clear_filters, apply,
-        newest, older, none, save, cancel, pages,
+        mode_label, mode_system, mode_light, mode_dark, copy, copied, failed_to_load, try_again, live, live_hint,
+        clear_filters, apply, newest, older, none, save, cancel, pages,
     }
     /// Instead of a page.
     refusal: RefusalTexts {

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::id::{OrganizationId, ProjectId, SessionId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{ContentType, Events, Method, Settings, Status};
 use fanfare_store::catalogue::organizations::{self, Organization};
 use fanfare_store::catalogue::projects::{self, Project, ProjectOptions};
+use fanfare_store::catalogue::sessions::{self, Session};
 use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::query::Change;
 use fanfare_store::sqlite::Limits;
@@ -173,4 +174,34 @@ async fn the_operators_organization_is_neither_found_nor_removed() {
     assert_eq!(store.read_one(organizations::operator(PROJECT)).await.unwrap().unwrap().id, operator);
     assert_eq!(store.read_one(organizations::by_id(PROJECT, operator)).await.unwrap(), None);
     assert_eq!(fixture.change(organizations::delete(operator)).await, Err(StoreError::Stale("organization")));
+}
+
+#[tokio::test]
+async fn a_session_is_opened_once_and_in_time() {
+    let fixture = Fixture::new().await;
+    let session = Session {
+        id: SessionId(50),
+        project: PROJECT,
+        organization: Some(ORGANIZATION),
+        user: Some("ada".to_owned()),
+        options: BTreeMap::new(),
+        created_at: Timestamp(1),
+        expires_at: Timestamp(100),
+    };
+    let (code, token) = ([1; 32], [2; 32]);
+    fixture.change(sessions::insert(&session, &code, Timestamp(10))).await.unwrap();
+    let stale = || Err(StoreError::Stale("code"));
+    let none = BTreeMap::new();
+    assert_eq!(fixture.change(sessions::open(&code, &token, &none, Timestamp(10))).await, stale(), "too late");
+    assert_eq!(fixture.change(sessions::open(&[3; 32], &token, &none, Timestamp(5))).await, stale(), "another code");
+    fixture.change(sessions::open(&code, &token, &none, Timestamp(9))).await.unwrap();
+    assert_eq!(fixture.change(sessions::open(&code, &[4; 32], &none, Timestamp(9))).await, stale(), "used");
+    assert_eq!(fixture.store.read_one(sessions::by_token(&token)).await.unwrap(), Some(session.clone()));
+    assert_eq!(fixture.store.read_one(sessions::by_code(&code)).await.unwrap(), None);
+    for (now, open) in [(99, 1), (100, 0)] {
+        let count = fixture.store.read_one(sessions::count(ORGANIZATION, Timestamp(now))).await.unwrap();
+        assert_eq!(count, Some(open));
+    }
+    fixture.change(organizations::delete(ORGANIZATION)).await.unwrap();
+    assert_eq!(fixture.store.read_one(sessions::by_id(session.id)).await.unwrap(), None);
 }

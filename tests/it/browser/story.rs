@@ -101,6 +101,33 @@ async fn filters_and_keys_work_without_loading_the_page_again() {
 }
 
 #[tokio::test]
+async fn deliveries_are_seen_as_they_happen() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    api.webhook("acme", json!({"name": "Orders", "url": sink.url})).await;
+    let browser = visitor(&api, "acme").await;
+    browser.press_text("a", "Deliveries").await;
+    browser.read(".empty", "Nothing was sent yet").await;
+    browser.run("window.same = true").await;
+    browser.press("[data-live]").await;
+    browser.see("[data-live][aria-pressed=true]").await;
+    // Whether the stream stands already is not seen, so there is something to tell until it is told.
+    let shown = "return document.querySelectorAll('tbody tr').length > 0";
+    while browser.run(shown).await != json!(true) {
+        api.event("acme", "job.created").await;
+        sink.next().await;
+    }
+    browser.read("tbody .pill", "Delivered").await;
+    assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
+    browser.press("[data-live]").await;
+    browser.see("[data-live][aria-pressed=false]").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn case_085_nothing_that_is_shown_runs() {
     const EVIL: &str = "\"><img src=x onerror=\"window.ran = true\"><script>window.ran = true</script>";
     let mut sink = Sink::start().await;
