@@ -57,6 +57,8 @@ pub struct Principal {
     pub organization: Option<OrganizationId>,
     /// The user on whose behalf it asks; `None` for the host itself.
     pub user: Option<String>,
+    /// Whether the key itself is bound to that user, who may have it in hands; otherwise the host names the user.
+    pub bound: bool,
 }
 
 impl Principal {
@@ -97,6 +99,19 @@ impl Principal {
         }
     }
 
+    /// Refuses who may not post events. A user's own key may not: events say what entities belong to, and so what grants
+    /// reach. The host may name a user and post none the less.
+    pub fn require_poster(&self) -> Answer<()> {
+        self.require(Scope::EventsWrite)?;
+        match self.bound {
+            false => Ok(()),
+            true => Err(Problem::new(
+                Code::PermissionDenied,
+                "events are posted by the host itself; send them with a key that is bound to no user",
+            )),
+        }
+    }
+
     /// The project, for what is about all of it; refuses keys that are bound to an organization.
     pub fn whole_project(&self) -> Answer<ProjectId> {
         match self.organization {
@@ -132,6 +147,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
             scopes: Scope::ALL.to_vec(),
             organization: None,
             user: named,
+            bound: false,
         }),
         Some(Bearer::Key(key)) => {
             if key.expires_at.is_some_and(|end| app.now() >= end) {
@@ -154,6 +170,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
                 scopes: key.scopes.iter().filter_map(|name| Scope::parse(name)).collect(),
                 organization: key.organization,
                 user,
+                bound: key.user.is_some(),
             })
         }
     }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::input::EventInput;
 use super::post::{EventReceipt, organization, receipt};
-use crate::api::auth::{Principal, Scope, authenticate};
+use crate::api::auth::{Principal, authenticate};
 use crate::api::body;
 use crate::api::problem::{Answer, Code, Problem, ProblemBody};
 use crate::app::App;
@@ -65,7 +65,7 @@ pub(super) async fn batch(
 ) -> Answer<(StatusCode, Json<BatchAnswer>)> {
     let (parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
-    principal.require(Scope::EventsWrite)?;
+    principal.require_poster()?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;
     body::check_media_type(&parts.headers)?;
     let batch: EventBatch<'_> = serde_json::from_slice(&content).or_else(|_| body::parse_borrowed(&content))?;

@@ -12,7 +12,7 @@ use fanfare_engine::id::OrganizationId;
 use fanfare_store::queue::IdempotencyKey;
 
 use super::input::EventInput;
-use crate::api::auth::{Principal, Scope, authenticate};
+use crate::api::auth::{Principal, authenticate};
 use crate::api::body;
 use crate::api::idempotency;
 use crate::api::problem::{Answer, Code, Problem};
@@ -40,7 +40,7 @@ const ENVELOPE: usize = 64 * 1024;
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<Response> {
     let (mut parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers).await?;
-    principal.require(Scope::EventsWrite)?;
+    principal.require_poster()?;
     let Path(org) =
         Path::<String>::from_request_parts(&mut parts, &app).await.map_err(|_| Problem::not_found("organization"))?;
     let organization = organization(&app, &principal, &org).await?;

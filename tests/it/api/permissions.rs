@@ -268,6 +268,27 @@ async fn what_is_the_hosts_is_refused_to_users() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_user_posts_no_events() {
+    let api = start_unused().await;
+    tell(&api, "anna", &["Builder"], json!("all")).await;
+    api.post("/v1/event-types", json!({"name": "packet.updated"})).await.created();
+    let own = api.key(&["manage", "events:write"], json!({"organization": "acme", "user": "anna"})).await;
+    let host = api.key(&["events:write"], json!({"organization": "acme"})).await;
+    let event = json!({"type": "packet.updated", "data": {}, "entity": {"type": "Packet", "id": "1"}});
+    let one = ("/v1/organizations/acme/events", event.clone());
+    let many = ("/v1/events/batch", json!({"events": [of("acme", event)]}));
+    for (path, body) in [one, many] {
+        let refused = api.ask(Method::POST, path).key(&own).json(&body).send().await;
+        refused.problem(403, "permission_denied");
+        let named = api.ask(Method::POST, path).key(&host).header("fanfare-user", "anna").json(&body).send().await;
+        named.with(202);
+    }
+    let posted = api.get("/v1/organizations/acme/events").await.ok();
+    assert_eq!(posted["data"].as_array().unwrap().len(), 2);
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_of_a_webhook_is_its_managers() {
     let api = start().await;
     cast(&api).await;
