@@ -92,7 +92,6 @@ async fn who_may_not_see_sees_nothing_and_who_may_not_manage_changes_nothing() {
         HOOKS.to_owned(),
         hook.clone(),
         format!("{hook}/stats"),
-        format!("{hook}/secret"),
         deliveries.to_owned(),
         format!("{deliveries}/{delivery}"),
         format!("{deliveries}/{delivery}/attempts"),
@@ -124,6 +123,7 @@ async fn who_may_not_see_sees_nothing_and_who_may_not_manage_changes_nothing() {
         (Method::POST, format!("{hook}/recover"), json!({"since": super::START, "preview": true})),
         (Method::POST, format!("{deliveries}/{delivery}/resend"), json!({})),
         (Method::POST, format!("{deliveries}/{delivery}/cancel"), json!({})),
+        (Method::GET, format!("{hook}/secret"), json!({})),
         (Method::POST, format!("{hook}/secret/rotate"), json!({})),
         (Method::DELETE, hook.clone(), json!({})),
     ];
