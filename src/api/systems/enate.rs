@@ -128,6 +128,7 @@ struct SubscriptionInput {
     #[serde(rename = "CustomHeader", default, deserialize_with = "webhooks::given")]
     #[schema(value_type = Option<String>)]
     custom_header: Option<Option<String>>,
+    /// Must be given where `CustomHeader` changes.
     #[serde(rename = "CustomHeaderValue", default, deserialize_with = "webhooks::given")]
     #[schema(value_type = Option<String>)]
     custom_header_value: Option<Option<String>>,
@@ -281,12 +282,22 @@ fn headers(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<O
         return Ok(None);
     }
     let before = present.and_then(|webhook| webhook.credentials.headers.first());
-    let given = |value: &Option<Option<String>>, before: Option<&String>| match value {
-        None => before.cloned(),
-        Some(value) => value.clone().filter(|text| !text.is_empty()),
+    let name = match &input.custom_header {
+        None => before.map(|(name, _)| name.clone()),
+        Some(name) => name.clone().filter(|text| !text.is_empty()),
     };
-    let name = given(&input.custom_header, before.map(|(name, _)| name));
-    let value = given(&input.custom_header_value, before.map(|(_, value)| value));
+    let value = match (&input.custom_header_value, before) {
+        (None, None) => None,
+        (None, Some((known, value))) => {
+            // Under another name a value that is masked could be read.
+            if !name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(known)) {
+                let message = "is required where CustomHeader changes: a value stays with its header only";
+                return Err(Problem::field(Code::ValidationFailed, "CustomHeaderValue", message));
+            }
+            Some(value.clone())
+        }
+        (Some(value), _) => value.clone().filter(|text| !text.is_empty()),
+    };
     match (name, value) {
         (None, None) => Ok(Some(HeaderList::default())),
         (Some(name), value) => Ok(Some(HeaderList(vec![(name, value.unwrap_or_default())]))),

@@ -73,6 +73,29 @@ async fn enate_subscriptions_are_made_listed_edited_and_removed() {
 }
 
 #[tokio::test]
+async fn enate_keeps_a_headers_value_only_with_its_name() {
+    let script = Script::start("enate").await;
+    let made = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 260, "SubscriberURL": URL,
+        "CustomHeader": "X-Api-Key", "CustomHeaderValue": "canary-key"});
+    let made = script.post("/WebHookSubscription/CreateWebhookSubscription", made).await.ok();
+    assert_eq!(made["CustomHeaderValue"], "****");
+    let update = async |mut change: Value| {
+        change["GUID"] = made["GUID"].clone();
+        script.post("/WebHookSubscription/UpdateWebhookSubscription", change).await
+    };
+    for name in [json!("X-Seen"), json!(null)] {
+        let reply = update(json!({"CustomHeader": name})).await;
+        assert!(!reply.text.contains("canary"), "{reply:?}");
+        reply.invalid("CustomHeaderValue");
+    }
+    let same = update(json!({"CustomHeader": "x-api-key"})).await.ok();
+    assert_eq!((&same["CustomHeader"], &same["CustomHeaderValue"]), (&json!("x-api-key"), &json!("****")));
+    let other = update(json!({"CustomHeader": "X-Seen", "CustomHeaderValue": "new"})).await.ok();
+    assert_eq!((&other["CustomHeader"], &other["CustomHeaderValue"]), (&json!("X-Seen"), &json!("new")));
+    script.api.stop().await;
+}
+
+#[tokio::test]
 async fn enate_says_which_webhooks_there_are() {
     let script = Script::start("enate").await;
     let all = script.get("/WebHookSubscription/GetAllWebhooks").await.ok();
