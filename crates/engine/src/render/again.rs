@@ -60,7 +60,8 @@ impl FirstSent {
 
 impl Plan {
     /// As [`Plan::render`], but method, URL, content type and body are those of `first`. Headers, timestamp and signatures
-    /// are of `now`, the signatures over that body.
+    /// are of `now`, the signatures over that body. Where `first` went to another origin than the webhook's present one, the
+    /// webhook's authorization and own headers are left out: they are for the receiver that it has now.
     ///
     /// # Errors
     /// Where the event has a value that cannot stand in a header.

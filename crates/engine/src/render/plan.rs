@@ -38,6 +38,8 @@ pub struct Plan {
     pub(super) url: Arc<Url>,
     pub(super) webhook: Identity,
     fixed: Vec<(HeaderName, HeaderValue)>,
+    /// The webhook's own headers and its authorization: for its own receiver only.
+    credentials: Vec<(HeaderName, HeaderValue)>,
     signers: Vec<Signer>,
 }
 
@@ -90,7 +92,8 @@ impl Plan {
                 number: webhook.number,
                 name: settings.name.clone(),
             },
-            fixed: fixed_headers(profile, webhook)?,
+            fixed: fixed_headers(profile, webhook),
+            credentials: credential_headers(webhook)?,
             signers: signers(profile, webhook)?,
         })
     }
@@ -107,7 +110,8 @@ impl Plan {
 
     /// About how many bytes the webhook's own headers and its keys take.
     pub fn weight(&self) -> usize {
-        let headers: usize = self.fixed.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
+        let headers = self.fixed.iter().chain(&self.credentials);
+        let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
         headers + self.signers.len() * size_of::<Signer>() + self.webhook.name.len()
     }
 
@@ -124,7 +128,7 @@ impl Plan {
     pub fn render(&self, event: &Event, delivery: DeliveryId, now: Timestamp) -> Result<Rendered, RenderError> {
         let facts = Facts::new(self, event, delivery, now);
         let (body, verbatim) = body::write(&facts)?;
-        let headers = HeaderMap::with_capacity(self.fixed.len() + self.profile.headers.len() + 4);
+        let headers = HeaderMap::with_capacity(self.fixed.len() + self.credentials.len() + self.profile.headers.len() + 4);
         let rendered = Rendered { method: self.method.as_http(), url: self.url.clone(), headers, body, verbatim };
         self.with_headers(&facts, rendered, None)
     }
@@ -152,8 +156,9 @@ impl Plan {
         mut rendered: Rendered,
         content_type: Option<Option<HeaderValue>>,
     ) -> Result<Rendered, RenderError> {
-        let Rendered { method, headers, body, .. } = &mut rendered;
-        for (name, value) in &self.fixed {
+        let Rendered { method, url, headers, body, .. } = &mut rendered;
+        let own = if self.is_own_receiver(url) { &self.credentials[..] } else { &[] };
+        for (name, value) in self.fixed.iter().chain(own) {
             headers.insert(name, value.clone());
         }
         if let Some(kind) = content_type {
@@ -166,6 +171,11 @@ impl Plan {
             message_signatures::add(self, facts, method, body, headers)?;
         }
         Ok(rendered)
+    }
+
+    /// Whether a request to `url` reaches the receiver that the webhook has now.
+    fn is_own_receiver(&self, url: &Arc<Url>) -> bool {
+        Arc::ptr_eq(url, &self.url) || url.origin() == self.url.origin()
     }
 
     /// The keys that sign in `slot` at `now`: where some secrets are for its header alone, only theirs.
@@ -241,7 +251,7 @@ pub(super) fn sendable(name: &HeaderName, text: String) -> Result<HeaderValue, R
     HeaderValue::try_from(text).map_err(|_| RenderError::Header(name.to_string()))
 }
 
-fn fixed_headers(profile: &Profile, webhook: &Webhook) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
+fn fixed_headers(profile: &Profile, webhook: &Webhook) -> Vec<(HeaderName, HeaderValue)> {
     let mut fixed = vec![
         (header::USER_AGENT, profile.user_agent.clone()),
         (header::ACCEPT, HeaderValue::from_static("*/*")),
@@ -252,16 +262,21 @@ fn fixed_headers(profile: &Profile, webhook: &Webhook) -> Result<Vec<(HeaderName
         let kind = HeaderValue::from_static(webhook.settings.content_type.as_str());
         fixed.push((header::CONTENT_TYPE, kind));
     }
+    fixed
+}
+
+fn credential_headers(webhook: &Webhook) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
+    let mut headers = Vec::new();
     for (name, value) in &webhook.credentials.headers {
         let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value.as_bytes()).ok());
         let (parsed, mut value) = parsed.ok_or_else(|| PlanError::Header(name.clone()))?;
         value.set_sensitive(true);
-        fixed.push((parsed, value));
+        headers.push((parsed, value));
     }
     if let Some(auth) = &webhook.credentials.auth {
-        fixed.push((header::AUTHORIZATION, authorization(auth)?));
+        headers.push((header::AUTHORIZATION, authorization(auth)?));
     }
-    Ok(fixed)
+    Ok(headers)
 }
 
 fn authorization(auth: &Auth) -> Result<HeaderValue, PlanError> {

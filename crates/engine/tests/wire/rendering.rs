@@ -385,3 +385,33 @@ fn a_request_made_again_stays_as_it_was_and_is_signed_anew() {
     assert_ne!(header(&later, "x-signature"), header(&first, "x-signature"));
     assert_eq!(later.body, first.body);
 }
+
+#[test]
+fn a_request_made_again_to_a_former_receiver_has_no_credentials_of_the_present_one() {
+    let profile = profile("[payload]\nfields = [{ name = \"n\", from = \"event.data\" }]");
+    let mut webhook = webhook(&[]);
+    webhook.credentials.auth = Some(Auth::Bearer { token: "canary".to_owned() });
+    webhook.credentials.headers = vec![("x-own".to_owned(), "canary".to_owned())];
+    let event = event("job.created", "[1]");
+    let first = Plan::compile(&profile, &webhook).unwrap().render(&event, DELIVERY, Timestamp(0)).unwrap();
+    let logged = SentRequest {
+        method: first.method.clone(),
+        url: first.url.to_string(),
+        headers: logged_headers(&first.headers),
+        body: first.body.clone(),
+    };
+    let sent = FirstSent::from_log(logged, first.verbatim.clone()).unwrap();
+    let mut again = |url: &str| {
+        webhook.settings.url = url.to_owned();
+        let plan = Plan::compile(&profile, &webhook).unwrap();
+        plan.render_again(&event, DELIVERY, Timestamp(0), &sent).unwrap()
+    };
+    let same = again("https://example.com:443/other?path");
+    assert_eq!((header(&same, "authorization"), header(&same, "x-own")), ("Bearer canary", "canary"));
+    for other in ["https://example.org/h", "https://example.com:8443/h", "http://example.com/h"] {
+        let other = again(other);
+        assert_eq!(other.url, first.url);
+        assert!(!other.headers.values().any(|value| value.as_bytes().ends_with(b"canary")), "{:?}", other.headers);
+        assert_eq!(header(&other, "content-type"), header(&first, "content-type"));
+    }
+}
