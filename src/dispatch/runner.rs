@@ -11,13 +11,13 @@ use fanfare_engine::render::{FirstSent, RenderError, Rendered, logged_headers};
 use fanfare_engine::retry::parse_retry_after;
 use fanfare_engine::scheduler::{Command, Input, Job};
 use fanfare_engine::time::Timestamp;
-use fanfare_engine::webhook::Status;
+use fanfare_engine::webhook::{Status, Webhook};
 use fanfare_store::queue::{Answer, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Operation};
 use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
 use super::verdict::{self, Ending};
-use super::{disable, first_sent, record};
+use super::{backlog, disable, first_sent, record};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
 use crate::delivery::exchange::Exchange;
 use crate::delivery::http::OutgoingRequest;
@@ -32,6 +32,8 @@ enum Decision {
     GiveUp(Arc<CompiledOrganization>),
     /// Not now: the webhook is held, or the catalogue cannot be read.
     GiveBack,
+    /// Not now, though its webhook is not held: it would go to the host of the first attempt, which is.
+    PutOff,
 }
 
 /// Makes an attempt, and after it those that the scheduler hands on.
@@ -61,6 +63,11 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
             next
         }
         Decision::GiveBack => give_back(dispatcher, &job),
+        Decision::PutOff => {
+            let next = dispatcher.tell_sent(sent(&job, false));
+            backlog::put_off(dispatcher, &job);
+            next
+        }
     }
 }
 
@@ -129,12 +136,21 @@ async fn as_first_sent(
     webhook: Arc<CompiledWebhook>,
 ) -> Decision {
     match first_sent::load(dispatcher, job, &webhook).await {
+        Ok(Some(Ok(first))) if is_held(dispatcher, &webhook, &first) => Decision::PutOff,
         Ok(first) => Decision::Send(organization, webhook, first),
         Err(error) => {
             tracing::warn!(delivery = %job.delivery, %error, "a delivery waits, since its log cannot be read");
             Decision::GiveBack
         }
     }
+}
+
+/// Whether there is a hold on the host to which a delivery was first sent.
+fn is_held(dispatcher: &Dispatcher, webhook: &CompiledWebhook, first: &FirstSent) -> bool {
+    let Ok(sender) = webhook.sender() else { return false };
+    let Ok(endpoint) = parse_endpoint(first.url().as_str(), &sender.profile.schemes) else { return false };
+    let Webhook { project, organization, .. } = webhook.webhook;
+    dispatcher.tools.compiled.holds().covers(project, organization, &endpoint.host().to_string())
 }
 
 fn wants_nothing_twice(webhook: &CompiledWebhook) -> bool {

@@ -29,6 +29,9 @@ pub enum Operation {
     Claim(Claim),
     /// Give leases back: the deliveries wait again, due at once.
     Release(Vec<Lease>),
+    /// Give a lease back for a while: the delivery waits again, and is due at that moment. Nothing else of it changes. Answers
+    /// how many rows it was about.
+    PutOff(Lease, Timestamp),
     /// Note that a leased delivery which was taken back from a dead node before is sent now: should this node die of it, it
     /// counts for [`MAX_CLAIMS`]. Answers how many rows it was about: none where the lease was lost.
     Begin(Lease),
@@ -62,7 +65,7 @@ impl Operation {
 
     /// Whether it tells of something that happened already, so that it is tried until it is on disk.
     pub fn must_be_kept(&self) -> bool {
-        matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::Note(_))
+        matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::PutOff(..) | Operation::Note(_))
     }
 
     /// About how many rows it writes.

@@ -1,5 +1,6 @@
 //! Retries of a profile that sends them as the first attempt was.
 
+use fanfare_engine::time::Timestamp;
 use serde_json::json;
 
 use super::client::Api;
@@ -86,6 +87,50 @@ async fn a_retry_is_the_first_request_signed_anew_whatever_was_edited_meanwhile(
     let second = second.unwrap();
     assert_eq!((second.id(), second.header("content-type")), (next.as_str(), "application/x-www-form-urlencoded"));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_waits_while_the_host_of_the_first_request_is_held() {
+    let home = Home::new();
+    let profiles = home.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    let patient = PROFILE.replace("[1, 1, 1, 1, 1, 1, 1, 1]", "[3600]");
+    std::fs::write(profiles.join("first.toml"), patient).unwrap();
+    let launch = home.launch().set("FANFARE_PROFILES_DIR", &profiles.display().to_string());
+    let server = launch.set("FANFARE_PROFILE", "as-first-sent").start().await;
+    let api = server.api();
+    api.make_event_type(&json!({"name": TYPE})).await;
+    api.make_organization(ORG).await;
+    let receiver = Receiver::start().await;
+    let webhook = api.make_webhook(ORG, &json!({"name": "w", "url": receiver.url("/first"), "events": "all"})).await;
+    receiver.script(|request| Reply::status(if request.number <= 1 { 500 } else { 200 }));
+    let id = api.post_event(ORG, &event(json!({"n": 1}))).await;
+    until("the first attempt is logged", async || (api.delivery_of(ORG, &id).await["attempts"] == 1).then_some(())).await;
+
+    let path = format!("/v1/organizations/{ORG}/webhooks/{}", webhook.id);
+    let elsewhere = receiver.url("/second").replace("127.0.0.1", "127.0.0.2");
+    api.patch(&path, &json!({"url": elsewhere})).await.expect(200);
+    let pause = api.post("/v1/pauses", &json!({"host": "127.0.0.1"})).await.expect(201);
+    let held_at = moment(&pause["created_at"]);
+    resend(&api, &api.delivery_of(ORG, &id).await["id"]).await;
+    until("the retry is put off", async || {
+        let delivery = api.delivery_of(ORG, &id).await;
+        let due = moment(&delivery["next_attempt_at"]).since(held_at);
+        (5..1_000).contains(&due.as_secs()).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.requests().len(), 1);
+    assert_eq!(api.delivery_of(ORG, &id).await["attempts"], 1);
+
+    api.delete(&format!("/v1/pauses/{}", pause["id"].as_str().unwrap())).await.expect(204);
+    let requests = receiver.received(2).await;
+    assert_eq!(requests[1].path, "/first");
+    api.settled(ORG, &id, "delivered").await;
+    server.stop().await;
+}
+
+fn moment(text: &serde_json::Value) -> Timestamp {
+    serde_json::from_value(text.clone()).unwrap()
 }
 
 async fn resend(api: &Api, delivery: &serde_json::Value) {

@@ -176,3 +176,18 @@ pub(crate) async fn a_lease_given_back_is_void<B: Backend>(rig: &Rig<B>) {
     assert_eq!(rig.finish(old, 200, Next::Delivered).await, Finished::Fenced);
     assert_eq!(rig.state(old.delivery).await, State::Delivering);
 }
+
+pub(crate) async fn what_is_put_off_waits_until_then<B: Backend>(rig: &Rig<B>) {
+    let lease = rig.leased().await;
+    let until = rig.in_seconds(60);
+    assert_eq!(rig.count(Operation::PutOff(lease, until)).await, 1);
+    assert_eq!(rig.count(Operation::PutOff(lease, until)).await, 0, "it was given back before");
+    let row = rig.row(lease.delivery).await;
+    assert_eq!((row.state, row.attempts, row.next_attempt_at), (State::Pending, 0, Some(until)));
+    rig.advance(59);
+    let early = rig.claim_by(rig.node, WEBHOOK, 10).await;
+    assert_eq!((early.deliveries.len(), early.next_due), (0, Some(until)));
+    rig.advance(1);
+    rig.claim_only(lease.delivery).await;
+    assert_eq!(rig.finish(lease, 200, Next::Delivered).await, Finished::Fenced);
+}

@@ -67,6 +67,7 @@ macro_rules! conformance_suite {
                 another_nodes_lease_is_fenced
                 what_is_given_back_waits_again
                 a_lease_given_back_is_void
+                what_is_put_off_waits_until_then
             ]
             recording: [
                 an_outcome_is_recorded

@@ -192,6 +192,16 @@ pub(super) fn release(transaction: &Transaction<'_>, now: Timestamp, leases: &[L
     Ok(released)
 }
 
+/// Gives a lease back until a later moment.
+pub(super) fn put_off(transaction: &Transaction<'_>, lease: Lease, until: Timestamp) -> StoreResult<u64> {
+    rows::execute(
+        transaction,
+        "UPDATE deliveries SET state = 0, lease_node = 0, next_attempt_at = ?4
+         WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
+        (lease.delivery.0, lease.node.0, lease.claim, until.0),
+    )
+}
+
 /// Takes back some of what a dead node held. What it may have been sending says so in its log: all that was leased for the
 /// first time, and of what was taken back before that which it noted to be sending; the rest only waited in its memory.
 /// What a node died of too often is set aside, since the sender itself may be what fails on it. Removes the node's row once

@@ -175,6 +175,7 @@ fn carry_out(
         Operation::Finish(outcome) => finish::finish(transaction, now, outcome, tally).map(Answer::Finished),
         Operation::Claim(wish) => claim::claim(transaction, now, wish, *version).map(Answer::Claimed),
         Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),
+        Operation::PutOff(lease, until) => claim::put_off(transaction, *lease, *until).map(Answer::Count),
         Operation::Begin(lease) => claim::begin(transaction, *lease).map(Answer::Count),
         Operation::SkipWaiting { webhook, reason, limit } => {
             finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
