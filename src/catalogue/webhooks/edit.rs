@@ -28,7 +28,8 @@ pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) ->
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
         let profile = edited_profile(app, place, &project, &before, input)?;
-        let after = edited(app, place, &profile, &before, input)?;
+        let mut after = edited(app, place, &profile, &before, input)?;
+        owner::settle(place, &profile, &before, &mut after);
         owner::check(app, place, &profile, Some(&before), &after).await?;
         check_edited(app, place, &profile, &before, &after).await?;
         handshake::ask(app, &profile, Some(&before), &after).await?;

@@ -67,7 +67,9 @@ pub struct WebhookInput {
     #[schema(value_type = Option<RateLimitShape>)]
     pub rate_limit: Option<Option<RateLimit>>,
     /// The user on whose behalf it acts; null for the host itself. A new webhook's is the one on whose behalf it is made.
-    /// Another user must be known and be allowed to manage the webhook; only the host may take it over by null.
+    /// Another user must be known and be allowed to manage the webhook; only the host may take it over by null, and, where the
+    /// profile has `recheck`, give it to another user. There, a user who changes URL, filter, auth, headers or profile becomes
+    /// the owner.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub owner: Option<Option<String>>,

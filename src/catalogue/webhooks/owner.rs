@@ -28,15 +28,41 @@ pub(super) async fn check(
     if new == present {
         return Ok(());
     }
-    match (new, &place.user) {
+    match (new, place.user.as_deref()) {
         // Whose it is not any more is not asked about again, so that a user could keep it beyond the right to it.
         (None, Some(_)) => {
             let why = "only the host may make a webhook its own; send it without Fanfare-User, or name a user in owner";
             Err(CatalogueError::Forbidden(why.to_owned()))
         }
         (None, None) => Ok(()),
+        // He was judged just now.
+        (Some(owner), Some(user)) if owner == user => Ok(()),
+        // His right would be asked about again, and not that of who chose what is sent where.
+        (Some(_), Some(_)) if profile.permissions.recheck => {
+            let why = "only the host may hand a webhook of this profile to somebody else; send it without Fanfare-User";
+            Err(CatalogueError::Forbidden(why.to_owned()))
+        }
         (Some(owner), _) => check_owner(app, place, profile, &after.row, owner).await,
     }
+}
+
+/// Makes the user on whose behalf a webhook is edited its owner, where the profile asks about the owner's right again and
+/// the edit says what is sent where: it is to rest on the right of who decided that.
+pub(super) fn settle(place: &Place, profile: &Profile, before: &OpenWebhook, after: &mut OpenWebhook) {
+    let Some(user) = &place.user else { return };
+    if profile.permissions.recheck && is_other_receipt(before, after) {
+        after.row.owner = Some(user.clone());
+    }
+}
+
+/// Whether an edit changes where requests go, what they are about, or what lets them in there.
+fn is_other_receipt(before: &OpenWebhook, after: &OpenWebhook) -> bool {
+    let (old, new) = (&before.row.settings, &after.row.settings);
+    old.url != new.url
+        || old.filter != new.filter
+        || before.credentials.auth != after.credentials.auth
+        || before.credentials.headers != after.credentials.headers
+        || before.row.profile != after.row.profile
 }
 
 async fn check_owner(

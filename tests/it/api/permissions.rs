@@ -186,11 +186,14 @@ async fn a_webhook_is_handed_over_to_who_may_have_it() {
     api.patch(&path, json!({"owner": "stranger"})).await.invalid("owner");
     api.patch(&path, json!({"owner": "viewer"})).await.invalid("owner");
     tell(&api, "poor", &["Builder"], json!([])).await;
-    let refused =
-        by(&api, "builder", Method::PATCH, &path, json!({"owner": "poor"})).await.problem(422, "validation_failed");
+    let refused = api.patch(&path, json!({"owner": "poor"})).await.problem(422, "validation_failed");
     assert_eq!(refused["detail"], "owner cannot be this user, who needs access to Packet 17");
     tell(&api, "carl", &["Builder"], json!([{"type": "Packet", "id": "17"}])).await;
-    assert_eq!(by(&api, "builder", Method::PATCH, &path, json!({"owner": "carl"})).await.ok()["owner"], "carl");
+    let given = json!({"owner": "carl"});
+    by(&api, "builder", Method::PATCH, &path, given.clone()).await.problem(403, "permission_denied");
+    let new = json!({"url": URL, "owner": "carl"});
+    by(&api, "builder", Method::POST, HOOKS, new).await.problem(403, "permission_denied");
+    assert_eq!(api.patch(&path, given).await.ok()["owner"], "carl");
     assert_eq!(api.get(&path).await.ok()["created_by"], "builder");
 
     // Only the host may take it over: it would not be asked again about the host.
@@ -204,6 +207,40 @@ async fn a_webhook_is_handed_over_to_who_may_have_it() {
     assert_eq!(api.webhook("acme", import).await["owner"], "builder");
     api.post(HOOKS, json!({"url": URL, "owner": "viewer"})).await.invalid("owner");
     api.post("/v1/operator-webhooks", json!({"url": URL, "owner": "builder"})).await.invalid("owner");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn who_changes_what_is_sent_where_becomes_the_owner() {
+    let api = start().await;
+    cast(&api).await;
+    tell(&api, "carl", &["Builder"], json!("all")).await;
+    let hook = by(&api, "builder", Method::POST, HOOKS, json!({"url": URL})).await.created();
+    let path = format!("{HOOKS}/{}", hook["id"].as_str().unwrap());
+    let changes = [
+        json!({"url": format!("{URL}/other")}),
+        json!({"filter": {"type": "Packet"}}),
+        json!({"auth": {"type": "bearer", "token": "canary"}}),
+        json!({"headers": {"X-Own": "1"}}),
+        json!({"url": URL, "owner": "builder"}),
+    ];
+    for (change, user) in changes.into_iter().zip(["carl", "builder"].into_iter().cycle()) {
+        let before = api.get(&path).await.ok()["owner"].clone();
+        assert_ne!(before, user);
+        assert_eq!(by(&api, user, Method::PATCH, &path, json!({"name": user})).await.ok()["owner"], before);
+        assert_eq!(by(&api, user, Method::PATCH, &path, change.clone()).await.ok()["owner"], user, "{change}");
+        assert_eq!(by(&api, user, Method::PATCH, &path, change).await.ok()["owner"], user);
+    }
+    // The host changes what it likes and the owner stays; what a profile does not ask about again stays whose it was.
+    assert_eq!(api.patch(&path, json!({"url": format!("{URL}/host")})).await.ok()["owner"], "carl");
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["standard"]})).await.ok();
+    let free = json!({"url": URL, "profile": "standard", "owner": "carl"});
+    let free = by(&api, "builder", Method::POST, HOOKS, free).await.created();
+    assert_eq!(free["owner"], "carl");
+    let path = format!("{HOOKS}/{}", free["id"].as_str().unwrap());
+    let moved = json!({"url": format!("{URL}/other")});
+    assert_eq!(by(&api, "builder", Method::PATCH, &path, moved).await.ok()["owner"], "carl");
+    assert_eq!(by(&api, "builder", Method::PATCH, &path, json!({"profile": "guarded"})).await.ok()["owner"], "builder");
     api.stop().await;
 }
 

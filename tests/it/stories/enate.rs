@@ -398,8 +398,8 @@ async fn a_deleted_users_subscriptions_stop_and_one_handed_over_goes_on() {
     let kept = by_anna(&stage, wants("PacketCreated", "Company", Some(COMPANY))).await.created();
     let path = |hook: &Value| format!("{HOOKS}/{}", hook["id"].as_str().unwrap());
     // Only to somebody who may have it.
-    stage.by("anna", Method::PATCH, &path(&kept), json!({"owner": "carl"})).await.invalid("owner");
-    stage.by("anna", Method::PATCH, &path(&kept), json!({"owner": "ben"})).await.ok();
+    stage.api.patch(&path(&kept), json!({"owner": "carl"})).await.invalid("owner");
+    stage.api.patch(&path(&kept), json!({"owner": "ben"})).await.ok();
     stage.api.delete(&format!("/v1/organizations/{ORG}/users/anna")).await.gone();
     let (event, _) = stage.post(packet("PacketCreated", json!({}))).await;
     let request = stage.receiver.next().await;
