@@ -26,8 +26,8 @@ const CHALLENGE_BYTES: usize = 36;
 const ADVICE: &str =
     "correct the receiver and try again, or save the webhook with \"enabled\": false and switch it on later";
 
-/// Asks the receiver, where the profile wants that and the webhook `after` would be sent to where `before` was not: it is
-/// new, was off, or had another URL or profile. The request goes through the same guard as every delivery, within the same
+/// Asks the receiver, where the profile wants that and the webhook `after` would be sent to as `before` was not: it is
+/// new, was off, or had another URL or profile, or a lower rate where receivers say which rate they take. The request goes through the same guard as every delivery, within the same
 /// times.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub(super) async fn ask(
     before: Option<&OpenWebhook>,
     after: &OpenWebhook,
 ) -> CatalogueResult<()> {
-    if profile.handshake == Handshake::None || !after.row.status.takes_events() || is_same(before, after) {
+    if profile.handshake == Handshake::None || !after.row.status.takes_events() || is_same(profile, before, after) {
         return Ok(());
     }
     let endpoint = parse_endpoint(&after.row.settings.url, &profile.schemes)
@@ -50,13 +50,20 @@ pub(super) async fn ask(
     }
 }
 
-/// Whether the same receiver is sent to already.
-fn is_same(before: Option<&OpenWebhook>, after: &OpenWebhook) -> bool {
+/// Whether the same receiver is sent to already, and as fast as it may be from now on.
+fn is_same(profile: &Profile, before: Option<&OpenWebhook>, after: &OpenWebhook) -> bool {
     before.is_some_and(|before| {
         before.row.status.takes_events()
             && before.row.settings.url == after.row.settings.url
             && before.row.profile == after.row.profile
+            && !(profile.handshake == Handshake::CloudEvents && is_faster(before, after))
     })
+}
+
+/// Whether the rate that a webhook had is raised or not limited any more.
+fn is_faster(before: &OpenWebhook, after: &OpenWebhook) -> bool {
+    let per_second = |webhook: &OpenWebhook| webhook.row.settings.rate_limit.map(|limit| limit.per_second);
+    per_second(before).is_some_and(|before| per_second(after).is_none_or(|after| after > before))
 }
 
 async fn challenge(

@@ -139,7 +139,7 @@ async fn permission_is_asked_by_options() {
     let limited = |per_second: u32| json!({"url": url, "rate_limit": {"per_second": per_second}});
     let message = refusal(&scene.api.post(HOOKS, &limited(3)).await);
     assert!(message.contains("takes 120 requests a minute at most; set rate_limit.per_second to 2"), "{message}");
-    scene.api.post(HOOKS, &limited(2)).await.expect(201);
+    let made = scene.api.post(HOOKS, &limited(2)).await.expect(201);
     let asked = scene.receiver.requests();
     assert_eq!(asked.len(), 4);
     for request in &asked {
@@ -154,5 +154,16 @@ async fn permission_is_asked_by_options() {
     let delivered = scene.receiver.received(5).await.pop().unwrap();
     assert_eq!(delivered.header("origin"), "hooks.example.com");
     assert_eq!(scene.api.whole_list(&format!("/v1/organizations/{ORG}/deliveries")).await.len(), 1);
+
+    // To be sent more it must agree anew; to be sent less it need not be asked.
+    let path = format!("{HOOKS}/{}", made["id"].as_str().unwrap());
+    refusal(&scene.api.patch(&path, &limited(3)).await);
+    refusal(&scene.api.patch(&path, &json!({"rate_limit": null})).await);
+    assert_eq!(scene.api.get(&path).await.expect(200)["rate_limit"], json!({"per_second": 2}));
+    assert_eq!(scene.receiver.requests().len(), 7);
+    scene.api.patch(&path, &limited(1)).await.expect(200);
+    assert_eq!(scene.receiver.requests().len(), 7);
+    scene.api.patch(&path, &limited(2)).await.expect(200);
+    assert_eq!(scene.receiver.requests().len(), 8);
     scene.server.stop().await;
 }
