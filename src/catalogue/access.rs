@@ -29,9 +29,13 @@ impl Actor {
     /// Whether this may be done with everything of an organization: all profiles that matter in it must allow it.
     ///
     /// # Errors
-    /// What is lacking.
+    /// What is lacking, or one of the profiles is not there any more, so that nobody knows its rules.
     pub fn may_everywhere(&self, organization: &CompiledOrganization, action: Action) -> CatalogueResult<()> {
         let Actor::User(user) = self else { return Ok(()) };
+        if organization.lacks_profile() {
+            let why = "a profile that counts in this organization is not among this server's profiles any more, so only the host may do this";
+            return Err(CatalogueError::Forbidden(why.to_owned()));
+        }
         for profile in organization.profiles() {
             judge(&profile.permissions, Some(user), action, None).map_err(|refusal| refused(user, &refusal))?;
         }

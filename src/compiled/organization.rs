@@ -27,6 +27,8 @@ pub struct CompiledOrganization {
     allowed: Arc<[String]>,
     /// Those that its project allows, and those that its webhooks have.
     profiles: Arc<[Arc<Profile>]>,
+    /// Whether one of them is not among the server's, so that nobody knows its rules.
+    lacks_profile: bool,
     /// Whether any of those profiles asks for access to entities, so that it matters what these belong to.
     learns: bool,
     /// What the right to any of its webhooks rests on, or did before some of them changed.
@@ -75,6 +77,7 @@ impl CompiledOrganization {
     ) -> Self {
         let own = webhooks.iter().map(|webhook| &*webhook.webhook.profile);
         let names: BTreeSet<&str> = stored.profiles.iter().map(String::as_str).chain(own).collect();
+        let lacks_profile = names.iter().any(|name| profiles.get(name).is_none());
         let profiles: Arc<[_]> = names.into_iter().filter_map(|name| profiles.get(name).cloned()).collect();
         CompiledOrganization {
             id: stored.id,
@@ -83,6 +86,7 @@ impl CompiledOrganization {
             allowed: stored.profiles.into(),
             learns: !stored.is_operator && profiles.iter().any(|profile| profile.permissions.entity_access),
             profiles,
+            lacks_profile,
             facts: Arc::new(facts),
             facts_beside: HashSet::new(),
             indexed: Arc::new(Indexed::build(webhooks)),
@@ -117,6 +121,7 @@ impl CompiledOrganization {
             is_operator: self.is_operator,
             allowed: Arc::clone(&self.allowed),
             profiles: Arc::clone(&self.profiles),
+            lacks_profile: self.lacks_profile,
             learns: self.learns,
             facts: Arc::clone(&self.facts),
             facts_beside,
@@ -158,9 +163,14 @@ impl CompiledOrganization {
     }
 
     /// The profiles whose rules count for what is about the whole organization: those that its project allows, and those
-    /// that its webhooks have.
+    /// that its webhooks have; without those that [`CompiledOrganization::lacks_profile`] is about.
     pub fn profiles(&self) -> &[Arc<Profile>] {
         &self.profiles
+    }
+
+    /// Whether a profile whose rules count for it is not among the server's profiles, so that nobody knows them.
+    pub fn lacks_profile(&self) -> bool {
+        self.lacks_profile
     }
 
     /// The webhooks that get a delivery of this event.

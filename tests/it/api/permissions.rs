@@ -267,6 +267,27 @@ async fn each_profile_has_its_own_rules_and_lists_obey_all() {
 }
 
 #[tokio::test]
+async fn lists_are_the_hosts_alone_where_nobody_knows_the_rules_of_a_profile() {
+    let api = start_unused().await;
+    cast(&api).await;
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["guarded"]})).await.ok();
+    by(&api, "viewer", Method::GET, HOOKS, json!({})).await.ok();
+    let directory = api.stop_and_keep().await;
+    fs::remove_dir_all(directory.path().join("profiles")).unwrap();
+    let api = Api::start_in(directory, Sources::default()).await;
+    for path in [HOOKS, "/v1/organizations/acme/deliveries", "/v1/organizations/acme/events"] {
+        for user in ["viewer", "nobody"] {
+            let problem = by(&api, user, Method::GET, path, json!({})).await.problem(403, "permission_denied");
+            assert!(problem["detail"].as_str().unwrap().contains("not among this server's profiles"), "{problem}");
+        }
+        api.get(path).await.ok();
+    }
+    api.patch("/v1/projects/default", json!({"allowed_profiles": []})).await.ok();
+    by(&api, "nobody", Method::GET, HOOKS, json!({})).await.ok();
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_the_hosts_is_refused_to_users() {
     let api = start_unused().await;
     tell(&api, "anna", &["Builder"], json!("all")).await;
