@@ -133,8 +133,9 @@ impl Connector {
         let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for (index, address) in tried.iter().enumerate() {
             let until = share_of(deadline, tried.len() - index);
-            match timeout_at(until, self.dial_one(SocketAddr::new(*address, endpoint.port()))).await {
-                Ok(Ok(stream)) => return self.check_dialled(stream, endpoint),
+            let target = SocketAddr::new(*address, endpoint.port());
+            match timeout_at(until, self.dial_one(target)).await {
+                Ok(Ok(stream)) => return self.check_dialled(stream, target),
                 Ok(Err(error)) => last_error = error,
                 Err(_) => last_error = io::ErrorKind::TimedOut.into(),
             }
@@ -150,16 +151,17 @@ impl Connector {
     }
 
     /// A connection from an address to itself, on the port of an own listener, is one to this server, by whatever
-    /// address of the machine: the policy cannot know them all.
-    fn check_dialled(&self, stream: TcpStream, endpoint: &Endpoint) -> Result<TcpStream, ConnectFailure> {
-        if self.policy.is_own_port(endpoint.port())
+    /// address of the machine: the policy cannot know them all. Through a proxy the other end is the proxy's, which may be on
+    /// this machine; there `target` is compared with the one address of the machine that the connection shows.
+    fn check_dialled(&self, stream: TcpStream, target: SocketAddr) -> Result<TcpStream, ConnectFailure> {
+        if self.policy.is_own_port(target.port())
             && let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
-            && local.ip() == peer.ip()
+            && local.ip().to_canonical() == self.proxy.as_ref().map_or(peer, |_| target).ip().to_canonical()
         {
             return Err(ConnectFailure {
                 outcome: Outcome::Blocked,
                 message: fanfare_engine::egress::BLOCKED.to_owned(),
-                detail: Some(format!("{peer} is this server's own listener")),
+                detail: Some(format!("{target} is this server's own listener")),
             });
         }
         // Without it the second half of a request may wait for the acknowledgement of the first. A socket that has

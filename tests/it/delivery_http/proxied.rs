@@ -1,6 +1,6 @@
 //! Requests that go out through the operator's proxy.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fanfare::delivery::proxy::Proxy;
 use fanfare_engine::attempt::Outcome;
@@ -22,6 +22,11 @@ struct Forward {
 
 impl Forward {
     async fn start(refusal: Option<&'static str>) -> Forward {
+        Forward::start_at(None, refusal).await
+    }
+
+    /// One whose tunnels all lead to `goal`, where there is one.
+    async fn start_at(goal: Option<SocketAddr>, refusal: Option<&'static str>) -> Forward {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (told, heads) = mpsc::channel(16);
@@ -29,7 +34,7 @@ impl Forward {
         accepting.spawn(async move {
             let mut tunnels = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tunnels.spawn(serve(stream, told.clone(), refusal));
+                tunnels.spawn(serve(stream, told.clone(), goal, refusal));
             }
         });
         let proxy = Proxy::parse(&format!("http://user:pass@127.0.0.1:{port}")).unwrap();
@@ -37,7 +42,12 @@ impl Forward {
     }
 }
 
-async fn serve(stream: TcpStream, told: mpsc::Sender<Vec<String>>, refusal: Option<&'static str>) {
+async fn serve(
+    stream: TcpStream,
+    told: mpsc::Sender<Vec<String>>,
+    goal: Option<SocketAddr>,
+    refusal: Option<&'static str>,
+) {
     let mut stream = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -48,7 +58,7 @@ async fn serve(stream: TcpStream, told: mpsc::Sender<Vec<String>>, refusal: Opti
             line => head.push(line.to_owned()),
         }
     }
-    let target = head[0].split(' ').nth(1).unwrap().to_owned();
+    let target = goal.map_or_else(|| head[0].split(' ').nth(1).unwrap().to_owned(), |goal| goal.to_string());
     told.send(head).await.unwrap();
     if let Some(refusal) = refusal {
         return stream.write_all(refusal.as_bytes()).await.unwrap();
@@ -80,6 +90,19 @@ async fn the_guard_stands_before_the_proxy() {
     setup.resolver.set(NAME, Answer::Addresses(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
     assert_outcome(&post(&setup.client(), &format!("http://{NAME}/")).await, Outcome::Blocked);
     assert!(heads.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_is_not_taken_for_the_own_listener() {
+    let receiver = Receiver::answering_all(OK).await;
+    let Forward { proxy, heads: _heads, _accepting } = Forward::start_at(Some(receiver.address()), None).await;
+    let own = SocketAddr::new(Ipv4Addr::new(10, 9, 8, 7).into(), receiver.port());
+    let setup = Setup { proxy: Some(proxy), own_listeners: vec![own], ..Setup::default() };
+    setup.resolver.set(NAME, Answer::Addresses(vec![IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))]));
+    let client = setup.client();
+    assert_outcome(&post(&client, &format!("http://{NAME}:{}/", receiver.port())).await, Outcome::Success);
+    // The own listener is blocked through it all the same.
+    assert_outcome(&post(&client, &receiver.url()).await, Outcome::Blocked);
 }
 
 #[tokio::test]
