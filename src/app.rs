@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::background::Background;
 use crate::catalogue::turns::Turns;
+use crate::catalogue::webhooks::Asking;
 use crate::catalogue::{CatalogueError, event_types, projects};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, Fact};
@@ -107,6 +108,8 @@ pub struct App {
     pub background: Background,
     /// Who edits what next.
     pub turns: Turns,
+    /// Whose receivers are being asked for their consent.
+    pub asking: Asking,
 }
 
 /// Why the application cannot start.
@@ -153,6 +156,7 @@ impl App {
             default_project,
             background: Background::default(),
             turns: Turns::default(),
+            asking: Asking::default(),
         };
         event_types::complete(&app).await?;
         Ok(app)

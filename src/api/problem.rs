@@ -160,6 +160,7 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Forbidden(why) => Problem::new(Code::PermissionDenied, why),
             CatalogueError::Unready(why) => Problem::new(Code::InvalidState, why),
             CatalogueError::State(why) => Problem::new(Code::InvalidState, why),
+            CatalogueError::Busy(why) => Problem::new(Code::Unavailable, why),
             CatalogueError::Full { .. } => Problem::new(Code::LimitReached, detail),
             CatalogueError::Store(error) => error.into(),
             CatalogueError::Vault(error) => Problem::internal(&error),

@@ -52,6 +52,9 @@ pub enum CatalogueError {
     /// It cannot be done as things are; says why and what to do.
     #[error("{0}")]
     Unready(String),
+    /// It cannot be done at this moment, and soon can; says why.
+    #[error("{0}")]
+    Busy(&'static str),
     /// There may be no more of it.
     #[error("there may be at most {most} {what}")]
     Full { what: &'static str, most: u32 },

@@ -126,6 +126,7 @@ impl From<CatalogueError> for Refusal {
             }
             CatalogueError::State(why) => Refusal::State(why.to_owned()),
             CatalogueError::Forbidden(why) => Refusal::Forbidden(why),
+            CatalogueError::Busy(_) => Refusal::Unavailable,
             CatalogueError::Unready(why) => Refusal::State(why),
             CatalogueError::Denied(_)
             | CatalogueError::Taken(_)

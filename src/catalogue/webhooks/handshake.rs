@@ -31,7 +31,7 @@ const ADVICE: &str =
 /// times.
 ///
 /// # Errors
-/// The receiver does not agree, does not answer, or may not be called.
+/// The receiver does not agree, does not answer, or may not be called; or too many of the organization are being asked.
 pub(super) async fn ask(
     app: &App,
     profile: &Arc<Profile>,
@@ -41,6 +41,10 @@ pub(super) async fn ask(
     if profile.handshake == Handshake::None || !after.row.status.takes_events() || is_same(profile, before, after) {
         return Ok(());
     }
+    let Some(_asked) = app.asking.enter(after.row.organization) else {
+        let why = "as many receivers of this organization are being asked for their consent as may be at once; try again soon";
+        return Err(CatalogueError::Busy(why));
+    };
     let endpoint = parse_endpoint(&after.row.settings.url, &profile.schemes)
         .map_err(|error| CatalogueError::field("url", error.to_string()))?;
     match profile.handshake {

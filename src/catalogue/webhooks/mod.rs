@@ -3,6 +3,7 @@
 //! The same functions serve customers' webhooks and the operator's own, which are in the organization that is never
 //! shown and choose from [`OPERATOR_EVENTS`].
 
+mod asking;
 mod create;
 mod edit;
 mod endpoint;
@@ -23,6 +24,7 @@ use fanfare_store::queue::Touches;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
+pub use asking::Asking;
 pub use create::create;
 pub use edit::edit;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};

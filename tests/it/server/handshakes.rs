@@ -99,6 +99,26 @@ async fn who_is_silent_or_away_does_not_agree() {
     scene.server.stop().await;
 }
 
+#[tokio::test]
+async fn silent_receivers_of_one_organization_are_asked_a_few_at_once() {
+    let scene = scene("slack").await;
+    scene.receiver.script(|_| Reply::Hold);
+    let new = json!({"url": scene.receiver.url("/hook")});
+    let few = futures_util::future::join_all((0..8).map(|_| scene.api.post(HOOKS, &new)));
+    let one_more = async {
+        scene.receiver.received(8).await;
+        scene.api.post(HOOKS, &new).await
+    };
+    let (few, one_more) = tokio::join!(few, one_more);
+    one_more.expect_problem(503, "unavailable");
+    assert_eq!(one_more.headers["retry-after"], "1");
+    assert!(few.iter().all(|answer| refusal(answer).contains("did not answer within 3 s")));
+    assert_eq!(scene.receiver.requests().len(), 8);
+    scene.receiver.script(|request| Reply::Text(challenge(request)));
+    scene.api.post(HOOKS, &new).await.expect(201);
+    scene.server.stop().await;
+}
+
 /// The guard of deliveries is that of handshakes: no packet leaves.
 #[tokio::test]
 async fn case_022_a_denied_address_is_not_asked() {
