@@ -1,15 +1,16 @@
 //! Why each webhook of an organization did or did not get an event.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use fanfare_engine::event::Event;
-use fanfare_engine::id::ProjectId;
+use fanfare_engine::id::{ProjectId, WebhookId};
 use fanfare_engine::matching::Mismatch;
 use fanfare_store::entity;
-use fanfare_store::log::{self, DeliveryFilter, EventRow};
+use fanfare_store::log::{self, EventRow};
 use serde::Serialize;
 
 use super::post::seen_organization;
@@ -62,21 +63,16 @@ pub(super) async fn explain(
 ) -> Answer<Json<Explanation>> {
     let organization = seen_organization(&app, &principal, &org).await?;
     let row = read::find(&app, organization.id, &event).await?;
-    let filter = DeliveryFilter { event: Some(row.id), ..DeliveryFilter::default() };
-    let limit = MAX_WEBHOOKS as u32;
-    let deliveries = app.store.read(log::deliveries(&filter, limit, limit)).await?;
+    let webhooks: Vec<_> = organization.webhooks().rev().take(MAX_WEBHOOKS).collect();
+    let ids: Vec<WebhookId> = webhooks.iter().map(|webhook| webhook.webhook.id).collect();
+    let deliveries: HashMap<_, _> = app.store.read(log::event_deliveries(row.id, &ids)).await?.into_iter().collect();
     let event_id = row.id.to_string();
     let event = to_event(row, organization.project)?;
-    let webhooks = organization
-        .webhooks()
-        .rev()
-        .take(MAX_WEBHOOKS)
-        .map(|webhook| {
-            let delivery = deliveries.iter().find(|delivery| delivery.webhook == webhook.webhook.id);
-            explain_webhook(webhook, &event, delivery.map(|delivery| delivery.id.to_string()))
-        })
-        .collect();
-    Ok(Json(Explanation { event_id, webhooks }))
+    let explain = |webhook: &Arc<CompiledWebhook>| {
+        let delivery = deliveries.get(&webhook.webhook.id);
+        explain_webhook(webhook, &event, delivery.map(ToString::to_string))
+    };
+    Ok(Json(Explanation { event_id, webhooks: webhooks.into_iter().map(explain).collect() }))
 }
 
 fn explain_webhook(webhook: &CompiledWebhook, event: &Event, delivery_id: Option<String>) -> WebhookExplanation {

@@ -2,7 +2,7 @@
 
 use fanfare_engine::delivery::{SkipReason, State};
 use fanfare_engine::event::Event;
-use fanfare_engine::id::{DeliveryId, ProjectId};
+use fanfare_engine::id::{DeliveryId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
 use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, URL, WEBHOOK};
@@ -221,4 +221,21 @@ pub(crate) async fn the_backlog_is_counted<B: Backend>(rig: &Rig<B>) {
     assert_eq!(rig.read_one(log::leased()).await, Some(1));
     rig.released(Operation::Resend(Resend { deliveries: vec![delivered] })).await;
     assert_eq!(rig.read_one(log::backlog()).await, Some(5));
+}
+
+pub(crate) async fn an_events_deliveries_by_webhook<B: Backend>(rig: &Rig<B>) {
+    let first = rig.event("job.created");
+    let event = first.id;
+    let made = rig.keep(first, &[WEBHOOK, OTHER_WEBHOOK, WEBHOOK]).await;
+    rig.keep(rig.event("job.created"), &[WEBHOOK]).await;
+    let found = async |webhooks: &[WebhookId]| {
+        let mut found = rig.read(log::event_deliveries(event, webhooks)).await;
+        found.sort_unstable_by_key(|(_, delivery)| delivery.0);
+        found
+    };
+    assert_eq!(found(&[WEBHOOK, OTHER_WEBHOOK, WebhookId(99)]).await, [(OTHER_WEBHOOK, made[1]), (WEBHOOK, made[2])]);
+    assert_eq!(found(&[OTHER_WEBHOOK]).await, [(OTHER_WEBHOOK, made[1])]);
+    assert!(found(&[]).await.is_empty());
+    let many: Vec<WebhookId> = (1..2_000).map(WebhookId).chain([WEBHOOK]).collect();
+    assert_eq!(found(&many).await.last(), Some(&(WEBHOOK, made[2])));
 }

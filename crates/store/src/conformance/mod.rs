@@ -137,6 +137,7 @@ macro_rules! conformance_suite {
                 pages_follow_each_other
                 a_page_looks_at_so_many_rows
                 a_webhooks_view_ends_at_its_newest
+                an_events_deliveries_by_webhook
                 events_are_listed
                 the_last_url_of_each
                 who_waits
