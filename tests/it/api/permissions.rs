@@ -11,6 +11,7 @@ use super::{Api, Reply, URL};
 /// The rules of these tests, as a profile.
 const GUARDED: &str = r#"
 name = "guarded"
+auth = ["bearer"]
 [filter]
 rule = "optional"
 matches = "scope"
