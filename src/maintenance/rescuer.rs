@@ -14,7 +14,9 @@ const PIECE: u32 = 500;
 /// How long to wait before the store is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Takes over all that `node` held, piece by piece. What it may have sent is logged as such and sent again.
+/// Takes over all that `node` held, piece by piece. What it may have been sending says so in its log. All of it waits again
+/// and is dealt with as its profile says: sent again, or given up where nothing is to be sent twice. What nodes died of too
+/// often is set aside.
 pub async fn rescue(dispatcher: &Arc<Dispatcher>, node: NodeId) {
     let mut count = 0u64;
     loop {
@@ -37,6 +39,6 @@ pub async fn rescue(dispatcher: &Arc<Dispatcher>, node: NodeId) {
         }
     }
     if count > 0 {
-        tracing::info!(deliveries = count, "took over what an earlier process held; they may have been sent already");
+        tracing::info!(deliveries = count, "took over what an earlier process held; some may have been sent already");
     }
 }

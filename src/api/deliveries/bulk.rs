@@ -19,8 +19,8 @@ use crate::api::organizations::organization_in_body;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
 
-/// Which deliveries. They are those that the list with the same filters shows at this moment; later ones are not
-/// touched.
+/// Which deliveries. They are those that match the filters at this moment, also where the list of one webhook shows only
+/// the newest of them; later ones are not touched.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliverySelection {

@@ -102,7 +102,7 @@ struct WebhookForm {
     enabled: Option<bool>,
 }
 
-/// The webhooks, oldest first.
+/// The webhooks, oldest first; where there are more than 10,000, the newest of them.
 #[utoipa::path(get, path = "/rest/v1/webhooks", tag = "Etlworks' own API",
     responses((status = 200, body = Vec<WebhookBody>)))]
 async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<Json<Vec<WebhookBody>>> {
@@ -137,7 +137,7 @@ async fn get(
     Ok(Json(show(find(&app, &desk, id).await?)))
 }
 
-/// Replaces a webhook's settings; what is left out gets its default, but for secret and password.
+/// Replaces a webhook's settings; what is left out gets its default, but for URL, secret, user and password, which stay.
 #[utoipa::path(put, path = "/rest/v1/webhooks/{id}", tag = "Etlworks' own API",
     params(("id" = i64, Path, description = "The webhook's number")),
     request_body = WebhookForm, responses((status = 200, body = WebhookBody)))]

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::catalogue::webhooks::{self, OpenWebhook, Place};
 use crate::catalogue::{CatalogueError, CatalogueResult, projects};
 
-/// Webhooks that one answer lists at most: these APIs have no pages.
+/// Webhooks that one answer lists at most, the newest: these APIs have no pages. The routes' descriptions name the number.
 const MAX_LISTED: usize = 10_000;
 /// Webhooks that are read at once for such an answer.
 const PIECE: u32 = 500;
@@ -54,7 +54,7 @@ impl Desk {
         })
     }
 
-    /// All webhooks of the profile, oldest first.
+    /// The webhooks of the profile, at most the newest [`MAX_LISTED`], oldest first.
     async fn list(&self, app: &App) -> Answer<Vec<OpenWebhook>> {
         let mut found: Vec<OpenWebhook> = Vec::new();
         let mut page = Page { before: None, limit: PIECE };
