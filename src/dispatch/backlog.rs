@@ -16,8 +16,8 @@ use super::dispatcher::Dispatcher;
 const SKIP_PIECE: u32 = 500;
 /// How long to wait before the store is asked to take something back again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long a delivery is put off whose first receiver's host is held, before it is looked at again.
-const HELD_AGAIN: Duration = Duration::from_secs(10);
+/// How long a delivery is put off before it is looked at again.
+const PUT_OFF: Duration = Duration::from_secs(10);
 
 /// Leases due deliveries of a webhook and hands them to the scheduler.
 pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) {
@@ -112,7 +112,7 @@ pub(super) fn release(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, leases: 
 
 /// Gives a lease back for a while: its webhook goes on meanwhile, which would otherwise claim it again at once.
 pub(super) fn put_off(dispatcher: &Arc<Dispatcher>, job: &Job) {
-    let (webhook, due) = (job.webhook, dispatcher.tools.clock.now().plus(HELD_AGAIN));
+    let (webhook, due) = (job.webhook, dispatcher.tools.clock.now().plus(PUT_OFF));
     let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
     let teller = Arc::clone(dispatcher);
     dispatcher.tools.store.submit(Operation::PutOff(lease, due), move |answer| {

@@ -32,7 +32,8 @@ enum Decision {
     GiveUp(Arc<CompiledOrganization>),
     /// Not now: the webhook is held, or the catalogue cannot be read.
     GiveBack,
-    /// Not now, though its webhook is not held: it would go to the host of the first attempt, which is.
+    /// Not now, though its webhook is not held: it would go to the host of the first attempt, which is; or what was first
+    /// sent cannot be read.
     PutOff,
 }
 
@@ -140,7 +141,7 @@ async fn as_first_sent(
         Ok(first) => Decision::Send(organization, webhook, first),
         Err(error) => {
             tracing::warn!(delivery = %job.delivery, %error, "a delivery waits, since its log cannot be read");
-            Decision::GiveBack
+            Decision::PutOff
         }
     }
 }

@@ -32,18 +32,54 @@ pub fn first_request(delivery: DeliveryId) -> Query<FirstRequest> {
 fn decode(row: &dyn Row) -> StoreResult<FirstRequest> {
     let method = row.text(1)?;
     let method = method.parse().map_err(|_| StoreError::Damaged(format!("the method {method}")))?;
-    let mut body = row.blob_or_null(4)?.unwrap_or_default();
+    // Whoever got another body or no headers would take it for what was sent first.
+    let missing = |what: &str| StoreError::Damaged(format!("the {what} of a first request"));
+    let mut body = row.blob_or_null(4)?.ok_or_else(|| missing("body"))?;
     let verbatim = row.blob_or_null(5)?.map(|tail| (row.blob_or_null(6), tail));
     let verbatim = match verbatim {
         None => None,
         Some((data, tail)) => {
             let from = body.len();
-            body.extend_from_slice(&data?.unwrap_or_default());
+            body.extend_from_slice(&data?.ok_or_else(|| missing("event's data"))?);
             let range = from..body.len();
             body.extend_from_slice(&tail);
             Some(range)
         }
     };
-    let headers = decode_headers(&row.blob_or_null(3)?.unwrap_or_default());
+    let headers = decode_headers(&row.blob_or_null(3)?.ok_or_else(|| missing("headers"))?);
     Ok((SentRequest { method, url: row.text(2)?, headers, body: Bytes::from(body) }, verbatim))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Value;
+
+    struct Columns(Vec<Value>);
+
+    impl Row for Columns {
+        fn value(&self, column: usize) -> StoreResult<Value> {
+            Ok(self.0[column].clone())
+        }
+    }
+
+    #[test]
+    fn what_is_missing_in_the_log_is_not_taken_for_empty() {
+        let blob = |text: &str| Value::Blob(text.as_bytes().to_vec());
+        let text = |text: &str| Value::Text(text.to_owned());
+        let url = "https://example.com/";
+        let whole =
+            || vec![Value::Int(1), text("POST"), text(url), blob(""), blob("{\"n\":"), blob("}"), blob("[1]")];
+        let (request, verbatim) = decode(&Columns(whole())).unwrap();
+        assert_eq!((&request.body[..], verbatim), (&b"{\"n\":[1]}"[..], Some(5..8)));
+        for column in [3, 4, 6] {
+            let mut columns = whole();
+            columns[column] = Value::Null;
+            assert!(matches!(decode(&Columns(columns)), Err(StoreError::Damaged(_))), "column {column}");
+        }
+        let mut no_data = whole();
+        (no_data[5], no_data[6]) = (Value::Null, Value::Null);
+        let (request, verbatim) = decode(&Columns(no_data)).unwrap();
+        assert_eq!((&request.body[..], verbatim), (&b"{\"n\":"[..], None));
+    }
 }
