@@ -68,8 +68,7 @@ mod tests {
         let blob = |text: &str| Value::Blob(text.as_bytes().to_vec());
         let text = |text: &str| Value::Text(text.to_owned());
         let url = "https://example.com/";
-        let whole =
-            || vec![Value::Int(1), text("POST"), text(url), blob(""), blob("{\"n\":"), blob("}"), blob("[1]")];
+        let whole = || vec![Value::Int(1), text("POST"), text(url), blob(""), blob("{\"n\":"), blob("}"), blob("[1]")];
         let (request, verbatim) = decode(&Columns(whole())).unwrap();
         assert_eq!((&request.body[..], verbatim), (&b"{\"n\":[1]}"[..], Some(5..8)));
         for column in [3, 4, 6] {

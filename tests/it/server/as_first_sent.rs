@@ -105,7 +105,8 @@ async fn a_retry_waits_while_the_host_of_the_first_request_is_held() {
     let webhook = api.make_webhook(ORG, &json!({"name": "w", "url": receiver.url("/first"), "events": "all"})).await;
     receiver.script(|request| Reply::status(if request.number <= 1 { 500 } else { 200 }));
     let id = api.post_event(ORG, &event(json!({"n": 1}))).await;
-    until("the first attempt is logged", async || (api.delivery_of(ORG, &id).await["attempts"] == 1).then_some(())).await;
+    until("the first attempt is logged", async || (api.delivery_of(ORG, &id).await["attempts"] == 1).then_some(()))
+        .await;
 
     let path = format!("/v1/organizations/{ORG}/webhooks/{}", webhook.id);
     let elsewhere = receiver.url("/second").replace("127.0.0.1", "127.0.0.2");

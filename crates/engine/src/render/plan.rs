@@ -128,7 +128,8 @@ impl Plan {
     pub fn render(&self, event: &Event, delivery: DeliveryId, now: Timestamp) -> Result<Rendered, RenderError> {
         let facts = Facts::new(self, event, delivery, now);
         let (body, verbatim) = body::write(&facts)?;
-        let headers = HeaderMap::with_capacity(self.fixed.len() + self.credentials.len() + self.profile.headers.len() + 4);
+        let headers =
+            HeaderMap::with_capacity(self.fixed.len() + self.credentials.len() + self.profile.headers.len() + 4);
         let rendered = Rendered { method: self.method.as_http(), url: self.url.clone(), headers, body, verbatim };
         self.with_headers(&facts, rendered, None)
     }
