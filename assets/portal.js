@@ -39,6 +39,17 @@
     });
   };
 
+  // The marks of charts' axes are times, too.
+  const showMarks = (within) => {
+    const local = kept.get("times") !== "utc";
+    const forms = { time: { timeStyle: "short" }, day: { day: "numeric", month: "short" } };
+    all("text[data-at]", within).forEach((mark) => {
+      mark.dataset.utc ??= mark.textContent;
+      const format = new Intl.DateTimeFormat(root.lang, { hourCycle: "h23", ...forms[mark.dataset.form] });
+      mark.textContent = local ? format.format(new Date(mark.dataset.at)) : mark.dataset.utc;
+    });
+  };
+
   // A group of events that is wanted whole, in part, or not at all.
   const showGroup = (group) => {
     const whole = group.querySelector("[data-group-all]");
@@ -52,6 +63,7 @@
 
   const dress = (within) => {
     showTimes(within);
+    showMarks(within);
     all("[data-copy], [data-remove-header], [data-with-script]", within).forEach((element) => { element.hidden = false; });
     all("[data-group]", within).forEach(showGroup);
   };
@@ -104,7 +116,7 @@
     const group = input.closest?.("[data-group]");
     if (group) showGroup(group);
     if (input.matches("[data-submit]")) input.form.requestSubmit();
-    if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); }
+    if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); showMarks(document); }
     if (input.matches("[data-choice=mode]")) {
       kept.set("mode", input.value);
       if (input.value) root.dataset.mode = input.value; else delete root.dataset.mode;

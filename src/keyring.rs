@@ -13,6 +13,9 @@ const REMEMBERED: u64 = 10_000;
 /// For how long; a key that another node deletes works here at most that much longer.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
+/// How many digits the admin key's mark has.
+const MARK_DIGITS: usize = 16;
+
 /// Whose key was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
@@ -55,6 +58,11 @@ impl Keyring {
             self.known.invalidate(&hash);
         }
         Ok(Some(Bearer::Key(key)))
+    }
+
+    /// What tells this admin key from another one that the server may have later, and nothing more.
+    pub fn admin_mark(&self) -> String {
+        blake3::hash(self.admin.as_bytes()).to_hex()[..MARK_DIGITS].to_owned()
     }
 
     /// Forgets what was remembered, after keys were deleted.

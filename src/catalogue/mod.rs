@@ -8,6 +8,7 @@ pub mod entities;
 pub mod event_types;
 mod fields;
 pub mod jobs;
+pub mod operators;
 pub mod organizations;
 pub mod pauses;
 pub mod projects;

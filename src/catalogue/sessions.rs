@@ -110,6 +110,6 @@ pub async fn by_id(app: &App, id: SessionId) -> CatalogueResult<Option<Session>>
 }
 
 /// 32 bytes that nobody can guess, as text.
-fn secret_text() -> String {
+pub(super) fn secret_text() -> String {
     URL_SAFE_NO_PAD.encode(random::bytes::<32>())
 }

@@ -86,6 +86,7 @@ pub async fn run(options: Options, out: &mut (dyn Write + Send), stop: impl Futu
         screen.greet(&Examples {
             url: show.url.clone(),
             portal: stage::portal_link(&show.client).await?,
+            console: stage::console_link(&server.app, &show.url).await?,
             key: server.admin_key.clone(),
             key_file: folder.path().join("admin-key"),
             program: options.program.clone(),

@@ -20,6 +20,8 @@ pub(super) struct Examples {
     pub(super) url: String,
     /// A link into the customer's portal.
     pub(super) portal: String,
+    /// A link that signs in at the console.
+    pub(super) console: String,
     /// The admin key, and the file it is in.
     pub(super) key: String,
     pub(super) key_file: PathBuf,
@@ -88,13 +90,14 @@ impl<'a> Screen<'a> {
 
     /// Where everything is, and what to try.
     pub(super) fn greet(&mut self, examples: &Examples) -> anyhow::Result<()> {
-        let Examples { url, portal, key, receiver, .. } = examples;
+        let Examples { url, portal, console, key, receiver, .. } = examples;
         let mut text = format!(
             "\n  {} shows a server, a customer and its receiver in one process.\n\n",
             self.ink(Ink::Bold, "fanfare demo")
         );
         let rows = [
             ("Portal", format!("{portal} (opens once, within ten minutes)")),
+            ("Console", format!("{console} (likewise; the operator's)")),
             ("API", url.clone()),
             ("Docs", format!("{url}/docs")),
             ("Admin key", key.clone()),

@@ -4,6 +4,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::feed;
+use crate::app::App;
+use crate::catalogue::operators::{self, Operates};
 use crate::cli::client::{Client, Request};
 
 /// The customer's external id.
@@ -63,4 +65,10 @@ async fn webhook(client: &Client, receiver: &str) -> anyhow::Result<Value> {
         None => Request::post(&path),
     };
     Ok(client.json(request.json(&settings)?).await?)
+}
+
+/// A link that signs the operator in at the console, good once.
+pub(super) async fn console_link(app: &App, url: &str) -> anyhow::Result<String> {
+    let (_, code) = operators::begin(app, &Operates::Admin).await?;
+    Ok(format!("{url}/console/open/{code}"))
 }

@@ -10,7 +10,7 @@ use axum::http::Uri;
 use axum::routing::get;
 use fanfare_engine::access::Action;
 use fanfare_engine::delivery::State as DeliveryState;
-use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::webhooks::WebhookFilter;
 use fanfare_store::catalogue::{Page, event_types};
@@ -82,7 +82,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     let t = visitor.t;
     reach::everything(&app, &visitor, Action::See).await?;
     let wanted = Wanted::of(&FILTERS, &uri);
-    let (mut filter, faults) = filter(&app, &visitor, &wanted).await?;
+    let (mut filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
     let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
     filter.newest = newest(&app, filter.webhook).await?;
     filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
@@ -113,8 +113,14 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
 }
 
 /// The filter that the address means, and what of it cannot be read.
-async fn filter(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResult<(DeliveryFilter, Vec<String>)> {
-    let d = &visitor.t.deliveries;
+pub(super) async fn filter(
+    app: &App,
+    t: &Texts,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    wanted: &Wanted,
+) -> CatalogueResult<(DeliveryFilter, Vec<String>)> {
+    let d = &t.deliveries;
     let mut faults = Vec::new();
     let bad_filter = |name: &str| fill(d.bad_filter, &[("name", &name)]);
     let state = wanted.given("state").map(|name| DeliveryState::ALL.into_iter().find(|state| state.name() == name));
@@ -139,16 +145,19 @@ async fn filter(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResul
         None => None,
         Some(text) => Some(match EventId::parse(text) {
             Some(id) => id,
-            // One that there is not has no deliveries; no row has the id 0.
-            None => {
-                let named = log::event_by_external_id(visitor.organization.id, text);
-                app.store.read_one(named).await?.unwrap_or(EventId(0))
-            }
+            // One that there is not has no deliveries; no row has the id 0. Hosts' ids are an organization's own.
+            None => match organization {
+                None => EventId(0),
+                Some(organization) => {
+                    let named = log::event_by_external_id(organization, text);
+                    app.store.read_one(named).await?.unwrap_or(EventId(0))
+                }
+            },
         }),
     };
     let filter = DeliveryFilter {
-        project: Some(visitor.project.id),
-        organization: Some(visitor.organization.id),
+        project: Some(project),
+        organization,
         webhook: webhook.flatten(),
         event,
         event_type: wanted.given("event_type").map(str::to_owned),
@@ -162,7 +171,7 @@ async fn filter(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResul
 }
 
 /// A time as browsers give it, `2026-11-22T09:30`, in UTC; or RFC 3339.
-fn read_time(text: &str) -> Option<Timestamp> {
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
     let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z"), format!("{text}T00:00:00Z")];
     forms.iter().find_map(|text| text.parse().ok())
 }

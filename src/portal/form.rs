@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::header;
+use axum::http::request::Parts;
 use url::form_urlencoded;
 
 use super::refusal::Refusal;
@@ -53,16 +54,28 @@ impl FromRequest<Arc<App>> for Form {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
+        Form::marked(&parts, body, &visitor.form_mark).await
+    }
+}
+
+impl Form {
+    /// Reads a body; refuses what does not carry `mark`.
+    pub(super) async fn marked(parts: &Parts, body: Body, mark: &str) -> Result<Form, Refusal> {
+        let form = Form::sent(parts, body).await?;
+        // Hashes are compared, so that times tell nothing of the mark.
+        if blake3::hash(form.get(MARK).as_bytes()) != blake3::hash(mark.as_bytes()) {
+            return Err(Refusal::StaleForm);
+        }
+        Ok(form)
+    }
+
+    /// Reads a body that needs no mark, as where there is no session yet.
+    pub(super) async fn sent(parts: &Parts, body: Body) -> Result<Form, Refusal> {
         let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !media_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded")) {
             return Err(Refusal::StaleForm);
         }
         let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal::TooLarge)?;
-        let form = Form::parse(&bytes);
-        // Hashes are compared, so that times tell nothing of the mark.
-        if blake3::hash(form.get(MARK).as_bytes()) != blake3::hash(visitor.form_mark.as_bytes()) {
-            return Err(Refusal::StaleForm);
-        }
-        Ok(form)
+        Ok(Form::parse(&bytes))
     }
 }

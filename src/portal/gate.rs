@@ -62,7 +62,7 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     dressed(&app, answer, project).await
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Response {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
     let told = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(cause = told.unwrap_or("a panic without a text"), "a page failed");
     Refusal::Internal.into_response()
@@ -70,7 +70,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
 
 /// Browsers say whence a request comes; what another site sends is refused. Those that do not say are held off by the mark
 /// in each form.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     headers.get(FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none")
 }
 

@@ -6,6 +6,8 @@
 
 mod assets;
 mod catalogue;
+mod charts;
+mod console;
 mod deliveries;
 mod delivery;
 mod form;
@@ -58,5 +60,5 @@ pub fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(from_fn_with_state(Arc::clone(app), gate::gate))
         .with_state(Arc::clone(app));
-    pages.merge(assets::routes()).layer(CompressionLayer::new())
+    pages.merge(console::router(app)).merge(assets::routes()).layer(CompressionLayer::new())
 }

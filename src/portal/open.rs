@@ -57,12 +57,17 @@ async fn open(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri) -
         Err(CatalogueError::NotFound(_)) => return Err(Refusal::Code),
         other => other?,
     };
+    let cookie = cookie(&app, &session, &token)?;
+    let next = Redirect::to(&format!("/portal/opened/{}", session.id));
+    framed(&app, &session, ([(header::SET_COOKIE, cookie)], next).into_response()).await
+}
+
+/// The line that has a browser show a session from now on.
+pub(super) fn cookie(app: &App, session: &Session, token: &str) -> Result<HeaderValue, Refusal> {
     let seconds = session.expires_at.since(app.now()).as_secs();
     let cookie =
         format!("{COOKIE_NAME}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None; Partitioned");
-    let cookie = HeaderValue::try_from(cookie).map_err(|_| Refusal::Internal)?;
-    let next = Redirect::to(&format!("/portal/opened/{}", session.id));
-    framed(&app, &session, ([(header::SET_COOKIE, cookie)], next).into_response()).await
+    HeaderValue::try_from(cookie).map_err(|_| Refusal::Internal)
 }
 
 /// Where a browser comes that was just given its cookie: if it shows it, on to the first page.

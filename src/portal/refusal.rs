@@ -7,6 +7,7 @@ use fanfare_store::StoreError;
 
 use super::assets::{ASSETS, Assets};
 use super::texts::Texts;
+use super::webhooks;
 use crate::catalogue::CatalogueError;
 
 /// Why there is no page.
@@ -44,8 +45,8 @@ struct Page {
     text: String,
     /// What else to do, if anything.
     advice: Option<&'static str>,
-    /// Whether there is a portal to go back to.
-    signed_in: bool,
+    /// Where to go on, and what it is called.
+    home: Option<(&'static str, &'static str)>,
 }
 
 impl Refusal {
@@ -64,6 +65,11 @@ impl Refusal {
 
     /// The page that says it.
     pub(super) fn show(&self, t: &'static Texts) -> Response {
+        self.show_before(t, (webhooks::PATH, t.refusal.to_webhooks))
+    }
+
+    /// The page that says it, with the way to `home` for who is signed in.
+    pub(super) fn show_before(&self, t: &'static Texts, home: (&'static str, &'static str)) -> Response {
         let r = &t.refusal;
         let (title, text) = match self {
             Refusal::NoSession => (r.no_session_title, r.no_session.to_owned()),
@@ -86,7 +92,7 @@ impl Refusal {
             _ => None,
         };
         let signed_in = !outside && !matches!(self, Refusal::Cookie);
-        let page = Page { t, assets: &ASSETS, title, text, advice, signed_in };
+        let page = Page { t, assets: &ASSETS, title, text, advice, home: signed_in.then_some(home) };
         match page.render() {
             Ok(html) => (self.status(), Html(html)).into_response(),
             Err(error) => {

@@ -132,6 +132,12 @@ texts! {
         title, lead, search_label, search_hint, empty_title, empty, nothing_title, nothing, example, schema,
         no_example, send_title, send_to, send, no_webhooks, other_kind, list,
     }
+    /// Charts of what was sent.
+    charts: ChartsTexts {
+        title, ranges, hour, day, week, month, volume, failures, latency, codes, succeeded, failed_status,
+        failed_timeout, failed_connection, failed_other, unanswered, failed, p50, p95, p99, nothing, summary, slot,
+        months, table, time, empty, empty_hint,
+    }
     /// Spans of time and amounts.
     words: WordsTexts {
         seconds, minutes, hours, one_day, days, no_retries, one_retry, retries, list_and,

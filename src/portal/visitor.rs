@@ -56,7 +56,7 @@ pub(super) enum Known {
 impl Known {
     /// Reads the session that the headers show.
     pub(super) async fn of(app: &App, headers: &HeaderMap) -> CatalogueResult<Known> {
-        let Some(token) = cookie(headers) else { return Ok(Known::Nobody) };
+        let Some(token) = cookie(headers, COOKIE_NAME) else { return Ok(Known::Nobody) };
         let Some(session) = sessions::of_token(app, token).await? else { return Ok(Known::Nobody) };
         let project = match projects::by_id(app, session.project).await {
             Err(CatalogueError::NotFound(_)) => return Ok(Known::Nobody),
@@ -80,10 +80,11 @@ pub(super) fn language(headers: &HeaderMap) -> &'static Texts {
     texts::for_languages(headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The value of the cookie of this name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 impl FromRequestParts<Arc<App>> for Visitor {

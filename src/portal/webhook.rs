@@ -16,9 +16,11 @@ use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::event_types;
 use fanfare_store::catalogue::webhooks::WebhookRow;
 use fanfare_store::log::{self, DeliveryFilter};
+use fanfare_store::stats::Subject;
 
 use self::facts::{Figures, LiveSecret, Setting};
 use super::Answer;
+use super::charts::{self, Charts, Range};
 use super::deliveries::{self, Named};
 use super::delivery;
 use super::form::Form;
@@ -70,6 +72,7 @@ struct Page {
     day: Day,
     chart: String,
     figures: Vec<Figures>,
+    charts: Charts,
     last: Option<(Moment, &'static str, Option<u16>)>,
     settings: Vec<Setting>,
     event_types: Vec<String>,
@@ -96,7 +99,8 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
         "resumed" => Some(t.webhook.resumed),
         _ => None,
     };
-    page(&Page::of(&app, &visitor, webhook, notice, false).await?)
+    let range = Range::named(Form::parse(uri.query().unwrap_or_default().as_bytes()).get(charts::PARAMETER));
+    page(&Page::of(&app, &visitor, webhook, range, notice, false).await?)
 }
 
 impl Page {
@@ -104,6 +108,7 @@ impl Page {
         app: &App,
         visitor: &Visitor,
         webhook: OpenWebhook,
+        range: Range,
         notice: Option<&'static str>,
         with_secrets: bool,
     ) -> Result<Page, Refusal> {
@@ -143,6 +148,7 @@ impl Page {
             chart,
             day,
             figures: facts::figures(app, t, row.id).await?,
+            charts: charts::of(app, t, Subject::Webhook(row.id), range).await?,
             last: facts::last(app, t, row.id).await?,
             settings: facts::settings(t, profile.map(|profile| &**profile), &webhook),
             event_types: app.store.read(event_types::names(row.project)).await?,
@@ -192,7 +198,7 @@ async fn test(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
 async fn reveal(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, _form: Form) -> Answer {
     let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
     note_revealed(&visitor, &webhook);
-    page(&Page::of(&app, &visitor, webhook, None, true).await?)
+    page(&Page::of(&app, &visitor, webhook, Range::default(), None, true).await?)
 }
 
 /// For those who ask later who saw a secret.

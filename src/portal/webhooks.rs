@@ -113,6 +113,7 @@ async fn matching(
         organization: None,
         status: standing.map(Standing::status),
         search: wanted.given("search").map(str::to_owned),
+        ..WebhookFilter::default()
     };
     let fits = |webhook: &OpenWebhook| {
         let row = &webhook.row;

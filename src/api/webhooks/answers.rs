@@ -85,8 +85,12 @@ pub(in crate::api) async fn operator_place(app: &App, principal: &Principal) -> 
 pub(in crate::api) async fn list(app: &App, place: &Place, query: WebhookQuery) -> Answer<Json<ListBody<WebhookBody>>> {
     let name = format!("webhooks {} {:?} {:?}", place.organization, query.status, query.search);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
-    let filter =
-        WebhookFilter { organization: None, status: status(query.status.as_deref())?, search: search(query.search)? };
+    let filter = WebhookFilter {
+        organization: None,
+        status: status(query.status.as_deref())?,
+        search: search(query.search)?,
+        ..WebhookFilter::default()
+    };
     let found = webhooks::list_in(app, place, filter, list.page()).await?;
     Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
 }

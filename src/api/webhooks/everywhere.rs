@@ -54,8 +54,12 @@ async fn list_everywhere(
     let (project, status_name, text) = (principal.project, &query.status, &query.search);
     let name = format!("all webhooks {project} {organization:?} {status_name:?} {text:?}");
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
-    let filter =
-        WebhookFilter { organization, status: status(query.status.as_deref())?, search: search(query.search)? };
+    let filter = WebhookFilter {
+        organization,
+        status: status(query.status.as_deref())?,
+        search: search(query.search)?,
+        ..WebhookFilter::default()
+    };
     let found = webhooks::list(&app, project, &filter, list.page()).await?;
     Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, false, None)))
 }

@@ -41,6 +41,11 @@ impl Charts {
         Charts { range, charts: vec![maker.volume(), maker.failures(), maker.latency(), maker.codes()] }
     }
 
+    /// Whether there is nothing to draw.
+    pub(in crate::portal) fn are_empty(&self) -> bool {
+        self.charts.iter().all(|chart| chart.drawing.is_none())
+    }
+
     /// Each range with its label.
     pub(in crate::portal) fn ranges(&self, t: &Texts) -> [(Range, &'static str); 4] {
         let t = &t.charts;
@@ -104,7 +109,13 @@ impl Maker<'_> {
         };
         // A chart of nothing but zeros still goes up to one in a hundred.
         let least = 0.01;
-        self.lines("failures", t.failures, &[Layer { class: "bad", name: t.failed, value: share }], least, ticks::percent)
+        self.lines(
+            "failures",
+            t.failures,
+            &[Layer { class: "bad", name: t.failed, value: share }],
+            least,
+            ticks::percent,
+        )
     }
 
     fn latency(&self) -> Chart {
@@ -133,10 +144,8 @@ impl Maker<'_> {
         least: f64,
         shown: fn(f64) -> String,
     ) -> Chart {
-        let lines: Vec<Vec<Option<f64>>> = layers
-            .iter()
-            .map(|layer| self.slots.iter().map(|slot| (layer.value)(&slot.figures)).collect())
-            .collect();
+        let lines: Vec<Vec<Option<f64>>> =
+            layers.iter().map(|layer| self.slots.iter().map(|slot| (layer.value)(&slot.figures)).collect()).collect();
         let largest = lines.iter().flatten().flatten().fold(least, |largest, value| largest.max(*value));
         let scale = ticks::amounts(largest, ticks::Marks::Any);
         let texts = |figures: &Figures| {

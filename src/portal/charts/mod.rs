@@ -9,11 +9,9 @@ mod plot;
 mod range;
 mod ticks;
 
-use std::sync::Arc;
-
 use fanfare_store::stats::{self, Subject};
 
-pub(super) use self::four::{Chart, Charts};
+pub(super) use self::four::Charts;
 pub(super) use self::range::Range;
 use super::texts::Texts;
 use crate::app::App;
@@ -26,7 +24,7 @@ pub(super) const PARAMETER: &str = "range";
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn of(app: &Arc<App>, t: &Texts, subject: Subject, range: Range) -> CatalogueResult<Charts> {
+pub(super) async fn of(app: &App, t: &Texts, subject: Subject, range: Range) -> CatalogueResult<Charts> {
     let now = app.now();
     let rows = app.store.read(stats::series(subject, range.span(), range.start(now))).await?;
     Ok(Charts::of(t, range, &range.slots(now, &rows)))

@@ -55,7 +55,10 @@ impl Plot<'_> {
             let y = self.down(*value) + 4.0;
             write(&mut out, format_args!("<text x=\"{}\" y=\"{y:.1}\">{}</text>", BESIDE - 8, escaped(text)));
         }
-        write(&mut out, format_args!("</svg><svg class=\"field\" width=\"100%\" height=\"{all}\" aria-hidden=\"true\">"));
+        write(
+            &mut out,
+            format_args!("</svg><svg class=\"field\" width=\"100%\" height=\"{all}\" aria-hidden=\"true\">"),
+        );
         self.draw_grid(&mut out);
         match &self.marks {
             Marks::Bars(bars) => self.draw_bars(&mut out, bars),
@@ -148,9 +151,11 @@ impl Plot<'_> {
         );
         for (values, class) in lines.iter().zip(self.classes) {
             for (first, run) in runs(values) {
-                let points: Vec<String> = run.iter().enumerate().map(|(at, value)| self.point(first + at, *value)).collect();
+                let points: Vec<String> =
+                    run.iter().enumerate().map(|(at, value)| self.point(first + at, *value)).collect();
                 // A line of one point has no length; round ends show it as a dot.
-                let first = points.first().filter(|_| points.len() == 1).map(|point| format!("L{point}")).unwrap_or_default();
+                let first =
+                    points.first().filter(|_| points.len() == 1).map(|point| format!("L{point}")).unwrap_or_default();
                 let path = points.join("L");
                 write(out, format_args!("<path class=\"{class}\" d=\"M{path}{first}\"/>"));
             }

@@ -44,6 +44,11 @@ impl Range {
         Range::ALL.into_iter().find(|range| range.name() == name).unwrap_or_default()
     }
 
+    /// Whether it is the same; for templates.
+    pub(in crate::portal) fn is(self, other: &Range) -> bool {
+        self == *other
+    }
+
     /// How finely its figures are kept.
     pub(in crate::portal) fn span(self) -> Span {
         match self {

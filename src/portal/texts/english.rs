@@ -1,8 +1,8 @@
 //! The texts in English.
 
 use super::{
-    CatalogueTexts, DeliveriesTexts, DeliveryTexts, FormTexts, OpenTexts, OutcomeTexts, RefusalTexts, ShellTexts,
-    SkippedTexts, StateTexts, StatusTexts, Texts, TriggerTexts, WebhookTexts, WebhooksTexts, WordsTexts,
+    CatalogueTexts, ChartsTexts, DeliveriesTexts, DeliveryTexts, FormTexts, OpenTexts, OutcomeTexts, RefusalTexts,
+    ShellTexts, SkippedTexts, StateTexts, StatusTexts, Texts, TriggerTexts, WebhookTexts, WebhooksTexts, WordsTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -400,6 +400,36 @@ pub(super) static TEXTS: Texts = Texts {
         no_webhooks: "Add a webhook that is on to send this example to it.",
         other_kind: "Other",
         list: "Events",
+    },
+    charts: ChartsTexts {
+        title: "What was sent",
+        ranges: "Time shown",
+        hour: "1 hour",
+        day: "24 hours",
+        week: "7 days",
+        month: "30 days",
+        volume: "Attempts",
+        failures: "Failure rate",
+        latency: "Response time",
+        codes: "Response codes",
+        succeeded: "Accepted",
+        failed_status: "Refused",
+        failed_timeout: "Timed out",
+        failed_connection: "No connection",
+        failed_other: "Not sent",
+        unanswered: "No answer",
+        failed: "Failed",
+        p50: "Median",
+        p95: "95 %",
+        p99: "99 %",
+        nothing: "–",
+        summary: "{title}. {values}.",
+        slot: "{from} – {to} UTC",
+        months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+        table: "As a table",
+        time: "From",
+        empty: "Nothing was sent in this time",
+        empty_hint: "As soon as requests go out, they are counted here.",
     },
     words: WordsTexts {
         seconds: "{n} s",

@@ -69,6 +69,12 @@ pub fn by_hash(hash: &[u8; 32]) -> Query<ApiKey> {
     query(format!("SELECT {COLUMNS} FROM api_keys WHERE hash = ?1"), arguments![hash.to_vec()], decode)
 }
 
+/// One key of a project.
+pub fn by_id(project: ProjectId, id: ApiKeyId) -> Query<ApiKey> {
+    let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE project_id = ?1 AND id = ?2");
+    query(sql, arguments![project.0, id.0], decode)
+}
+
 /// A page of a project's keys.
 pub fn list(project: ProjectId, page: Page) -> Query<ApiKey> {
     let mut conditions = Conditions::new();

@@ -5,7 +5,7 @@ use fanfare_engine::id::{JobId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{decode_int, document, must, parse_document, query, step};
+use super::{Conditions, Page, decode_int, document, must, parse_document, query, step};
 use crate::arguments;
 use crate::error::{StoreError, StoreResult};
 use crate::log::DeliveryFilter;
@@ -151,6 +151,13 @@ pub fn insert(job: &Job, forget_before: Timestamp) -> Change {
 /// One job.
 pub fn by_id(id: JobId) -> Query<Job> {
     query(format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"), arguments![id.0], decode)
+}
+
+/// A page of a project's jobs.
+pub fn list(project: ProjectId, page: Page) -> Query<Job> {
+    let mut conditions = Conditions::new();
+    conditions.add("project_id = ?", project.0);
+    conditions.page(COLUMNS, "jobs", page, decode)
 }
 
 /// Jobs that run or wait for their turn, oldest first.

@@ -10,6 +10,7 @@ pub mod event_types;
 pub mod idempotency;
 pub mod jobs;
 pub mod meta;
+pub mod nodes;
 pub mod organizations;
 pub mod ownership;
 pub mod pauses;

@@ -97,3 +97,23 @@ pub fn count(organization: OrganizationId, now: Timestamp) -> Query<i64> {
         decode_int,
     )
 }
+
+/// How many sessions that have not ended belong to no organization: those of operators.
+pub fn count_of_operators(now: Timestamp) -> Query<i64> {
+    query(
+        "SELECT count(*) FROM sessions WHERE expires_at > ?1 AND organization_id IS NULL",
+        arguments![now],
+        decode_int,
+    )
+}
+
+/// Has a session look at another project.
+pub fn turn_to(id: SessionId, project: ProjectId) -> Change {
+    let sql = "UPDATE sessions SET project_id = ?1 WHERE id = ?2 AND organization_id IS NULL";
+    Change::one(must("session", sql, arguments![project.0, id.0]))
+}
+
+/// Ends a session.
+pub fn delete(id: SessionId) -> Change {
+    Change::one(step("DELETE FROM sessions WHERE id = ?1", arguments![id.0]))
+}

@@ -209,6 +209,8 @@ pub struct WebhookFilter {
     pub status: Option<Status>,
     /// A part of the name or URL, whatever the case.
     pub search: Option<String>,
+    /// Only those whose every attempt fails, or that were switched off for that.
+    pub failing: bool,
 }
 
 /// A page of a project's webhooks.
@@ -227,6 +229,10 @@ pub fn list(project: ProjectId, filter: &WebhookFilter, page: Page) -> Query<Web
     }
     if let Some(text) = &filter.search {
         conditions.add("search LIKE ? ESCAPE '\\'", pattern(text));
+    }
+    if filter.failing {
+        let failing = format!("(failing_since IS NOT NULL OR status = {})", Status::AutoDisabled as i64);
+        conditions.clauses.push(failing);
     }
     conditions.page(COLUMNS, "webhooks", page, decode)
 }

@@ -1,0 +1,109 @@
+//! `/console/failing`: webhooks of all organizations whose receivers fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::routing::get;
+use fanfare_engine::id::OrganizationId;
+use fanfare_store::catalogue::Page as Piece;
+use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter};
+use fanfare_store::stats;
+
+use super::Answer;
+use super::operator::Operator;
+use super::shell::Shell;
+use crate::app::App;
+use crate::catalogue::{CatalogueError, CatalogueResult, organizations};
+use crate::portal::shell::page;
+use crate::portal::texts::Texts;
+use crate::portal::wanted::Wanted;
+use crate::portal::webhooks::name_of;
+use crate::portal::words::{self, Moment, Standing};
+
+const PATH: &str = "/console/failing";
+const FILTERS: [&str; 1] = ["search"];
+/// How many a page shows.
+const SHOWN: u32 = 50;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route(PATH, get(list))
+}
+
+#[derive(Template)]
+#[template(path = "console/failing.html")]
+struct Page {
+    shell: Shell,
+    t: &'static Texts,
+    wanted: Wanted,
+    rows: Vec<Row>,
+    older: Option<String>,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    url: String,
+    organization: String,
+    organization_name: String,
+    standing: Standing,
+    since: Option<Moment>,
+    reason: Option<String>,
+    last: Option<(Moment, &'static str, Option<u16>)>,
+}
+
+async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answer {
+    let t = operator.t;
+    let project = operator.project.id;
+    let wanted = Wanted::of(&FILTERS, &uri);
+    let list = format!("console failing {project} {}", wanted.query());
+    let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
+    let filter =
+        WebhookFilter { failing: true, search: wanted.given("search").map(str::to_owned), ..WebhookFilter::default() };
+    let mut found = app.store.read(rows::list(project, &filter, Piece { before, limit: SHOWN + 1 })).await?;
+    let more = found.len() > SHOWN as usize;
+    found.truncate(SHOWN as usize);
+    let last = found.last().map(|webhook| webhook.id.0).filter(|_| more);
+    let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+    let names = names(&app, &operator, found.iter().map(|webhook| webhook.organization)).await?;
+    let mut shown = Vec::with_capacity(found.len());
+    for webhook in found {
+        let last = app.store.read_one(stats::last_attempt(webhook.id)).await?;
+        shown.push(Row {
+            id: webhook.id.to_string(),
+            name: name_of(t, &webhook.settings),
+            organization: webhook.organization.to_string(),
+            organization_name: names.get(&webhook.organization).cloned().unwrap_or_default(),
+            standing: Standing::of(webhook.status, webhook.failing_since),
+            since: webhook.failing_since.map(Moment::from),
+            reason: webhook.status_reason,
+            last: last.map(|last| (last.at.into(), words::outcome(t, last.outcome), last.response_code)),
+            url: webhook.settings.url,
+        });
+    }
+    page(&Page { shell: Shell::new(&operator, PATH, "Failing webhooks"), t, wanted, rows: shown, older })
+}
+
+/// The names of these organizations.
+pub(super) async fn names(
+    app: &App,
+    operator: &Operator,
+    ids: impl Iterator<Item = OrganizationId>,
+) -> CatalogueResult<BTreeMap<OrganizationId, String>> {
+    let mut names = BTreeMap::new();
+    for id in ids {
+        if names.contains_key(&id) {
+            continue;
+        }
+        let name = match organizations::find(app, operator.project.id, &id.to_string()).await {
+            Ok(organization) => organization.name,
+            Err(CatalogueError::NotFound(_)) => String::new(),
+            Err(error) => return Err(error),
+        };
+        names.insert(id, name);
+    }
+    Ok(names)
+}

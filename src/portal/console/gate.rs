@@ -1,0 +1,85 @@
+//! What stands before every page of the console: whence the request comes, who asks, and which headers every answer has.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::FutureExt as _;
+use url::form_urlencoded::Serializer;
+
+use super::operator::Operator;
+use super::{HOME, entry};
+use crate::app::App;
+use crate::portal::gate::{is_same_origin, panicked};
+use crate::portal::refusal::Refusal;
+use crate::portal::texts::Texts;
+use crate::portal::visitor::language;
+
+/// What a page may load; none may be framed.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Lets a request in, brings what changes something to its end though the browser may go, and dresses the answer.
+pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let t = language(request.headers());
+    let uri = request.uri().clone();
+    let safe = request.method().is_safe();
+    let same_site = safe || is_same_origin(request.headers());
+    match Operator::of(&app, request.headers()).await {
+        Ok(Some(operator)) => {
+            request.extensions_mut().insert(operator);
+        }
+        Ok(None) => {}
+        Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe)),
+    }
+    let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
+    let answer = match (safe, same_site) {
+        (true, _) => answer.await.unwrap_or_else(|panic| panicked(&*panic)),
+        (false, false) => Refusal::CrossSite.into_response(),
+        (false, true) => match app.background.start(answer) {
+            Some(answer) => match answer.await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panic)) => panicked(&*panic),
+                Err(_) => Refusal::Internal.into_response(),
+            },
+            None => Refusal::Unavailable.into_response(),
+        },
+    };
+    match answer.extensions().get::<Refusal>() {
+        Some(refusal) => dressed(refused(t, refusal, &uri, safe)),
+        None => dressed(answer),
+    }
+}
+
+/// Who is not signed in comes to where that is done, and back afterwards.
+fn refused(t: &'static Texts, refusal: &Refusal, uri: &Uri, safe: bool) -> Response {
+    match refusal {
+        Refusal::NoSession | Refusal::Ended => {
+            let wanted = uri.path_and_query().filter(|wanted| safe && wanted.as_str() != HOME);
+            let query = wanted.map(|wanted| {
+                format!("?to={}", Serializer::new(String::new()).append_key_only(wanted.as_str()).finish())
+            });
+            Redirect::to(&format!("{}{}", entry::PATH, query.unwrap_or_default())).into_response()
+        }
+        other => other.show_before(t, (HOME, "To the console")),
+    }
+}
+
+fn dressed(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

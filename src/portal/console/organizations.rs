@@ -1,0 +1,117 @@
+//! `/console/organizations`: the customers, with what each used, and the way into their portals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::get;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::Page as Piece;
+use fanfare_store::stats::{self, Figures, Span, Subject};
+
+use super::Answer;
+use super::operator::{Change, Operator};
+use super::shell::{Shell, faults};
+use crate::app::App;
+use crate::catalogue::CatalogueResult;
+use crate::catalogue::organizations::{self as service, OrganizationChanges};
+use crate::portal::form::Form;
+use crate::portal::shell::page;
+use crate::portal::texts::Texts;
+use crate::portal::wanted::Wanted;
+use crate::portal::words::{self, Moment};
+
+const PATH: &str = "/console/organizations";
+const FILTERS: [&str; 1] = ["search"];
+/// How many a page shows.
+const SHOWN: u32 = 50;
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route(PATH, get(list).post(add))
+}
+
+#[derive(Template)]
+#[template(path = "console/organizations.html")]
+struct Page {
+    shell: Shell,
+    t: &'static Texts,
+    wanted: Wanted,
+    rows: Vec<Row>,
+    older: Option<String>,
+    /// What was typed into the form.
+    draft: Form,
+}
+
+struct Row {
+    id: String,
+    external_id: Option<String>,
+    name: String,
+    created: Moment,
+    /// Of the last 24 hours.
+    events: u64,
+    attempts: u64,
+    failed: String,
+    /// Whether so much failed that it should be looked at.
+    bad: bool,
+}
+
+async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answer {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let notice = (form.get("done") == "added").then_some("The organization was added.");
+    let shell = Shell::new(&operator, PATH, "Organizations").saying(notice);
+    page(&Page::of(&app, &operator, shell, Wanted::of(&FILTERS, &uri), Form::default()).await?)
+}
+
+impl Page {
+    async fn of(app: &App, operator: &Operator, shell: Shell, wanted: Wanted, draft: Form) -> CatalogueResult<Page> {
+        let project = operator.project.id;
+        let list = format!("console organizations {project} {}", wanted.query());
+        let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
+        let piece = Piece { before, limit: SHOWN + 1 };
+        let mut found = service::list(app, project, wanted.given("search"), piece).await?;
+        let more = found.len() > SHOWN as usize;
+        found.truncate(SHOWN as usize);
+        let last = found.last().map(|organization| organization.id.0).filter(|_| more);
+        let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+        let since = Timestamp(app.now().millis() - i64::try_from(DAY.as_millis()).unwrap_or(0));
+        let mut rows = Vec::with_capacity(found.len());
+        for organization in found {
+            let subject = Subject::Organization(organization.id);
+            let mut day = Figures::default();
+            for (_, figures) in app.store.read(stats::series(subject, Span::Hour, since)).await? {
+                day.add(&figures);
+            }
+            rows.push(Row {
+                id: organization.id.to_string(),
+                external_id: organization.external_id,
+                name: organization.name,
+                created: organization.created_at.into(),
+                events: day.events,
+                attempts: day.attempts(),
+                failed: words::percent(day.failed(), day.attempts()),
+                bad: day.failed() * 10 > day.attempts(),
+            });
+        }
+        Ok(Page { shell, t: operator.t, wanted, rows, older, draft })
+    }
+}
+
+async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
+    let changes = OrganizationChanges {
+        name: Some(form.get("name").trim().to_owned()),
+        external_id: Some(form.given("external_id").map(str::to_owned)),
+        metadata: None,
+    };
+    match service::create(&app, operator.project.id, changes).await {
+        Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
+        Err(error) => {
+            let shell = Shell::new(&operator, PATH, "Organizations").faulting(faults(error)?);
+            page(&Page::of(&app, &operator, shell, Wanted::default(), form).await?)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How often wrong keys may be tried: a few at once, then slowly.
+
+use std::time::Duration;
+
+use fanfare_engine::time::Timestamp;
+use parking_lot::Mutex;
+
+/// How many wrong keys may be tried at once.
+const AT_ONCE: u32 = 10;
+/// After how long one more may be tried.
+const ONE_MORE: Duration = Duration::from_secs(6);
+
+/// Counts wrong keys, of everybody together: whom a proxy brings all look alike.
+pub(super) struct Tries(Mutex<State>);
+
+struct State {
+    left: u32,
+    since: Timestamp,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Tries(Mutex::new(State { left: AT_ONCE, since: Timestamp::default() }))
+    }
+}
+
+impl Tries {
+    /// Whether a key may be tried now.
+    pub(super) fn may(&self, now: Timestamp) -> bool {
+        let mut state = self.0.lock();
+        refill(&mut state, now);
+        state.left > 0
+    }
+
+    /// A wrong key was tried.
+    pub(super) fn wrong(&self, now: Timestamp) {
+        let mut state = self.0.lock();
+        refill(&mut state, now);
+        state.left = state.left.saturating_sub(1);
+    }
+}
+
+fn refill(state: &mut State, now: Timestamp) {
+    let passed = now.since(state.since).as_millis() / ONE_MORE.as_millis();
+    // A clock that was set back starts anew, so that nobody waits for it to come to where it was.
+    if passed > 0 || now < state.since {
+        state.left = u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(state.left).min(AT_ONCE);
+        state.since = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_keys_are_slowed_down() {
+        let tries = Tries::default();
+        let start = Timestamp(1_790_000_000_000);
+        let at = |seconds: u64| start.plus(Duration::from_secs(seconds));
+        for _ in 0..AT_ONCE {
+            assert!(tries.may(start));
+            tries.wrong(start);
+        }
+        assert!(!tries.may(start) && !tries.may(at(5)));
+        assert!(tries.may(at(6)));
+        tries.wrong(at(6));
+        assert!(!tries.may(at(7)));
+        // A long time gives no more than at first.
+        (0..AT_ONCE).for_each(|_| tries.wrong(at(100_000)));
+        assert!(!tries.may(at(100_000)));
+    }
+}
