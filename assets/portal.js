@@ -205,6 +205,7 @@
   document.addEventListener("htmx:afterSwap", (event) => dress(event.detail.target.isConnected ? event.detail.target : document));
   document.addEventListener("htmx:afterSettle", (event) => {
     dress(document);
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     const said = event.detail.requestConfig?.elt?.dataset?.said;
     if (said) say(said);
   });

@@ -132,7 +132,7 @@ impl Maker<'_> {
         let bars: Vec<Vec<u64>> = self.slots.iter().map(|slot| values(layers, &slot.figures)).collect();
         let largest = bars.iter().map(|bar| bar.iter().sum::<u64>()).max().unwrap_or_default();
         let scale = ticks::amounts(largest as f64, ticks::Marks::Whole);
-        let texts = |figures: &Figures| values(layers, figures).iter().map(u64::to_string).collect();
+        let texts = |figures: &Figures| values(layers, figures).into_iter().map(ticks::grouped).collect();
         self.chart(name, title, layers, texts, Marks::Bars(bars), scale, ticks::short)
     }
 

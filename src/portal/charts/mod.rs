@@ -13,6 +13,7 @@ use fanfare_store::stats::{self, Subject};
 
 pub(super) use self::four::Charts;
 pub(super) use self::range::Range;
+pub(super) use self::ticks::grouped;
 use super::texts::Texts;
 use crate::app::App;
 use crate::catalogue::CatalogueResult;

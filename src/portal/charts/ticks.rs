@@ -47,6 +47,19 @@ pub(super) fn short(amount: f64) -> String {
     }
 }
 
+/// A count with its thousands apart: `12 345`.
+pub(in crate::portal) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A duration in its own unit: `250 ms`, `1.5 s`.
 pub(super) fn duration(ms: f64) -> String {
     if ms < 1_000.0 { format!("{} ms", digits(ms)) } else { format!("{} s", digits(ms / 1_000.0)) }
@@ -86,6 +99,7 @@ mod tests {
     #[test]
     fn values_are_short() {
         assert_eq!([0.0, 950.0, 1_200.0, 3e6, 2.5e9].map(short), ["0", "950", "1.2k", "3M", "2.5G"]);
+        assert_eq!([0, 950, 1_200, 3_000_000].map(grouped), ["0", "950", "1\u{202f}200", "3\u{202f}000\u{202f}000"]);
         assert_eq!([0.0, 0.5, 250.0, 1_500.0, 30_000.0].map(duration), ["0 ms", "0.5 ms", "250 ms", "1.5 s", "30 s"]);
         assert_eq!([0.0, 0.001, 0.025, 1.0].map(percent), ["0 %", "0.1 %", "2.5 %", "100 %"]);
     }

@@ -19,6 +19,7 @@ use super::shell::{Shell, faults};
 use crate::app::App;
 use crate::catalogue::CatalogueResult;
 use crate::catalogue::organizations::{self as service, OrganizationChanges};
+use crate::portal::charts::grouped;
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -53,8 +54,8 @@ struct Row {
     name: String,
     created: Moment,
     /// Of the last 24 hours.
-    events: u64,
-    attempts: u64,
+    events: String,
+    attempts: String,
     failed: String,
     /// Whether so much failed that it should be looked at.
     bad: bool,
@@ -91,8 +92,8 @@ impl Page {
                 external_id: organization.external_id,
                 name: organization.name,
                 created: organization.created_at.into(),
-                events: day.events,
-                attempts: day.attempts(),
+                events: grouped(day.events),
+                attempts: grouped(day.attempts()),
                 failed: words::percent(day.failed(), day.attempts()),
                 bad: day.failed() * 10 > day.attempts(),
             });

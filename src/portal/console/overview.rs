@@ -18,7 +18,7 @@ use super::operator::Operator;
 use super::shell::Shell;
 use super::{Answer, HOME};
 use crate::app::App;
-use crate::portal::charts::{self, Charts, Range};
+use crate::portal::charts::{self, Charts, Range, grouped};
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -88,21 +88,21 @@ pub(super) async fn figures(app: &App, operator: &Operator) -> Result<Vec<Figure
         Figure {
             label: "Events a second",
             value: a_second(five.events),
-            note: format!("{} in the last hour", hour.events),
+            note: format!("{} in the last hour", grouped(hour.events)),
         },
         Figure {
             label: "Attempts a second",
             value: a_second(five.attempts),
-            note: format!("{} in the last hour", hour.attempts),
+            note: format!("{} in the last hour", grouped(hour.attempts)),
         },
         Figure {
             label: "Failed, last hour",
             value: words::percent(hour.failed, hour.attempts),
-            note: format!("{} of {} attempts", hour.failed, hour.attempts),
+            note: format!("{} of {} attempts", grouped(hour.failed), grouped(hour.attempts)),
         },
         Figure {
             label: "Backlog",
-            value: backlog.deliveries.to_string(),
+            value: grouped(backlog.deliveries),
             note: "deliveries that are not over, retries included".to_owned(),
         },
         Figure {

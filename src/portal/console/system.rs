@@ -18,6 +18,7 @@ use super::operator::Operator;
 use super::overview::{Figure, age};
 use super::shell::Shell;
 use crate::app::App;
+use crate::portal::charts::grouped;
 use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -87,8 +88,8 @@ async fn holds(app: &App) -> Result<Vec<Figure>, Refusal> {
     let oldest = app.dispatcher.oldest_due();
     let figure = |label, value: String, note: &str| Figure { label, value, note: note.to_owned() };
     Ok(vec![
-        figure("Backlog", backlog.to_string(), "deliveries of all projects that are not over"),
-        figure("Leased", leased.to_string(), "of them with a node"),
+        figure("Backlog", grouped(backlog), "deliveries of all projects that are not over"),
+        figure("Leased", grouped(leased), "of them with a node"),
         figure("Under way", figures.in_flight.to_string(), "requests to receivers"),
         figure("In memory", figures.queued.to_string(), &format!("deliveries, {}", bytes(figures.bytes as u64))),
         figure("Busy webhooks", figures.lanes.to_string(), "with anything to do"),

@@ -1,5 +1,6 @@
 //! The portal's pages, asked for through its router as a browser would.
 
+mod console;
 mod deliveries;
 mod event_catalogue;
 mod forms;
