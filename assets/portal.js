@@ -115,6 +115,7 @@
     }
     const group = input.closest?.("[data-group]");
     if (group) showGroup(group);
+    if (input.matches("[data-choose-all]")) all("input[form=chosen]").forEach((box) => { box.checked = input.checked; });
     if (input.matches("[data-submit]")) input.form.requestSubmit();
     if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); showMarks(document); }
     if (input.matches("[data-choice=mode]")) {
@@ -151,8 +152,11 @@
     (chosen.querySelector("[data-open]") ?? chosen.querySelector("summary"))?.focus();
   };
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches?.("input, select, textarea");
+    const typing = event.target.matches?.("input:not([type=checkbox], [type=radio]), select, textarea");
     if (event.key === "Escape" && typing) return event.target.blur();
+    const keys = document.getElementById("keys");
+    if (event.key === "?" && !typing && keys) return keys.open ? keys.close() : keys.showModal();
+    if (keys?.open) return;
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
       const search = document.querySelector("[data-search]");
@@ -210,28 +214,78 @@
     if (said) say(said);
   });
 
-  // The list of deliveries as they happen: asked for again, at most twice a second, when something changed.
-  let stream = null;
-  const live = document.querySelector("[data-live]");
-  const setLive = (on) => {
-    live.setAttribute("aria-pressed", String(on));
-    stream?.close();
-    stream = null;
-    if (!on) return;
-    const form = document.querySelector("[data-filters]");
-    let waiting = false;
-    const changed = () => {
-      if (waiting) return;
-      waiting = true;
-      setTimeout(() => { waiting = false; if (stream) htmx.trigger(form, "live"); }, 500);
+  // The list of deliveries follows what happens: it is told by the server, or where that fails asks now and then.
+  const follow = (button) => {
+    const atOnce = 400, poll = 5000, most = 50;
+    const path = "/portal/deliveries";
+    let source = null, due = null, asking = false, again = false, known = new Map();
+    const held = () => button.getAttribute("aria-pressed") !== "true" || document.hidden;
+    const soon = (wait) => { due ??= setTimeout(() => { due = null; refresh(); }, wait); };
+    const put = (page) => {
+      const [old, fresh] = [document, page].map((within) => within.querySelector("#list"));
+      if (!old || !fresh) return;
+      const [body, rows] = [old.querySelector("tbody"), all("tr[data-row]", fresh)];
+      if (!body || rows.length === 0) {
+        if (rows.length > 0) { old.replaceWith(fresh); window.htmx?.process(fresh); dress(fresh); }
+        return;
+      }
+      // What comes in above what is looked at must not push it down.
+      const height = body.offsetHeight;
+      const before = body.getBoundingClientRect().top;
+      const first = body.firstElementChild;
+      rows.forEach((row) => {
+        const raw = row.outerHTML;
+        const there = document.getElementById(row.id);
+        const same = there && known.get(row.id) === raw;
+        known.set(row.id, raw);
+        if (same || there?.contains(document.activeElement)) return;
+        if (there) {
+          const [was, is] = [there, row].map((one) => one.querySelector("input[name=id]"));
+          if (was?.checked && is) is.checked = true;
+          if (there === chosen) { chosen = row; row.classList.add("chosen"); }
+          there.replaceWith(row);
+        } else {
+          body.insertBefore(row, first?.isConnected ? first : body.firstElementChild);
+        }
+        window.htmx?.process(row);
+        dress(row);
+      });
+      while (body.children.length > most && !body.lastElementChild.contains(document.activeElement)) body.lastElementChild.remove();
+      if (before < 0) window.scrollBy(0, body.offsetHeight - height);
+      known = new Map(all("tr[data-row]", body).map((row) => [row.id, known.get(row.id)]));
     };
-    stream = new EventSource(live.dataset.live);
-    ["delivery", "lost"].forEach((name) => stream.addEventListener(name, changed));
+    const refresh = async () => {
+      if (held() || location.pathname !== path) return;
+      if (asking) { again = true; return; }
+      asking = true;
+      try {
+        const answer = await fetch(location.href, { credentials: "same-origin" });
+        if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      } catch { /* the next one may work */ }
+      asking = false;
+      if (again) { again = false; soon(atOnce); }
+    };
+    const listen = () => {
+      source?.close();
+      source = null;
+      if (button.getAttribute("aria-pressed") !== "true" || !("EventSource" in window)) return;
+      source = new EventSource(button.dataset.live);
+      ["delivery", "lost"].forEach((name) => source.addEventListener(name, () => soon(atOnce)));
+      // It connects again by itself, but for a refusal.
+      source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) source = null; });
+    };
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      listen();
+      if (on) refresh();
+    });
+    document.addEventListener("visibilitychange", () => soon(0));
+    setInterval(() => { if (source?.readyState !== EventSource.OPEN) soon(0); }, poll);
+    addEventListener("pagehide", () => source?.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+    button.hidden = false;
   };
-  if (live) {
-    live.hidden = false;
-    live.addEventListener("click", () => setLive(stream === null));
-  }
 
   // In a frame, the page around it is told how high this one is.
   const tellHeight = () => {
@@ -246,5 +300,6 @@
   all(".choice").forEach((label) => { label.hidden = false; });
   all("[data-choice]").forEach((select) => { select.value = kept.get(select.dataset.choice) ?? select.options[0].value; });
   all("form[data-press]").forEach((form) => form.requestSubmit());
+  all("[data-live]").forEach(follow);
   tellHeight();
 })();

@@ -18,6 +18,7 @@ use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
 
 use super::Answer;
 use super::reach;
+use super::resend;
 use super::shell::{Section, Shell, page};
 use super::texts::{Texts, counted, fill};
 use super::visitor::Visitor;
@@ -30,9 +31,9 @@ use crate::catalogue::{CatalogueError, CatalogueResult};
 /// Where the list is.
 pub(super) const PATH: &str = "/portal/deliveries";
 /// Its filters.
-const FILTERS: [&str; 7] = ["state", "event_type", "webhook", "response_code", "since", "until", "event"];
+pub(super) const FILTERS: [&str; 7] = ["state", "event_type", "webhook", "response_code", "since", "until", "event"];
 /// How many deliveries a page shows.
-const SHOWN: u32 = 50;
+pub(super) const SHOWN: u32 = 50;
 /// How many rows are looked at for a page. A filter that few match gives shorter pages.
 const SCAN: u32 = 20_000;
 /// How many webhooks can be chosen from; beyond it, the list is opened from the webhook's own page.
@@ -76,6 +77,7 @@ pub(super) struct Row {
     pub(super) next: Option<Moment>,
     pub(super) resendable: bool,
     pub(super) resend_label: String,
+    pub(super) choose_label: String,
 }
 
 async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
@@ -99,7 +101,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     }
     let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
     page(&List {
-        shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title),
+        shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title).saying(resend::notice(t, &uri)),
         t,
         rows: rows(&app, t, found, Named::Yes).await?,
         event_types: app.store.read(event_types::names(visitor.project.id)).await?,
@@ -234,6 +236,7 @@ pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>, named: N
             next: row.next_attempt_at.map(Moment::from),
             resendable: resendable(&row) && takes,
             resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
+            choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
             event_type: row.event_type,
         });
     }

@@ -12,15 +12,19 @@ mod deliveries;
 mod delivery;
 mod form;
 mod gate;
+mod job;
 mod json;
 mod open;
 mod reach;
+mod recover;
 mod refusal;
+mod resend;
 mod shell;
 mod sparkline;
 mod stream;
 mod texts;
 mod theme;
+mod verify;
 mod visitor;
 mod wanted;
 mod webhook;
@@ -52,8 +56,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(webhooks::routes())
         .merge(webhook_form::routes())
         .merge(webhook::routes())
+        .merge(verify::routes())
+        .merge(recover::routes())
+        .merge(job::routes())
         .merge(deliveries::routes())
         .merge(stream::routes())
+        .merge(resend::routes())
         .merge(delivery::routes())
         .merge(catalogue::routes())
         .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound))

@@ -26,7 +26,7 @@ pub(super) struct Shell {
     pub(super) theme: Option<String>,
     pub(super) form_mark: String,
     /// What was just done, said once above the content.
-    pub(super) notice: Option<&'static str>,
+    pub(super) notice: Option<String>,
 }
 
 impl Shell {
@@ -44,8 +44,8 @@ impl Shell {
     }
 
     /// The same with something said above the content.
-    pub(super) fn saying(self, notice: Option<&'static str>) -> Shell {
-        Shell { notice, ..self }
+    pub(super) fn saying(self, notice: Option<impl Into<String>>) -> Shell {
+        Shell { notice: notice.map(Into::into), ..self }
     }
 
     pub(super) fn is_in(&self, section: &str) -> bool {

@@ -45,8 +45,9 @@ texts! {
     /// What stands on every page.
     shell: ShellTexts {
         webhooks, deliveries, catalogue, sections, skip_to_content, times_label, times_local, times_utc,
-        mode_label, mode_system, mode_light, mode_dark, copy, copied, failed_to_load, try_again, live, live_hint,
-        clear_filters, apply, newest, older, none, save, cancel, pages,
+        mode_label, mode_system, mode_light, mode_dark, copy, copied, close, failed_to_load, try_again, live, live_hint,
+        clear_filters, apply, newest, older, none, save, cancel, pages, keys_title, key_help, key_search, key_down_up,
+        key_open, key_resend, key_escape,
     }
     /// Instead of a page.
     refusal: RefusalTexts {
@@ -113,12 +114,31 @@ texts! {
         events, filter, sends, auth, headers, rate_limit, per_second, retries, timeout, seconds, profile,
         entity_included, actions,
     }
+    /// How a receiver checks signatures.
+    verify: VerifyTexts {
+        title, lead, link, how, header, signed, algorithm, public_key, hex, base64, code, language, reveal,
+        note_body, note_time, note_secret, curl, not_signed, no_secret, not_these, message_signatures, ed25519,
+        unreadable,
+    }
+    /// Sending a webhook what it missed.
+    recover: RecoverTexts {
+        title, lead, link, since, until, since_needed, until_earlier, states, states_hint, preview, note, start,
+        nothing, off,
+    }
+    /// Bulk work.
+    job: JobTexts {
+        resend, cancel_many, recover, running, completed, cancelled, failed, of, one, many, more_than, started,
+        stop, reload, deliveries,
+    }
     /// The list of deliveries.
     deliveries: DeliveriesTexts {
         title, lead, id, created, event, url, code, state, next, no_code, all_states, all_webhooks, all_types,
         state_label, type_label, webhook_label, code_label, since_label, until_label, empty_title, empty,
         nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
         looked_at, event_filter, list, bad_time, bad_code, bad_filter,
+        choose, choose_all, resend_chosen, resend_all, resend_all_title, resend_all_note, resend_all_start,
+        chosen_none, chosen_one, chosen_many, chosen_left_one, chosen_left_many,
+        reload,
     }
     /// One delivery.
     delivery: DeliveryTexts {

@@ -202,7 +202,7 @@ async fn reveal(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<St
 }
 
 /// For those who ask later who saw a secret.
-fn note_revealed(visitor: &Visitor, webhook: &OpenWebhook) {
+pub(super) fn note_revealed(visitor: &Visitor, webhook: &OpenWebhook) {
     let (session, user) = (visitor.session.id, visitor.session.user.as_deref().unwrap_or("-"));
     tracing::info!(webhook = %webhook.row.id, %session, user, "a secret was revealed in the portal");
 }

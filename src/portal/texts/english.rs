@@ -1,5 +1,8 @@
 //! The texts in English.
 
+mod bulk;
+mod verify;
+
 use super::{
     CatalogueTexts, ChartsTexts, DeliveriesTexts, DeliveryTexts, FormTexts, OpenTexts, OutcomeTexts, RefusalTexts,
     ShellTexts, SkippedTexts, StateTexts, StatusTexts, Texts, TriggerTexts, WebhookTexts, WebhooksTexts, WordsTexts,
@@ -25,6 +28,7 @@ pub(super) static TEXTS: Texts = Texts {
         failed_to_load: "That did not work. Check your connection and try again.",
         try_again: "Try again",
         live: "Live",
+        close: "Close",
         live_hint: "Show new deliveries as they happen",
         clear_filters: "Clear filters",
         apply: "Apply",
@@ -34,6 +38,13 @@ pub(super) static TEXTS: Texts = Texts {
         save: "Save",
         cancel: "Cancel",
         pages: "Pages",
+        keys_title: "Keys",
+        key_help: "Show or hide this",
+        key_search: "Search",
+        key_down_up: "Down and up the list",
+        key_open: "Open",
+        key_resend: "Resend the chosen delivery",
+        key_escape: "Close this, or leave a field",
     },
     refusal: RefusalTexts {
         no_session_title: "You are not signed in",
@@ -303,6 +314,9 @@ pub(super) static TEXTS: Texts = Texts {
         entity_included: "with the entity",
         actions: "Actions",
     },
+    verify: verify::VERIFY,
+    recover: bulk::RECOVER,
+    job: bulk::JOB,
     deliveries: DeliveriesTexts {
         title: "Deliveries",
         lead: "Every request that was sent to your webhooks, newest first.",
@@ -339,6 +353,19 @@ pub(super) static TEXTS: Texts = Texts {
         bad_time: "“{value}” is no time such as 2026-11-22T09:30",
         bad_code: "“{value}” is no response code such as 404",
         bad_filter: "The filter {name} has a value that it cannot have.",
+        choose: "Choose {id}",
+        choose_all: "All shown",
+        resend_chosen: "Resend chosen",
+        resend_all: "Resend all that match",
+        resend_all_title: "Resend {count}?",
+        resend_all_note: "All that match the filters get one more attempt, also those on further pages. What is being sent at this moment is left alone, and so is what belongs to a webhook that is off or deleted.",
+        resend_all_start: "Resend them",
+        reload: "Reload",
+        chosen_none: "Nothing was chosen.",
+        chosen_one: "{n} delivery is being sent again.",
+        chosen_many: "{n} deliveries are being sent again.",
+        chosen_left_one: "{n} was left alone: its webhook is off or deleted.",
+        chosen_left_many: "{n} were left alone: their webhooks are off or deleted.",
     },
     delivery: DeliveryTexts {
         title: "Delivery",

@@ -6,8 +6,12 @@ mod event_catalogue;
 mod forms;
 mod framing;
 mod isolation;
+mod live;
+mod recover;
+mod resend;
 mod sessions;
 mod theme;
+mod verify;
 mod webhook;
 mod webhooks;
 
@@ -74,6 +78,12 @@ impl Api {
 impl Visit {
     pub(crate) async fn get(&self, path: &str) -> Seen {
         self.send(Method::GET, path, &[], Vec::new()).await
+    }
+
+    /// Opens a stream: its answer, whose body goes on.
+    pub(crate) async fn open(&self, path: &str) -> axum::response::Response {
+        let request = Request::builder().uri(path).header("cookie", &self.cookie).body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Sends a form with the session's mark, as its own page would.

@@ -27,7 +27,10 @@ async fn the_page_shows_figures_settings_and_log() {
     let seen = visit.get(&page).await.ok();
     assert_eq!(seen.texts(".figure .big"), ["100 %", "100 %", "100 %", "200"]);
     assert_eq!(seen.texts(".deliveries .title"), [delivery.as_str()]);
-    assert_eq!(seen.attribute(".card-head a", "href").unwrap(), page.replace("/webhooks/", "/deliveries?webhook="));
+    assert_eq!(
+        seen.attribute("[aria-labelledby=log] .card-head a:last-child", "href").unwrap(),
+        page.replace("/webhooks/", "/deliveries?webhook=")
+    );
     let facts = seen.texts("section:last-of-type .facts dd");
     for fact in ["POST application/json", "All events", "None", "15 s", "standard"] {
         assert!(facts.iter().any(|known| known == fact), "{fact}: {facts:?}");
