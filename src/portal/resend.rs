@@ -71,7 +71,8 @@ async fn all(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answe
 /// What the filters match, for one who may send all of it.
 async fn task(app: &App, visitor: &Visitor, wanted: &Wanted) -> Result<Task, Refusal> {
     reach::everything(app, visitor, Action::Manage).await?;
-    let (mut filter, faults) = deliveries::filter(app, visitor, wanted).await?;
+    let (mut filter, faults) =
+        deliveries::filter(app, visitor.t, visitor.project.id, Some(visitor.organization.id), wanted).await?;
     // With less than all filters it would be more than what was looked at.
     if !faults.is_empty() {
         return Err(Refusal::State(faults.join(" ")));
