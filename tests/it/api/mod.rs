@@ -17,6 +17,7 @@ mod pauses;
 mod permissions;
 mod profile_event_types;
 mod projects;
+mod queries;
 mod recover;
 mod retention;
 mod secrecy;
