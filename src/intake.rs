@@ -43,8 +43,8 @@ pub struct Pending {
 /// What the host is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// On disk: now, or from before.
-    Kept { event: EventId, deliveries: usize },
+    /// On disk: now, or `repeated` from before.
+    Kept { event: EventId, deliveries: usize, repeated: bool },
     /// Its id belongs to an event with other content.
     OtherContent { event: EventId },
     /// Its idempotency key was used for another request.
@@ -56,8 +56,12 @@ impl Pending {
     pub async fn wait(self) -> StoreResult<Receipt> {
         let closed = || StoreError::Unavailable("it is closing".to_owned());
         Ok(match self.answer.await.map_err(|_| closed())?? {
-            Accepted::New { .. } => Receipt::Kept { event: self.event, deliveries: self.deliveries },
-            Accepted::Repeated { event, deliveries } => Receipt::Kept { event, deliveries: deliveries as usize },
+            Accepted::New { .. } => {
+                Receipt::Kept { event: self.event, deliveries: self.deliveries, repeated: false }
+            }
+            Accepted::Repeated { event, deliveries } => {
+                Receipt::Kept { event, deliveries: deliveries as usize, repeated: true }
+            }
             Accepted::OtherContent { event } => Receipt::OtherContent { event },
             Accepted::OtherRequest => Receipt::OtherRequest,
         })

@@ -52,10 +52,18 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) ->
         return Err(Problem::field(Code::ValidationFailed, "organization", message));
     }
     let idempotency = idempotency_key(&parts.headers, organization.id, &content)?;
+    let keyed = idempotency.is_some();
     let types = app.compiled().event_types(organization.project).await?;
     let event = input.check(&content, &types, app.max_event_bytes, idempotency)?;
     let pending = intake::accept(&app.dispatcher, &organization, event);
-    receipt(pending.wait().await?).map(|(event, deliveries)| accepted(&event, deliveries))
+    let kept = pending.wait().await?;
+    let replayed = keyed && matches!(kept, Receipt::Kept { repeated: true, .. });
+    let (event, deliveries) = receipt(kept)?;
+    let mut answer = accepted(&event, deliveries);
+    if replayed {
+        answer.headers_mut().insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(answer)
 }
 
 /// An accepted event.
@@ -91,7 +99,7 @@ pub(crate) async fn seen_organization(
 /// What the host is told of a kept event, or why there is none.
 pub(super) fn receipt(receipt: Receipt) -> Answer<(String, usize)> {
     match receipt {
-        Receipt::Kept { event, deliveries } => Ok((event.to_string(), deliveries)),
+        Receipt::Kept { event, deliveries, .. } => Ok((event.to_string(), deliveries)),
         Receipt::OtherContent { event } => {
             let message = format!("belongs to the event {event}, whose content is another");
             Err(Problem::field(Code::EventIdReused, "id", message))
