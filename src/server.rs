@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::api;
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, FromStore};
 use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
@@ -60,6 +60,11 @@ impl Server {
             profiles = profiles.https_only();
         }
         let profiles = Arc::new(profiles.sent_from(settings.base_authority()));
+        // All that can be known beforehand, so that a start that fails leaves nothing behind.
+        if profiles.get(&settings.profile).is_none() {
+            return Err(StartError::Profile(settings.profile).into());
+        }
+        Keys::check(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
@@ -85,7 +90,8 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Server> {
         let address = listener.local_addr()?;
-        let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
+        let sealed = Vault::is_bound(&store).await?;
+        let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref(), sealed)?;
         let vault = Vault::new(&keys.master);
 
         let egress = settings.egress.clone().with_own_listeners([address]);

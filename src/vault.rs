@@ -105,6 +105,11 @@ impl Vault {
         }
     }
 
+    /// Whether the store was bound to a master key before.
+    pub async fn is_bound(store: &Store) -> Result<bool, StoreError> {
+        Ok(store.read_one(meta::get(CHECK)).await?.is_some())
+    }
+
     /// Makes sure that this database belongs to this master key; a new database is bound to it.
     ///
     /// # Errors

@@ -10,8 +10,6 @@ use crate::vault::MasterKey;
 
 /// The shortest admin key that is taken, in bytes.
 const MIN_ADMIN_KEY: usize = 16;
-const ADMIN_KEY_FILE: &str = "admin-key";
-const MASTER_KEY_FILE: &str = "master-key";
 
 /// Where a key came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +30,35 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Takes the given keys, or those in the data directory, or makes them there.
-    pub fn load(data: &Path, admin: Option<&str>, master: Option<&str>) -> Result<Self, SettingsError> {
+    /// Checks the given keys and those in the data directory, and makes nothing.
+    ///
+    /// # Errors
+    /// A key that cannot be used, or a file that cannot be read.
+    pub fn check(data: &Path, admin: Option<&str>, master: Option<&str>) -> Result<(), SettingsError> {
+        if let Some((admin, origin)) = ADMIN.find(data, admin)? {
+            origin.naming(check_admin_key(&admin))?;
+        }
+        if let Some((master, origin)) = MASTER.find(data, master)? {
+            origin.naming(read_master_key(&master))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the given keys, or those in the data directory, or makes them there. `sealed`: the database was sealed under
+    /// a master key before, for which a new one is no substitute.
+    ///
+    /// # Errors
+    /// As [`Keys::check`]; or the master key of a sealed database is missing, or a file cannot be written.
+    pub fn load(data: &Path, admin: Option<&str>, master: Option<&str>, sealed: bool) -> Result<Self, SettingsError> {
+        Self::check(data, admin, master)?;
+        let found = MASTER.find(data, master)?;
+        if sealed && found.is_none() {
+            return Err(MASTER.missing(data));
+        }
+        let (master, master_origin) = MASTER.or_make(found, data, || MasterKey::generate().to_hex())?;
         let make_admin = || format!("ffk_{}", MasterKey::generate().to_hex());
-        let (admin, admin_origin) = one("admin_key", admin, &data.join(ADMIN_KEY_FILE), make_admin)?;
-        check_admin_key(&admin)?;
-        let make_master = || MasterKey::generate().to_hex();
-        let (master, master_origin) = one("master_key", master, &data.join(MASTER_KEY_FILE), make_master)?;
-        let master = master.parse().map_err(|error| SettingsError::value("master_key", format!("{error}")))?;
-        Ok(Keys { admin, admin_origin, master, master_origin })
+        let (admin, admin_origin) = ADMIN.or_make(ADMIN.find(data, admin)?, data, make_admin)?;
+        Ok(Keys { admin, admin_origin, master: read_master_key(&master)?, master_origin })
     }
 }
 
@@ -56,24 +74,74 @@ pub fn check_admin_key(key: &str) -> Result<(), SettingsError> {
     Err(SettingsError::value("admin_key", reason))
 }
 
-fn one(
+fn read_master_key(text: &str) -> Result<MasterKey, SettingsError> {
+    text.parse().map_err(|error| SettingsError::value(MASTER.setting, format!("{error}")))
+}
+
+/// One of the keys: the setting that gives it, and the file that keeps it.
+struct Place {
     setting: &'static str,
-    given: Option<&str>,
-    file: &Path,
-    make: impl FnOnce() -> String,
-) -> Result<(String, KeyOrigin), SettingsError> {
-    if let Some(given) = given {
-        return Ok((given.trim().to_owned(), KeyOrigin::Given));
+    variable: &'static str,
+    file: &'static str,
+}
+
+const ADMIN: Place = Place { setting: "admin_key", variable: "FANFARE_ADMIN_KEY", file: "admin-key" };
+const MASTER: Place = Place { setting: "master_key", variable: "FANFARE_MASTER_KEY", file: "master-key" };
+
+impl Place {
+    /// The key, if it is given or kept.
+    fn find(&self, data: &Path, given: Option<&str>) -> Result<Option<(String, KeyOrigin)>, SettingsError> {
+        if let Some(given) = given {
+            return Ok(Some((given.trim().to_owned(), KeyOrigin::Given)));
+        }
+        let file = data.join(self.file);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Some((text.trim().to_owned(), KeyOrigin::Kept(file)))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed(&file, &error)),
+        }
     }
-    let failed = |error: std::io::Error| SettingsError::value(setting, format!("{}: {error}", file.display()));
-    match std::fs::read_to_string(file) {
-        Ok(text) => return Ok((text.trim().to_owned(), KeyOrigin::Kept(file.to_owned()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+
+    /// What was found, or a new key, which is kept.
+    fn or_make(
+        &self,
+        found: Option<(String, KeyOrigin)>,
+        data: &Path,
+        make: impl FnOnce() -> String,
+    ) -> Result<(String, KeyOrigin), SettingsError> {
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let (key, file) = (make(), data.join(self.file));
+        write_private(&file, &key).map_err(|error| self.failed(&file, &error))?;
+        Ok((key, KeyOrigin::Made(file)))
     }
-    let key = make();
-    write_private(file, &key).map_err(failed)?;
-    Ok((key, KeyOrigin::Made(file.to_owned())))
+
+    fn failed(&self, file: &Path, error: &std::io::Error) -> SettingsError {
+        SettingsError::value(self.setting, format!("{}: {error}", file.display()))
+    }
+
+    fn missing(&self, data: &Path) -> SettingsError {
+        let reason = format!(
+            "the file {} is missing, and {} is not set; the secrets in this database were sealed under that key, and no \
+             other opens them: put the file back, or give the key",
+            data.join(self.file).display(),
+            self.variable
+        );
+        SettingsError::value(self.setting, reason)
+    }
+}
+
+impl KeyOrigin {
+    /// The result, with the file named in what is wrong with a key that was kept in one.
+    fn naming<T>(&self, result: Result<T, SettingsError>) -> Result<T, SettingsError> {
+        result.map_err(|error| match (error, self) {
+            (SettingsError::Value { setting, reason }, KeyOrigin::Kept(file)) => {
+                SettingsError::value(setting, format!("{}: {reason}", file.display()))
+            }
+            (error, _) => error,
+        })
+    }
 }
 
 /// Writes a new file that only its owner reads, whole or not at all.
@@ -98,10 +166,10 @@ mod tests {
     #[test]
     fn keys_are_made_once_and_for_the_owner_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let made = Keys::load(directory.path(), None, None).unwrap();
+        let made = Keys::load(directory.path(), None, None, false).unwrap();
         let file = directory.path().join("admin-key");
         assert_eq!(made.admin_origin, KeyOrigin::Made(file.clone()));
-        let again = Keys::load(directory.path(), None, None).unwrap();
+        let again = Keys::load(directory.path(), None, None, false).unwrap();
         assert_eq!(again.admin_origin, KeyOrigin::Kept(file.clone()));
         assert_eq!(again.admin, made.admin);
         assert!(again.master == made.master);
@@ -115,8 +183,25 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_used_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(Keys::load(directory.path(), Some("short"), None).is_err());
-        assert!(Keys::load(directory.path(), Some("long enough for a key"), None).is_err(), "a blank cannot be sent");
-        assert!(Keys::load(directory.path(), None, Some("nonsense")).is_err());
+        assert!(Keys::load(directory.path(), Some("short"), None, false).is_err());
+        assert!(Keys::load(directory.path(), Some("long enough for a key"), None, false).is_err(), "a blank cannot be sent");
+        assert!(Keys::load(directory.path(), None, Some("nonsense"), false).is_err());
+    }
+
+    #[test]
+    fn a_bad_key_in_a_file_is_named_by_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("admin-key");
+        std::fs::write(&file, "short\n").unwrap();
+        let said = Keys::check(directory.path(), None, None).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("admin_key: {}: it must be", file.display())), "{said}");
+    }
+
+    #[test]
+    fn no_new_master_key_is_made_for_a_sealed_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let said = Keys::load(directory.path(), None, None, true).err().unwrap().to_string();
+        assert!(said.contains("master-key is missing") && said.contains("FANFARE_MASTER_KEY"), "{said}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

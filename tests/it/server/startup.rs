@@ -36,6 +36,31 @@ async fn a_second_start_keeps_the_keys_that_the_first_made() {
     assert!(!log.contains(&key), "it is shown once: {log}");
 }
 
+#[tokio::test]
+async fn a_start_that_fails_makes_nothing() {
+    let home = Home::new();
+    let launch = || home.launch().unset("FANFARE_ADMIN_KEY");
+    let said = launch().set("FANFARE_PROFILE", "nope").refused().await;
+    assert!(said.contains("there is no profile \"nope\""), "{said}");
+    launch().set("FANFARE_ADMIN_KEY", "short").refused().await;
+    launch().set("FANFARE_MASTER_KEY", "short").refused().await;
+    assert!(!home.data().exists());
+}
+
+#[tokio::test]
+async fn a_database_without_its_master_key_is_refused_and_gets_no_other() {
+    let home = Home::new();
+    home.launch().start().await.stop().await;
+    let file = home.data().join("master-key");
+    let key = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = home.launch().refused().await;
+    assert!(said.contains(&format!("{} is missing", file.display())), "{said}");
+    assert!(!file.exists());
+    std::fs::write(&file, key).unwrap();
+    home.launch().start().await.stop().await;
+}
+
 /// Everything that is in the data directory, by name.
 fn files(home: &Home) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(home.data())
