@@ -47,10 +47,10 @@ async fn page(State(description): State<Arc<OpenApi>>) -> Result<Response, Probl
 #[template(path = "docs.html")]
 struct Page {
     title: String,
-    description: String,
+    description: Prose,
     groups: Vec<Group>,
     schemas: Vec<Schema>,
-    codes: &'static [Code],
+    codes: Vec<(Code, Prose)>,
 }
 
 /// The routes of one resource.
@@ -59,11 +59,21 @@ struct Group {
     routes: Vec<Route>,
 }
 
+/// A text in which what stands between backticks is code.
+struct Prose(String);
+
+impl Prose {
+    /// The parts in their order, each with whether it is code. A backtick without a second one is code to the end.
+    fn parts(&self) -> impl Iterator<Item = (bool, &str)> {
+        self.0.split('`').enumerate().map(|(number, part)| (number % 2 == 1, part))
+    }
+}
+
 /// One method of one path.
 struct Route {
     method: &'static str,
     path: String,
-    summary: String,
+    summary: Prose,
     parameters: Vec<Parameter>,
     /// The names of the schemas of request and answer.
     takes: Option<String>,
@@ -73,7 +83,7 @@ struct Route {
 struct Parameter {
     name: String,
     place: &'static str,
-    description: String,
+    description: Prose,
 }
 
 /// What a body looks like, as JSON Schema.
@@ -110,10 +120,10 @@ impl Page {
         });
         Page {
             title: description.info.title.clone(),
-            description: description.info.description.clone().unwrap_or_default(),
+            description: Prose(description.info.description.clone().unwrap_or_default()),
             groups,
             schemas: schemas.collect(),
-            codes: Code::ALL,
+            codes: Code::ALL.iter().map(|code| (*code, Prose(code.meaning().to_owned()))).collect(),
         }
     }
 }
@@ -124,9 +134,11 @@ impl Route {
             name: parameter.name.clone(),
             place: match parameter.parameter_in {
                 ParameterIn::Path => "path",
-                _ => "query",
+                ParameterIn::Header => "header",
+                ParameterIn::Cookie => "cookie",
+                ParameterIn::Query => "query",
             },
-            description: parameter.description.clone().unwrap_or_default(),
+            description: Prose(parameter.description.clone().unwrap_or_default()),
         });
         let takes = operation.request_body.as_ref().and_then(|body| schema_name(&serde_json::to_value(body).ok()?));
         let answers = operation.responses.responses.iter().filter(|(status, _)| *status != "default");
@@ -136,7 +148,7 @@ impl Route {
         Route {
             method,
             path: path.to_owned(),
-            summary: operation.summary.clone().or_else(|| operation.description.clone()).unwrap_or_default(),
+            summary: Prose(operation.summary.clone().or_else(|| operation.description.clone()).unwrap_or_default()),
             parameters: parameters.collect(),
             takes,
             answers: answers.collect(),
@@ -158,4 +170,24 @@ fn schema_name(body: &serde_json::Value) -> Option<String> {
     let text = content.get("schema")?.to_string();
     let (_, after) = text.split_once("#/components/schemas/")?;
     after.split('"').next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_headers_and_code_is_code() {
+        let page = Page::of(&crate::api::description()).render().unwrap();
+        assert!(page.contains("<td><code>Idempotency-Key</code></td><td>header</td>"), "a header is shown otherwise");
+        assert!(page.contains("POSTs honour <code>Idempotency-Key</code>;"), "code is not marked");
+        let (prose, _) = page.split_once("id=\"schemas\"").unwrap();
+        assert!(!prose.contains('`'), "a backtick is shown as it is");
+    }
+
+    #[test]
+    fn a_text_stays_a_text() {
+        let prose = Prose("a `b` <c>".to_owned());
+        assert_eq!(prose.parts().collect::<Vec<_>>(), [(false, "a "), (true, "b"), (false, " <c>")]);
+    }
 }
