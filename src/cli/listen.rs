@@ -29,7 +29,7 @@ pub struct ListenArgs {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     pub host: String,
-    /// Check signatures with this secret (whsec_…) or public key (whpk_…); may be given several times
+    /// Check signatures of Standard Webhooks (the headers webhook-id, webhook-timestamp and webhook-signature) with this secret (whsec_…) or public key (whpk_…); may be given several times
     #[arg(long = "secret", short, value_name = "SECRET", env = "FANFARE_LISTEN_SECRET", hide_env_values = true)]
     pub secrets: Vec<String>,
     /// Answer with this status
@@ -142,7 +142,7 @@ impl Tally {
         match received.verdict {
             Verdict::Valid { .. } => self.valid += 1,
             Verdict::Invalid(_) => self.invalid += 1,
-            Verdict::Unchecked => {}
+            Verdict::Unchecked | Verdict::OtherScheme => {}
         }
     }
 }

@@ -60,6 +60,7 @@ fn body_text(body: &[u8]) -> String {
 fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Unchecked => "not checked (give --secret)".to_owned(),
+        Verdict::OtherScheme => "not checked: no Standard Webhooks headers (see --help)".to_owned(),
         Verdict::Valid { version, key } => format!("VALID ({version}, secret {key})"),
         Verdict::Invalid(reason) => format!("INVALID: {reason}"),
     }
@@ -119,6 +120,7 @@ fn headers_json(headers: &HeaderMap) -> Value {
 fn verdict_json(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Unchecked => json!({"result": "unchecked"}),
+        Verdict::OtherScheme => json!({"result": "unchecked", "reason": "no Standard Webhooks headers"}),
         Verdict::Valid { version, key } => json!({"result": "valid", "version": version, "secret": key}),
         Verdict::Invalid(reason) => json!({"result": "invalid", "reason": reason.to_string()}),
     }

@@ -16,6 +16,9 @@ pub const MAX_KEYS: usize = 16;
 /// At most this many signatures of one request are looked at.
 const MAX_SIGNATURES: usize = 16;
 
+/// The headers of Standard Webhooks.
+const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+
 /// Why a secret or public key given by the user cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -106,6 +109,9 @@ impl Keyring {
         if self.0.is_empty() {
             return Verdict::Unchecked;
         }
+        if HEADERS.iter().all(|name| !headers.contains_key(*name)) {
+            return Verdict::OtherScheme;
+        }
         self.judge(headers, body, now_seconds).unwrap_or_else(Verdict::Invalid)
     }
 
@@ -161,6 +167,8 @@ fn check_time(timestamp: &str, now_seconds: i64) -> Result<(), Reason> {
 pub enum Verdict {
     /// There was no key to check with.
     Unchecked,
+    /// It has none of the headers of Standard Webhooks: it is not signed, or in another way.
+    OtherScheme,
     /// A signature of `version` (`v1` or `v1a`) fits the `key`-th key, counted from 1.
     Valid {
         /// The scheme that fitted.
@@ -308,6 +316,7 @@ mod tests {
             assert_eq!(keys.verify(&twice, BODY, SENT), Verdict::Invalid(Reason::Repeated(name)));
         }
         assert_eq!(keys.verify(&headers(V1A), BODY, SENT), Verdict::Invalid(Reason::NothingToCheck));
+        assert_eq!(keys.verify(&HeaderMap::new(), BODY, SENT), Verdict::OtherScheme);
         assert_eq!(Keyring::default().verify(&headers(V1), BODY, SENT), Verdict::Unchecked);
     }
 
