@@ -81,12 +81,23 @@ fn value(argument: &clap::Arg) -> String {
     argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default()
 }
 
+/// The value as it is written behind the option's name.
+fn given(argument: &clap::Arg) -> String {
+    let optional = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
+    if !(optional && argument.is_require_equals_set()) {
+        return format!(" {}", value(argument));
+    }
+    let possible = argument.get_possible_values();
+    let words: Vec<&str> = possible.iter().map(clap::builder::PossibleValue::get_name).collect();
+    format!("[={}]", words.join("|"))
+}
+
 /// A line for each option of a command.
 fn options(command: &Command) -> String {
     let mut text = String::new();
     for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
         let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
-        let value = if argument.get_action().takes_values() { format!(" {}", value(argument)) } else { String::new() };
+        let value = if argument.get_action().takes_values() { given(argument) } else { String::new() };
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         text.push_str(&format!("- `--{long}{value}`: {help}\n"));
     }
