@@ -24,6 +24,9 @@ pub struct RestoreArgs {
     /// A file that `fanfare backup` wrote
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
+    /// Replace the database that is there; what it holds is lost
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -48,9 +51,16 @@ pub async fn run_backup(args: BackupArgs) -> anyhow::Result<()> {
 /// Puts the copy in place.
 ///
 /// # Errors
-/// A server runs on the directory, or the file is not a copy that this version can use.
+/// There is a database and `--force` was not given, a server runs on the directory, or the file is not a copy that this version can use.
 pub async fn run_restore(args: RestoreArgs) -> anyhow::Result<()> {
     let directory = args.data.directory()?;
+    let database = directory.join("fanfare.db");
+    if !args.force && database.try_exists()? {
+        anyhow::bail!(
+            "{} is there already, and what it holds would be lost; back it up first, then give --force to replace it",
+            database.display()
+        );
+    }
     let (file, target) = (args.from.clone(), directory.clone());
     tokio::task::spawn_blocking(move || sqlite::restore(&file, &target)).await??;
     print(&format!(

@@ -52,6 +52,9 @@ fn a_database_is_made_copied_and_put_back() {
     command(&["restore", "--from", "copy.db", "--data", "other"]).well();
     let restored = command(&["migrate", "--data", "other"]).well();
     assert!(restored.contains("is up to date"), "{restored}");
+    let over = command(&["restore", "--from", "copy.db", "--data", "other"]).badly();
+    assert!(over.contains("fanfare.db is there already") && over.contains("--force"), "{over}");
+    command(&["restore", "--from", "copy.db", "--data", "other", "--force"]).well();
 }
 
 #[test]
