@@ -82,7 +82,7 @@ impl Request {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The server did not answer.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Unreachable(#[from] anyhow::Error),
     /// The server refused.
     #[error("{}", in_words(*.status, .body))]
@@ -293,5 +293,16 @@ mod tests {
         );
         let error = CallError::Refused { status: StatusCode::BAD_GATEWAY, body: Bytes::from_static(b"<html>") };
         assert!(error.to_string().contains("502 Bad Gateway, and not as Fanfare does"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_reached_is_said_once() {
+        // Bound and not listening: nobody else gets the port meanwhile.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = client(&format!("http://{}", socket.local_addr().unwrap())).unwrap();
+        let error = anyhow::Error::from(client.call(Request::get(&["v1"])).await.unwrap_err());
+        assert_eq!(format!("{error:#}").matches("cannot reach the server").count(), 1, "{error:#}");
+        assert!(format!("{error:#}").contains("refused"), "{error:#}");
     }
 }
