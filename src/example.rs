@@ -59,8 +59,10 @@ impl Wanted<'_> {
 #[derive(Debug)]
 pub struct Example {
     pub request: Rendered,
-    /// What signed it.
+    /// The webhook's secret.
     pub secret: Option<String>,
+    /// Whether the secret signs anything of it.
+    pub signed: bool,
 }
 
 /// Why there is no example.
@@ -81,11 +83,17 @@ pub enum ExampleError {
 pub fn request(profile: &Arc<Profile>, wanted: &Wanted) -> Result<Example, ExampleError> {
     let unsendable = |error: &dyn std::fmt::Display| ExampleError::Request(error.to_string());
     let event_type = event_type(profile, wanted)?;
-    let webhook = webhook(profile, wanted, event_type)?;
+    let mut webhook = webhook(profile, wanted, event_type)?;
     let event = event(profile, wanted, &webhook.settings, event_type);
-    let plan = Plan::compile(profile, &webhook).map_err(|error| unsendable(&error))?;
-    let request = plan.render(&event, DeliveryId(ID + 1), wanted.at).map_err(|error| unsendable(&error))?;
-    Ok(Example { request, secret: webhook.credentials.secrets.into_iter().next().map(|secret| secret.value) })
+    let render = |webhook: &Webhook| {
+        let plan = Plan::compile(profile, webhook).map_err(|error| unsendable(&error))?;
+        plan.render(&event, DeliveryId(ID + 1), wanted.at).map_err(|error| unsendable(&error))
+    };
+    let request = render(&webhook)?;
+    // A secret that changes nothing signs nothing, as where only a body would be signed and there is none.
+    let secret = std::mem::take(&mut webhook.credentials.secrets).into_iter().next().map(|secret| secret.value);
+    let signed = secret.is_some() && !render(&webhook).is_ok_and(|bare| bare.headers == request.headers);
+    Ok(Example { request, secret, signed })
 }
 
 fn event_type<'a>(profile: &'a Profile, wanted: &Wanted<'a>) -> Result<Option<&'a str>, ExampleError> {

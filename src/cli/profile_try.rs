@@ -74,10 +74,10 @@ pub fn run(args: &TryArgs, profile: Profile) -> anyhow::Result<()> {
         secret: args.secret.as_deref(),
         at: args.at.unwrap_or_else(|| SystemClock.now()),
     };
-    let Example { request, secret } = example::request(&profile, &wanted)?;
+    let Example { request, secret, signed } = example::request(&profile, &wanted)?;
     match args.json {
         true => print(&format!("{}\n", as_json(&request, secret.as_deref()))),
-        false => print(&as_text(&request, &signed_by(&profile, secret.as_deref()))),
+        false => print(&as_text(&request, &signed_by(&profile, secret.as_deref(), signed))),
     }
 }
 
@@ -99,8 +99,9 @@ fn headers(rendered: &Rendered) -> Vec<(String, String)> {
     std::iter::once(("host".to_owned(), authority)).chain(own).chain(length).collect()
 }
 
-fn signed_by(profile: &Profile, secret: Option<&str>) -> String {
+fn signed_by(profile: &Profile, secret: Option<&str>, signed: bool) -> String {
     match secret {
+        Some(_) if !signed => "# not signed: the profile signs nothing of such a request\n".to_owned(),
         Some(secret) => format!("# signed with {secret}\n"),
         None if profile.secret.rule == SecretRule::None => String::new(),
         None => "# not signed; with --secret it would be\n".to_owned(),
