@@ -309,7 +309,7 @@ fn a_value_that_would_split_the_head_is_no_header() {
 #[test]
 fn a_webhook_that_its_profile_does_not_allow_gives_no_plan() {
     let wrong = Plan::compile(&standard(), &webhook(&["hush"])).unwrap_err();
-    assert_eq!(wrong.to_string(), "the secret must start with whsec_, or must start with whsk_");
+    assert_eq!(wrong.to_string(), "the secret must start with whsec_ or whsk_");
     let mut nowhere = webhook(&[]);
     nowhere.settings.url = "nowhere".to_owned();
     assert!(matches!(Plan::compile(&standard(), &nowhere), Err(PlanError::Url(_))));

@@ -115,7 +115,7 @@ fn auth() {
 #[test]
 fn secrets() {
     let hush = one(|_, credentials| credentials.secrets = vec![secret("hush")]);
-    assert_eq!(hush, "secret must start with whsec_, or must start with whsk_");
+    assert_eq!(hush, "secret must start with whsec_ or whsk_");
     let second = one(|_, credentials| credentials.secrets = vec![secret(SECRET), secret("whsec_AA==")]);
     assert_eq!(second, "secrets[1] must hold 24 to 64 bytes, but holds 1");
     let many = one(|_, credentials| credentials.secrets = vec![secret(SECRET); 11]);
