@@ -24,7 +24,7 @@ use super::visitor::Visitor;
 use super::wanted::Wanted;
 use super::webhooks::name_of;
 use crate::app::App;
-use crate::catalogue::{CatalogueError, CatalogueResult, event_types as service, sending};
+use crate::catalogue::{CatalogueResult, event_types as service, sending};
 
 /// Where it is.
 const PATH: &str = "/portal/catalogue";
@@ -113,13 +113,13 @@ async fn kinds(app: &App, visitor: &Visitor, search: Option<&str>) -> CatalogueR
     Ok(kinds)
 }
 
-/// The webhooks that an example may be sent to; none for who may not see them.
+/// The webhooks that an example may be sent to; none for who may not manage them.
 async fn takers(app: &App, visitor: &Visitor) -> CatalogueResult<Vec<(String, String)>> {
+    if !reach::allowed(reach::everything(app, visitor, Action::Manage).await)? {
+        return Ok(Vec::new());
+    }
     let newest = Piece { before: None, limit: MAX_CHOICES };
-    let all = match reach::webhooks(app, visitor, &WebhookFilter::default(), newest).await {
-        Err(CatalogueError::Forbidden(_)) => return Ok(Vec::new()),
-        other => other?,
-    };
+    let all = reach::webhooks(app, visitor, &WebhookFilter::default(), newest).await?;
     let on = all.iter().map(|webhook| &webhook.row).filter(|row| row.status.takes_events());
     Ok(on.map(|row| (row.id.to_string(), name_of(visitor.t, &row.settings))).collect())
 }

@@ -58,6 +58,8 @@ struct List {
     older: Option<String>,
     /// Whether it stopped looking before it found a whole page.
     cut: bool,
+    /// Whether the visitor may change anything.
+    manages: bool,
     /// The one event that it is limited to, in words.
     event: Option<String>,
 }
@@ -83,6 +85,7 @@ pub(super) struct Row {
 async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
     let t = visitor.t;
     reach::everything(&app, &visitor, Action::See).await?;
+    let manages = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let wanted = Wanted::of(&FILTERS, &uri);
     let (mut filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
     let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
@@ -103,10 +106,11 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     page(&List {
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title).saying(resend::notice(t, &uri)),
         t,
-        rows: rows(&app, t, found, Named::Yes).await?,
+        rows: rows(&app, t, found, Named::Yes, manages).await?,
         event_types: app.store.read(event_types::names(visitor.project.id)).await?,
         webhooks: choices(&app, &visitor, &wanted).await?,
         older,
+        manages,
         cut,
         faults,
         event: wanted.given("event").map(|event| fill(t.deliveries.event_filter, &[("event", &event)])),
@@ -210,8 +214,14 @@ pub(super) enum Named {
     No,
 }
 
-/// Deliveries as lists show them.
-pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>, named: Named) -> CatalogueResult<Vec<Row>> {
+/// Deliveries as lists show them, with what there is to do where the visitor `manages` them.
+pub(super) async fn rows(
+    app: &App,
+    t: &Texts,
+    found: Vec<DeliveryRow>,
+    named: Named,
+    manages: bool,
+) -> CatalogueResult<Vec<Row>> {
     let ids: Vec<DeliveryId> = found.iter().map(|row| row.id).collect();
     let urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
     let mut rows = Vec::with_capacity(found.len());
@@ -234,7 +244,7 @@ pub(super) async fn rows(app: &App, t: &Texts, found: Vec<DeliveryRow>, named: N
             state_label: words::state(t, row.state),
             attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
             next: row.next_attempt_at.map(Moment::from),
-            resendable: resendable(&row) && takes,
+            resendable: manages && resendable(&row) && takes,
             resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
             choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
             event_type: row.event_type,

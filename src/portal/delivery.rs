@@ -117,6 +117,7 @@ impl Page {
 async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, uri: Uri) -> Answer {
     let t = visitor.t;
     let row = reach::delivery(&app, &visitor, &id, Action::See).await?;
+    let manages = reach::allowed(reach::delivery(&app, &visitor, &id, Action::Manage).await)?;
     let attempts = app.store.read(log::attempts(row.id)).await?;
     let event = app.store.read_one(log::event(row.organization, row.event)).await?;
     let payload = event.map(|event| {
@@ -135,7 +136,9 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
         id: row.id.to_string(),
         event_id: row.event.to_string(),
         event_type: row.event_type.clone(),
-        resendable: resendable(&row) && webhook.as_ref().is_some_and(|known| known.webhook.status.takes_events()),
+        resendable: manages
+            && resendable(&row)
+            && webhook.as_ref().is_some_and(|known| known.webhook.status.takes_events()),
         webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.webhook.settings))),
         url: url.unwrap_or_default(),
         state: row.state,

@@ -70,6 +70,18 @@ pub(super) async fn delivery(app: &App, visitor: &Visitor, text: &str, action: A
     Ok(row)
 }
 
+/// Whether something was allowed, where it was tried only to know that.
+///
+/// # Errors
+/// It failed for another reason.
+pub(super) fn allowed<T>(tried: CatalogueResult<T>) -> CatalogueResult<bool> {
+    match tried {
+        Ok(_) => Ok(true),
+        Err(CatalogueError::Forbidden(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 async fn actor(app: &App, visitor: &Visitor) -> CatalogueResult<Actor> {
     Actor::of(app, visitor.organization.id, visitor.session.user.as_deref()).await
 }

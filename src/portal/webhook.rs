@@ -68,6 +68,8 @@ struct Page {
     /// What follows from how it stands.
     note: Option<&'static str>,
     takes_events: bool,
+    /// Whether the visitor may change it.
+    manages: bool,
     paused: bool,
     day: Day,
     chart: String,
@@ -118,6 +120,8 @@ impl Page {
         let now = app.now();
         let day = sparkline::days(app, &[row.id]).await?.remove(&row.id).unwrap_or_default();
         let (reason, failing_since) = reason(row);
+        let tried = reach::webhook(app, visitor, &row.id.to_string(), Action::Manage).await;
+        let manages = reach::allowed(tried)?;
         let chart = fill(t.webhooks.chart, &[("succeeded", &day.succeeded), ("failed", &day.failed)]);
         let filter = DeliveryFilter {
             project: Some(row.project),
@@ -144,6 +148,7 @@ impl Page {
                 Status::AutoDisabled => Some(t.webhook.auto_disabled_note),
             },
             takes_events: row.status.takes_events(),
+            manages,
             paused: row.status == Status::Paused,
             chart,
             day,
@@ -153,10 +158,10 @@ impl Page {
             settings: facts::settings(t, profile.map(|profile| &**profile), &webhook),
             event_types: app.store.read(event_types::names(row.project)).await?,
             signed: !secrets.is_empty(),
-            may_rotate: profile.is_some_and(|profile| facts::signs(profile)),
+            may_rotate: manages && profile.is_some_and(|profile| facts::signs(profile)),
             secrets: with_secrets.then_some(secrets),
             overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
-            rows: deliveries::rows(app, t, found, Named::No).await?,
+            rows: deliveries::rows(app, t, found, Named::No, manages).await?,
             wanted: Wanted::default(),
         })
     }

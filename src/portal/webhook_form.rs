@@ -138,6 +138,7 @@ impl Fault {
 }
 
 async fn blank(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
+    reach::everything(&app, &visitor, Action::Manage).await?;
     let wanted = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let profile = profile_of_new(&app, &visitor, wanted.given("profile"))?;
     let offer = Offer::of(&app, &visitor, &profile, None).await?;

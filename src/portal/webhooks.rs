@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
+use fanfare_engine::access::Action;
 use fanfare_engine::id::WebhookId;
 use fanfare_engine::profile::Profile;
 use fanfare_engine::webhook::{Events, Settings};
@@ -50,6 +51,8 @@ struct Page {
     shell: Shell,
     t: &'static Texts,
     wanted: Wanted,
+    /// Whether the visitor may change anything.
+    manages: bool,
     rows: Vec<Row>,
     event_types: Vec<String>,
     older: Option<String>,
@@ -84,6 +87,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     page(&Page {
         shell: Shell::new(&visitor, Section::Webhooks, t.webhooks.title).saying(notice),
         t,
+        manages: reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?,
         rows: rows(&app, t, found).await?,
         event_types: app.store.read(event_types::names(visitor.project.id)).await?,
         older,

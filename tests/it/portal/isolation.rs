@@ -74,3 +74,53 @@ async fn case_083_users_do_what_their_rights_allow() {
     api.get(&format!("/v1/organizations/acme/webhooks/{webhook}")).await.ok();
     api.stop().await;
 }
+
+/// Who manages and who only sees, as a profile.
+const WATCHED: &str = r#"
+name = "watched"
+[payload]
+raw = true
+[permissions]
+see = { roles = ["Viewer", "Builder"] }
+manage = { roles = ["Builder"] }
+"#;
+
+#[tokio::test]
+async fn who_may_only_look_is_offered_nothing_else() {
+    let mut sink = Sink::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = directory.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    std::fs::write(profiles.join("watched.toml"), WATCHED).unwrap();
+    let sources = Sources { profiles_dir: Some(profiles), profile: Some("watched".to_owned()), ..local() };
+    let api = Api::start_in(directory, sources).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    for (user, role) in [("viewer", "Viewer"), ("builder", "Builder")] {
+        api.put(&format!("/v1/organizations/acme/users/{user}"), json!({"roles": [role]})).await.created();
+    }
+    let webhook = id(&api.webhook("acme", json!({"events": ["job.created"], "url": sink.url})).await);
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    let delivery = id(&api.until_state("delivered", 1).await[0]);
+    let viewer = api.visit_as("acme", json!({"user": "viewer"})).await;
+    let builder = api.visit_as("acme", json!({"user": "builder"})).await;
+    for path in [
+        "/portal/webhooks".to_owned(),
+        format!("/portal/webhooks/{webhook}"),
+        "/portal/deliveries".to_owned(),
+        format!("/portal/deliveries/{delivery}"),
+        "/portal/catalogue".to_owned(),
+    ] {
+        let offered = "form[method=post], a[href$='/new'], a[href$='/edit']";
+        assert_eq!(viewer.get(&path).await.ok().count(offered), 0, "{path}");
+        assert!(builder.get(&path).await.ok().count(offered) > 0, "{path}");
+    }
+    for path in ["/portal/webhooks/new".to_owned(), format!("/portal/webhooks/{webhook}/edit")] {
+        viewer.get(&path).await.with(403);
+        let form = builder.get(&path).await.ok();
+        assert_eq!(form.attribute(".form input[name=form_mark]", "value").unwrap(), builder.mark);
+    }
+    viewer.post(&format!("/portal/webhooks/{webhook}/secret"), &[]).await.with(403);
+    api.stop().await;
+}

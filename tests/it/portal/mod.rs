@@ -64,8 +64,7 @@ impl Api {
         let opened = visit.send(Method::POST, link, &[], Vec::new()).await;
         assert_eq!(opened.status, StatusCode::SEE_OTHER, "{opened:?}");
         visit.cookie = opened.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let new = visit.get("/portal/webhooks/new").await;
-        visit.mark = new.attribute("input[name=form_mark]", "value").unwrap_or_default();
+        visit.mark = self.app().vault.form_mark(visit.cookie.split_once('=').unwrap().1);
         visit
     }
 
