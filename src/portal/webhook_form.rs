@@ -25,6 +25,7 @@ use super::refusal::{Refusal, sentence};
 use super::shell::{Section, Shell, page};
 use super::texts::{FormTexts, Texts, fill};
 use super::visitor::Visitor;
+use super::webhooks::name_of;
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::webhooks::{self as service, OpenWebhook};
@@ -42,8 +43,8 @@ struct Page {
     t: &'static Texts,
     offer: Offer,
     draft: Draft,
-    /// The webhook that is edited.
-    edited: Option<String>,
+    /// The id of the webhook that is edited, and what it is called.
+    edited: Option<(String, String)>,
     errors: Vec<Fault>,
 }
 
@@ -88,7 +89,7 @@ impl Page {
             t,
             offer,
             draft,
-            edited: edited.map(|webhook| webhook.row.id.to_string()),
+            edited: edited.map(|webhook| (webhook.row.id.to_string(), name_of(t, &webhook.row.settings))),
             errors,
         }
     }
