@@ -92,7 +92,8 @@ pub fn request(profile: &Arc<Profile>, wanted: &Wanted) -> Result<Example, Examp
     let request = render(&webhook)?;
     // A secret that changes nothing signs nothing, as where only a body would be signed and there is none.
     let secret = std::mem::take(&mut webhook.credentials.secrets).into_iter().next().map(|secret| secret.value);
-    let signed = secret.is_some() && !render(&webhook).is_ok_and(|bare| (&bare.headers, &bare.body) == (&request.headers, &request.body));
+    let signed = secret.is_some()
+        && !render(&webhook).is_ok_and(|bare| (&bare.headers, &bare.body) == (&request.headers, &request.body));
     Ok(Example { request, secret, signed })
 }
 

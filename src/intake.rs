@@ -56,9 +56,7 @@ impl Pending {
     pub async fn wait(self) -> StoreResult<Receipt> {
         let closed = || StoreError::Unavailable("it is closing".to_owned());
         Ok(match self.answer.await.map_err(|_| closed())?? {
-            Accepted::New { .. } => {
-                Receipt::Kept { event: self.event, deliveries: self.deliveries, repeated: false }
-            }
+            Accepted::New { .. } => Receipt::Kept { event: self.event, deliveries: self.deliveries, repeated: false },
             Accepted::Repeated { event, deliveries } => {
                 Receipt::Kept { event, deliveries: deliveries as usize, repeated: true }
             }

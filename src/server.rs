@@ -65,11 +65,9 @@ impl Server {
             return Err(StartError::Profile(settings.profile).into());
         }
         Keys::check(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref())?;
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| {
-                format!("cannot listen on {}; --listen (or FANFARE_LISTEN) chooses another address", settings.listen)
-            })?;
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("cannot listen on {}; --listen (or FANFARE_LISTEN) chooses another address", settings.listen)
+        })?;
         make_directory(&settings.data)?;
         let (store, joined) = open_store(&settings, &clock).await?;
         let kept = store.clone();

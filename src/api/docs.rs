@@ -136,7 +136,7 @@ impl Route {
                 ParameterIn::Path => "path",
                 ParameterIn::Header => "header",
                 ParameterIn::Cookie => "cookie",
-                ParameterIn::Query => "query",
+                ParameterIn::Query | ParameterIn::QueryString => "query",
             },
             description: Prose(parameter.description.clone().unwrap_or_default()),
         });

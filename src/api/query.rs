@@ -32,7 +32,8 @@ impl Known {
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
             ];
-            let taken = methods.into_iter().filter_map(|(method, operation)| Some((method, names(operation.as_ref()?))));
+            let taken =
+                methods.into_iter().filter_map(|(method, operation)| Some((method, names(operation.as_ref()?))));
             (path.clone(), taken.collect())
         });
         Known(routes.collect())
@@ -43,7 +44,8 @@ impl Known {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let methods = self.0.get(path).map(Vec::as_slice).unwrap_or_default();
         let Some((_, taken)) = methods.iter().find(|(known, _)| known == method) else { return Ok(()) };
-        let unknown = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| !taken.iter().any(|known| known == name));
+        let unknown =
+            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| !taken.iter().any(|known| known == name));
         let Some((name, _)) = unknown else { return Ok(()) };
         let message = match taken.is_empty() {
             true => "is not known here; this route takes no query parameters".to_owned(),

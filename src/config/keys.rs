@@ -184,7 +184,10 @@ mod tests {
     fn a_key_that_cannot_be_used_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         assert!(Keys::load(directory.path(), Some("short"), None, false).is_err());
-        assert!(Keys::load(directory.path(), Some("long enough for a key"), None, false).is_err(), "a blank cannot be sent");
+        assert!(
+            Keys::load(directory.path(), Some("long enough for a key"), None, false).is_err(),
+            "a blank cannot be sent"
+        );
         assert!(Keys::load(directory.path(), None, Some("nonsense"), false).is_err());
     }
 

@@ -82,7 +82,7 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     }
     let organizations: Vec<OrganizationId> = found.iter().map(|row| row.organization).collect();
     let names = names(&app, &operator, organizations.iter().copied()).await?;
-    let with_names = rows(&app, t, found, Named::Yes).await?.into_iter().zip(organizations).map(|(row, id)| {
+    let with_names = rows(&app, t, found, Named::Yes, false).await?.into_iter().zip(organizations).map(|(row, id)| {
         let name = names.get(&id).filter(|name| !name.is_empty()).cloned();
         (row, id.to_string(), name.unwrap_or_else(|| id.to_string()))
     });

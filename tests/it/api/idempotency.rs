@@ -119,7 +119,8 @@ async fn an_event_that_is_repeated_under_its_key_is_marked_so() {
     api.organization("acme").await;
     api.post("/v1/event-types", json!({"name": "invoice.paid"})).await.created();
     let body = json!({"type": "invoice.paid", "data": {"id": 1}});
-    let post = || api.ask(Method::POST, "/v1/organizations/acme/events").header("idempotency-key", "k").json(&body).send();
+    let post =
+        || api.ask(Method::POST, "/v1/organizations/acme/events").header("idempotency-key", "k").json(&body).send();
     let (first, again) = (post().await, post().await);
     assert_eq!((first.status.as_u16(), &first.text), (202, &again.text));
     assert!(!first.headers.contains_key("idempotency-replayed"));

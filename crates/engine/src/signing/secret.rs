@@ -61,9 +61,9 @@ pub fn check_secret(profile: &Profile, secret: &str, header: Option<&str>) -> Re
 
 /// The reasons as one sentence; what the first begins with is not said again: `must start with a or b`.
 fn one_sentence(reasons: &[String]) -> String {
-    let shared = ["must start with ", "must be ", "must "].into_iter().find(|words| {
-        reasons.iter().all(|reason| reason.starts_with(words))
-    });
+    let shared = ["must start with ", "must be ", "must "]
+        .into_iter()
+        .find(|words| reasons.iter().all(|reason| reason.starts_with(words)));
     let shared = shared.unwrap_or_default();
     let rest: Vec<&str> = reasons.iter().map(|reason| &reason[shared.len()..]).collect();
     format!("{shared}{}", rest.join(" or "))
