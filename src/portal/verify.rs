@@ -66,7 +66,8 @@ impl Page {
         let row = &webhook.row;
         let name = name_of(t, &row.settings);
         let profile = app.profiles.get(&row.profile);
-        let found = profile.map_or(Err(Without::Unreadable), |profile| Recipe::of(profile, webhook, app.now()));
+        let unknown = Err(Without::Unreadable);
+        let found = profile.map_or(unknown, |profile| Recipe::of(profile, webhook, app.now()));
         let mut tolerance = None;
         let (facts, codes, without) = match found {
             Ok(recipe) => {
