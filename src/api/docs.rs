@@ -136,7 +136,7 @@ impl Route {
                 ParameterIn::Path => "path",
                 ParameterIn::Header => "header",
                 ParameterIn::Cookie => "cookie",
-                ParameterIn::Query | ParameterIn::QueryString => "query",
+                _ => "query",
             },
             description: Prose(parameter.description.clone().unwrap_or_default()),
         });
