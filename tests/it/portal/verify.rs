@@ -81,7 +81,6 @@ async fn ready(directory: &Path) -> Api {
     let profiles = ["standard", "github", "stripe", "slack", "etlworks", "http", "http-signatures", "enate"];
     api.patch("/v1/projects/default", json!({"allowed_profiles": profiles})).await.ok();
     api.organization("acme").await;
-    api.event_types(&["Flow.Created"]).await;
     api
 }
 
