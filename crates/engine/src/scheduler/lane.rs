@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::memory::Memory;
+use super::slots::Slots;
 use super::{Job, LaneConfig};
 use crate::id::OrganizationId;
 use crate::time::Timestamp;
@@ -24,6 +25,8 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<Job>,
     /// Admitted and not yet on disk.
     pub(super) reserved: usize,
+    /// Slots that were taken for what is admitted; at most [`Lane::reserved`]. Which delivery uses one does not matter.
+    admitted_slots: usize,
     /// Bytes of what is admitted, queued or under way.
     pub(super) bytes: usize,
     in_flight: u32,
@@ -68,6 +71,7 @@ impl Lane {
             config,
             queue: VecDeque::new(),
             reserved: 0,
+            admitted_slots: 0,
             bytes: 0,
             in_flight: 0,
             allowed: config.concurrency.max(1),
@@ -176,6 +180,39 @@ impl Lane {
         let Some(pace) = self.pace_nanos() else { return free };
         let late = nanos(now).saturating_sub(self.paced_from(now, pace)) / pace;
         free.min(u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1))
+    }
+
+    /// Takes a slot for a delivery that is yet to be written, if there is one. Under a rate limit there is none: what waits
+    /// for its moment waits in the store.
+    pub(super) fn admit_with_slot(&mut self, slots: &mut Slots) -> bool {
+        let may = self.config.per_second.is_none() && self.in_flight < self.allowed;
+        if !may || !slots.try_take(self.config.organization) {
+            return false;
+        }
+        self.in_flight += 1;
+        self.admitted_slots += 1;
+        true
+    }
+
+    /// Whether an admitted delivery, on disk by now, may be sent or wait in memory.
+    pub(super) fn may_take_admitted(&self) -> bool {
+        !self.config.held && (self.admitted_slots > 0 || self.config.may_queue())
+    }
+
+    /// Uses a slot that was taken for what is admitted, if there is one.
+    pub(super) fn use_admitted_slot(&mut self) -> bool {
+        let any = self.admitted_slots > 0;
+        self.admitted_slots -= usize::from(any);
+        any
+    }
+
+    /// Gives back the slots that were taken for what is admitted no more; answers how many.
+    pub(super) fn return_admitted_slots(&mut self) -> u32 {
+        let unused = self.admitted_slots.saturating_sub(self.reserved);
+        self.admitted_slots -= unused;
+        let unused = u32::try_from(unused).unwrap_or(u32::MAX);
+        self.in_flight -= unused;
+        unused
     }
 
     /// A request is counted as under way before it is known which.

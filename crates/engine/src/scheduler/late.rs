@@ -1,7 +1,8 @@
 //! Lanes whose deliveries are leased only with a slot in hand, since what is leased when the server dies counts as sent.
 //!
-//! Such a lane holds nothing in memory. When it is its turn it takes slots, then claims as many deliveries as it has
-//! slots; what comes is sent at once, and slots that bring nothing go back.
+//! Such a lane holds nothing in memory. A new delivery that finds a slot is written leased and sent once it is on disk;
+//! the others wait in the store. When it is its turn the lane takes slots, then claims as many deliveries as it has slots;
+//! what comes is sent at once, and slots that bring nothing go back.
 
 use super::lane::Lane;
 use super::{Command, Job, Scheduler};
@@ -68,8 +69,18 @@ impl Scheduler {
 
     /// Hands on the slots that were taken for a claim and not used.
     pub(super) fn return_slots(&mut self, now: Timestamp, webhook: WebhookId) {
-        let Some(organization) = self.lanes.get(&webhook).map(|lane| lane.config.organization) else { return };
-        for _ in 0..self.lanes.get_mut(&webhook).map_or(0, Lane::return_slots) {
+        self.hand_on(now, webhook, Lane::return_slots);
+    }
+
+    /// Hands on the slots that were taken for deliveries which are admitted no more and were not sent.
+    pub(super) fn return_admitted_slots(&mut self, now: Timestamp, webhook: WebhookId) {
+        self.hand_on(now, webhook, Lane::return_admitted_slots);
+    }
+
+    fn hand_on(&mut self, now: Timestamp, webhook: WebhookId, unused: fn(&mut Lane) -> u32) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let organization = lane.config.organization;
+        for _ in 0..unused(lane) {
             self.slots.give_back_unused(organization);
             self.unpark(now, organization);
         }

@@ -71,7 +71,7 @@ impl Scheduler {
     /// Asks for room for a new delivery of `weight` bytes before it is written. `true`: write it leased and tell by
     /// [`Input::Accepted`] (or [`Input::Refused`]). `false`: write it unleased and tell by [`Input::Stored`].
     pub fn admit(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, weight: usize) -> bool {
-        if self.draining || config.held || config.at_most_once || !self.memory.has_room(config.organization, weight) {
+        if self.draining || config.held || !self.memory.has_room(config.organization, weight) {
             return false;
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
@@ -82,6 +82,9 @@ impl Scheduler {
         }
         let share = self.memory.lane_share();
         if lane.bytes + weight > share || !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
+            return false;
+        }
+        if lane.config.at_most_once && !lane.admit_with_slot(&mut self.slots) {
             return false;
         }
         lane.reserved += 1;
@@ -160,10 +163,15 @@ impl Scheduler {
             return;
         };
         lane.reserved -= 1;
-        if self.draining || !lane.config.may_queue() {
+        if self.draining || !lane.may_take_admitted() {
             self.memory.let_go(lane.config.organization, job.weight);
             lane.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
+            self.return_admitted_slots(now, webhook);
+            return;
+        }
+        if lane.use_admitted_slot() {
+            commands.push(Command::Send(job));
             return;
         }
         lane.queue.push_back(job);
@@ -178,6 +186,7 @@ impl Scheduler {
             lane.reserved -= 1;
             lane.bytes -= weight;
         }
+        self.return_admitted_slots(now, webhook);
         // What was kept free for it may be what a claim waits for.
         self.claim_or_wait(now, webhook, commands);
     }

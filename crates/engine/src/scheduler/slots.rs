@@ -46,9 +46,11 @@ impl Slots {
 
     /// Takes a further slot if both limits let it.
     pub(super) fn try_take(&mut self, organization: OrganizationId) -> bool {
-        let free = self.is_free();
+        if !self.is_free() {
+            return false;
+        }
         let share = self.organizations.entry(organization).or_default();
-        if !free || share.in_flight >= self.limit_per_organization {
+        if share.in_flight >= self.limit_per_organization {
             return false;
         }
         share.in_flight += 1;

@@ -37,7 +37,7 @@ pub struct LaneConfig {
     /// Nothing is sent while this holds (a pause); everything waits in the store.
     pub held: bool,
     /// Its deliveries are leased only once there is a slot for them, right before they are sent: what is leased when the
-    /// server dies counts as sent. New ones go through the store, and none waits in memory.
+    /// server dies counts as sent. New ones that find no slot wait in the store, and none in memory.
     pub at_most_once: bool,
 }
 

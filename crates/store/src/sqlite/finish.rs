@@ -9,11 +9,10 @@ use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::accept;
-use super::open::unavailable;
 use super::rows::{self, encode_headers};
 use super::tally::{Ended, Tally};
 use crate::error::StoreResult;
-use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
+use crate::queue::{Finish, Finished, Lease, LoggedAttempt, LoggedBody, LoggedRequest, Next};
 
 pub(super) fn finish(
     transaction: &Transaction<'_>,
@@ -53,6 +52,7 @@ struct Updated {
 /// Gives the row its new state if the lease still holds. One that was delivered before stays so, whatever the end of its
 /// repetition.
 fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> StoreResult<Option<Updated>> {
+    let Some(row) = leased(transaction, finish)? else { return Ok(None) };
     let (state, due, reason) = match finish.next {
         Next::Delivered => (State::Delivered, None, None),
         Next::RetryAt(at) => (State::Pending, Some(at), None),
@@ -60,43 +60,62 @@ fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> Sto
         Next::Skipped(reason) => (State::Skipped, None, Some(reason as i64)),
     };
     let attempt = finish.attempt.as_ref();
-    let counted = attempt.is_some_and(|attempt| attempt.outcome != Outcome::Success);
+    let failed = attempt.is_some_and(|attempt| attempt.outcome != Outcome::Success);
     let code = attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status);
     let completed_at = if state.is_final() { Some(now.0) } else { None };
-    let mut statement = transaction
-        .prepare_cached(
-            "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?4 END, lease_node = 0, next_attempt_at = coalesce(?5, next_attempt_at),
-                 attempts = attempts + ?6, failures = failures + ?7,
-                 response_code = CASE WHEN ?6 THEN ?8 ELSE response_code END,
-                 skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?9 END,
-                 completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?10 END,
-                 trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
-             WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3
-             RETURNING attempts, ordering_key, state, project_id, organization_id",
-        )
-        .map_err(unavailable)?;
-    let mut rows = statement
-        .query(params![
+    rows::execute(
+        transaction,
+        "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?2 END, lease_node = 0,
+             next_attempt_at = coalesce(?3, next_attempt_at), attempts = attempts + ?4, failures = failures + ?5,
+             response_code = CASE WHEN ?4 THEN ?6 ELSE response_code END,
+             skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?7 END,
+             completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?8 END,
+             trigger = 0, one_shot = 0, claims = CASE WHEN ?4 THEN 0 ELSE claims END
+         WHERE id = ?1",
+        params![
             finish.lease.delivery.0,
-            finish.lease.node.0,
-            finish.lease.claim,
             state as i64,
             due.map(|at| at.0),
             attempt.is_some(),
-            counted,
+            failed,
             code,
             reason,
             completed_at
-        ])
-        .map_err(unavailable)?;
-    let Some(row) = rows.next().map_err(unavailable)? else { return Ok(None) };
-    Ok(Some(Updated {
-        project: ProjectId(row.get(3).map_err(unavailable)?),
-        organization: OrganizationId(row.get(4).map_err(unavailable)?),
-        attempts: row.get(0).map_err(unavailable)?,
-        ordering_key: row.get(1).map_err(unavailable)?,
-        waits_again: row.get::<_, i64>(2).map_err(unavailable)? == State::Pending as i64,
-    }))
+        ],
+    )?;
+    let waits_again = state == State::Pending && !row.was_delivered;
+    let attempts = row.attempts + i64::from(attempt.is_some());
+    let Leased { project, organization, ordering_key, .. } = row;
+    Ok(Some(Updated { project, organization, attempts, ordering_key, waits_again }))
+}
+
+/// What is known of a delivery whose lease holds.
+struct Leased {
+    project: ProjectId,
+    organization: OrganizationId,
+    attempts: i64,
+    ordering_key: Option<String>,
+    was_delivered: bool,
+}
+
+/// Read beforehand: a statement that changes rows and returns them, too, has SQLite make a table for that each time.
+fn leased(transaction: &Transaction<'_>, finish: &Finish) -> StoreResult<Option<Leased>> {
+    let Lease { delivery, node, claim } = finish.lease;
+    rows::first(
+        transaction,
+        "SELECT project_id, organization_id, attempts, ordering_key, one_shot = 2 FROM deliveries
+         WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
+        (delivery.0, node.0, claim),
+        |row| {
+            Ok(Leased {
+                project: ProjectId(row.get(0)?),
+                organization: OrganizationId(row.get(1)?),
+                attempts: row.get(2)?,
+                ordering_key: row.get(3)?,
+                was_delivered: row.get(4)?,
+            })
+        },
+    )
 }
 
 /// Logs an attempt as its delivery's `number`th.

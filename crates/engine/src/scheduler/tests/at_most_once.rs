@@ -28,7 +28,6 @@ fn claims(commands: &[Command]) -> Vec<(i64, u32, bool)> {
 #[test]
 fn what_is_leased_is_sent_at_once() {
     let mut scheduler = Scheduler::new(Limits::default());
-    assert!(!scheduler.admit(NOW, WebhookId(1), once(2), 100), "it goes through the store");
     let commands = step(&mut scheduler, NOW, stored(1, once(2)));
     assert_eq!(claims(&commands), [(1, 2, true)]);
     let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[1, 2], true));
@@ -42,6 +41,57 @@ fn what_is_leased_is_sent_at_once() {
     step(&mut scheduler, NOW, Input::Recorded);
     step(&mut scheduler, NOW, Input::Recorded);
     assert_eq!(scheduler.figures(), Figures::default());
+}
+
+#[test]
+fn a_new_one_that_finds_a_slot_is_sent_once_it_is_on_disk() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100));
+    assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100));
+    assert!(!scheduler.admit(NOW, WebhookId(1), once(2), 100), "both slots are taken");
+    assert_eq!(scheduler.figures().in_flight, 2);
+    assert_eq!(sends(&step(&mut scheduler, NOW, Input::Accepted(job(1, 1)))), [1]);
+    assert_eq!(sends(&step(&mut scheduler, NOW, Input::Accepted(job(1, 2)))), [2]);
+    assert!(step(&mut scheduler, NOW, stored(1, once(2))).is_empty(), "the third waits in the store");
+    let commands = step(&mut scheduler, NOW, sent(1, false));
+    assert_eq!(claims(&commands), [(1, 1, true)]);
+    step(&mut scheduler, NOW, sent(1, false));
+    assert!(!scheduler.admit(NOW, WebhookId(1), once(2), 100), "what waits goes first");
+    let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[3], false));
+    assert_eq!(sends(&commands), [3]);
+    assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100), "nothing waits any more");
+    step(&mut scheduler, NOW, Input::Refused { webhook: WebhookId(1), weight: 100 });
+    step(&mut scheduler, NOW, sent(1, false));
+    (0..3).for_each(|_| drop(step(&mut scheduler, NOW, Input::Recorded)));
+    assert_eq!(scheduler.figures(), Figures::default());
+}
+
+#[test]
+fn a_new_one_takes_no_slot_from_its_organizations_share_or_ahead_of_its_rate() {
+    let limits = Limits { in_flight_per_organization: 1, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    assert!(scheduler.admit(NOW, WebhookId(1), once(8), 100));
+    assert!(!scheduler.admit(NOW, WebhookId(2), once(8), 100), "its organization has no other slot");
+    let slow = LaneConfig { per_second: Some(1), organization: OrganizationId(2), ..once(8) };
+    assert!(!scheduler.admit(NOW, WebhookId(3), slow, 100));
+    // A slot that was not needed goes to who waits for it.
+    assert!(step(&mut scheduler, NOW, stored(2, once(8))).is_empty());
+    let commands = step(&mut scheduler, NOW, Input::Refused { webhook: WebhookId(1), weight: 100 });
+    assert_eq!(claims(&commands), [(2, 1, true)]);
+}
+
+#[test]
+fn a_slot_taken_for_a_new_one_is_given_back_where_it_may_not_be_sent_any_more() {
+    for input in
+        [Input::Configured { webhook: WebhookId(1), config: LaneConfig { held: true, ..once(2) } }, Input::Drain]
+    {
+        let mut scheduler = Scheduler::new(Limits::default());
+        assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100));
+        step(&mut scheduler, NOW, input);
+        let commands = step(&mut scheduler, NOW, Input::Accepted(job(1, 1)));
+        assert!(matches!(&commands[..], [Command::Release { leases, .. }] if leases.len() == 1), "{commands:?}");
+        assert_eq!((scheduler.figures().in_flight, scheduler.figures().bytes), (0, 0));
+    }
 }
 
 #[test]
