@@ -1,5 +1,6 @@
 //! Opening a file: refuse what is not ours or newer without touching it, then bring it up to date.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -77,6 +78,7 @@ pub(super) fn writer(path: Option<&Path>) -> StoreResult<Connection> {
     let mut connection = match path {
         Some(path) => {
             check(path)?;
+            make_private(path)?;
             Connection::open(path).map_err(refusal(path))?
         }
         None => Connection::open_in_memory().map_err(unavailable)?,
@@ -90,6 +92,16 @@ pub(super) fn writer(path: Option<&Path>) -> StoreResult<Connection> {
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(unavailable)?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes the file, where there is none, for its owner alone; the log beside it gets the same rights from SQLite.
+fn make_private(path: &Path) -> StoreResult<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let refused = |error| StoreError::Refused(format!("{} cannot be opened for writing: {error}", path.display()));
+    options.open(path).map(drop).map_err(refused)
 }
 
 /// A connection that cannot write.

@@ -76,11 +76,12 @@ fn a_closed_store_is_a_single_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_copy_is_its_owners_alone() {
+fn a_database_and_its_copy_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let live = tempfile::tempdir().unwrap();
     feed::fill(live.path(), 1);
+    assert_eq!(fs::metadata(live.path().join("fanfare.db")).unwrap().permissions().mode() & 0o777, 0o600);
     let to = live.path().join("copy");
     backup(live.path(), &to).unwrap();
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
