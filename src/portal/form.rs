@@ -1,8 +1,9 @@
 //! A form that was sent: its fields, taken only where it carries the mark of the session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -13,7 +14,9 @@ use super::visitor::Visitor;
 use crate::app::App;
 
 /// The most bytes that a form may have.
-const MAX_BYTES: usize = 512 * 1024;
+pub(super) const MAX_BYTES: usize = 512 * 1024;
+/// The longest that a form may take to arrive.
+const MAX_TIME: Duration = Duration::from_secs(60);
 /// The field that holds the mark.
 pub(super) const MARK: &str = "form_mark";
 
@@ -75,7 +78,35 @@ impl Form {
         if !media_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded")) {
             return Err(Refusal::StaleForm);
         }
-        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal::TooLarge)?;
+        let bytes = whole(body, MAX_BYTES).await?;
         Ok(Form::parse(&bytes))
+    }
+}
+
+/// Reads a body of at most `most` bytes.
+///
+/// # Errors
+/// It is larger, breaks off, or takes too long.
+pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(MAX_TIME, to_bytes(body, most)).await {
+        Ok(read) => read.map_err(|_| Refusal::TooLarge),
+        Err(_) => Err(Refusal::TooSlow),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn forms_arrive_whole_in_time_or_not_at_all() {
+        assert_eq!(whole(Body::from("a=1"), 3).await.unwrap(), "a=1");
+        assert!(matches!(whole(Body::from("a=12"), 3).await, Err(Refusal::TooLarge)));
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        assert!(matches!(whole(never, 3).await, Err(Refusal::TooSlow)));
     }
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use fanfare_store::catalogue::projects::Project;
 use futures_util::FutureExt as _;
 
+use super::form;
 use super::refusal::Refusal;
 use super::theme::logo_origin;
 use super::visitor::{Known, language};
@@ -17,16 +19,16 @@ use crate::app::App;
 use crate::catalogue::projects;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The most bytes of what somebody sends who is not in: a key, or nothing.
+pub(super) const MAX_STRANGERS_BYTES: usize = 16 * 1024;
 
 /// In an answer to one who has no session: the project whose rules of framing hold for it.
 #[derive(Clone)]
 pub(super) struct Framed(pub(super) Project);
 
-/// Lets a request in, brings what changes something to its end though the browser may go, and dresses the answer.
+/// Says who asks, has the request carried out, and dresses the answer.
 pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let t = language(request.headers());
-    let safe = request.method().is_safe();
-    let same_site = safe || is_same_origin(request.headers());
     let known = match Known::of(&app, request.headers()).await {
         Ok(known) => known,
         Err(error) => return dressed(&app, Refusal::from(error).show(t), None).await,
@@ -36,20 +38,9 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         Known::Ended(project) => Some(project.clone()),
         Known::Nobody => None,
     };
+    let most = if matches!(known, Known::Visitor(_)) { form::MAX_BYTES } else { MAX_STRANGERS_BYTES };
     request.extensions_mut().insert(known);
-    let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
-    let answer = match (safe, same_site) {
-        (true, _) => answer.await.unwrap_or_else(|panic| panicked(&*panic)),
-        (false, false) => Refusal::CrossSite.into_response(),
-        (false, true) => match app.background.start(answer) {
-            Some(answer) => match answer.await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(panic)) => panicked(&*panic),
-                Err(_) => Refusal::Internal.into_response(),
-            },
-            None => Refusal::Unavailable.into_response(),
-        },
-    };
+    let answer = run(&app, request, next, most).await;
     // Where a page was refused, it is shown now that the language is known.
     let answer = match answer.extensions().get::<Refusal>() {
         Some(refusal) => {
@@ -62,7 +53,38 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     dressed(&app, answer, project).await
 }
 
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
+/// Carries a request out. What changes something is brought to its end though the browser may go. Its body is read before
+/// that is begun, so that one that never comes holds up nobody else; `most` is how many bytes it may have.
+pub(super) async fn run(app: &App, request: Request, next: Next, most: usize) -> Response {
+    let safe = request.method().is_safe();
+    if !safe && !is_same_origin(request.headers()) {
+        return Refusal::CrossSite.into_response();
+    }
+    let request = match safe {
+        true => request,
+        false => {
+            let (parts, body) = request.into_parts();
+            match form::whole(body, most).await {
+                Ok(bytes) => Request::from_parts(parts, Body::from(bytes)),
+                Err(refusal) => return refusal.into_response(),
+            }
+        }
+    };
+    let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
+    let ended = match safe {
+        true => answer.await,
+        false => match app.background.start(answer) {
+            Some(answer) => match answer.await {
+                Ok(ended) => ended,
+                Err(_) => return Refusal::Internal.into_response(),
+            },
+            None => return Refusal::Unavailable.into_response(),
+        },
+    };
+    ended.unwrap_or_else(|panic| panicked(&*panic))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let told = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(cause = told.unwrap_or("a panic without a text"), "a page failed");
     Refusal::Internal.into_response()
@@ -70,7 +92,7 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
 
 /// Browsers say whence a request comes; what another site sends is refused. Those that do not say are held off by the mark
 /// in each form.
-pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
+fn is_same_origin(headers: &HeaderMap) -> bool {
     headers.get(FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none")
 }
 

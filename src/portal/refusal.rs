@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     /// It cannot be done in the present state; says why.
     State(String),
     TooLarge,
+    /// The form did not arrive in time.
+    TooSlow,
     Unavailable,
     Internal,
 }
@@ -58,6 +60,7 @@ impl Refusal {
             Refusal::Forbidden(_) | Refusal::CrossSite | Refusal::StaleForm => StatusCode::FORBIDDEN,
             Refusal::State(_) => StatusCode::CONFLICT,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -82,6 +85,7 @@ impl Refusal {
             Refusal::StaleForm => (r.cross_site_title, r.stale_form.to_owned()),
             Refusal::State(why) => (r.state_title, sentence(why)),
             Refusal::TooLarge => (r.too_large_title, r.too_large.to_owned()),
+            Refusal::TooSlow => (r.too_slow_title, r.too_slow.to_owned()),
             Refusal::Unavailable => (r.unavailable_title, r.unavailable.to_owned()),
             Refusal::Internal => (r.internal_title, r.internal.to_owned()),
         };

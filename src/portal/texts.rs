@@ -54,6 +54,7 @@ texts! {
         no_session_title, no_session, ended_title, ended, code_title, code, cookie_title, cookie, new_link,
         not_found_title, not_found, forbidden_title, forbidden, cross_site_title, cross_site, stale_form,
         state_title, unavailable_title, unavailable, internal_title, internal, too_large_title, too_large,
+        too_slow_title, too_slow,
         to_webhooks,
     }
     /// The page behind a link from the host.

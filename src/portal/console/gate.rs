@@ -6,13 +6,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use futures_util::FutureExt as _;
 use url::form_urlencoded::Serializer;
 
 use super::operator::Operator;
 use super::{HOME, entry};
 use crate::app::App;
-use crate::portal::gate::{is_same_origin, panicked};
+use crate::portal::form;
+use crate::portal::gate::{MAX_STRANGERS_BYTES, run};
 use crate::portal::refusal::Refusal;
 use crate::portal::texts::Texts;
 use crate::portal::visitor::language;
@@ -23,32 +23,20 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Lets a request in, brings what changes something to its end though the browser may go, and dresses the answer.
+/// Says who asks, has the request carried out, and dresses the answer.
 pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let t = language(request.headers());
     let uri = request.uri().clone();
     let safe = request.method().is_safe();
-    let same_site = safe || is_same_origin(request.headers());
-    match Operator::of(&app, request.headers()).await {
+    let most = match Operator::of(&app, request.headers()).await {
         Ok(Some(operator)) => {
             request.extensions_mut().insert(operator);
+            form::MAX_BYTES
         }
-        Ok(None) => {}
+        Ok(None) => MAX_STRANGERS_BYTES,
         Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe)),
-    }
-    let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
-    let answer = match (safe, same_site) {
-        (true, _) => answer.await.unwrap_or_else(|panic| panicked(&*panic)),
-        (false, false) => Refusal::CrossSite.into_response(),
-        (false, true) => match app.background.start(answer) {
-            Some(answer) => match answer.await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(panic)) => panicked(&*panic),
-                Err(_) => Refusal::Internal.into_response(),
-            },
-            None => Refusal::Unavailable.into_response(),
-        },
     };
+    let answer = run(&app, request, next, most).await;
     match answer.extensions().get::<Refusal>() {
         Some(refusal) => dressed(refused(t, refusal, &uri, safe)),
         None => dressed(answer),

@@ -70,6 +70,8 @@ pub(super) static TEXTS: Texts = Texts {
         internal: "It is not your fault, and it was noted for the people who run this. Try again later.",
         too_large_title: "That is too much",
         too_large: "The form holds more than can be taken. Nothing was changed.",
+        too_slow_title: "That took too long",
+        too_slow: "The form did not arrive within a minute. Nothing was changed: send it again.",
         to_webhooks: "To the webhooks",
     },
     open: OpenTexts {

@@ -5,6 +5,7 @@ mod deliveries;
 mod event_catalogue;
 mod forms;
 mod framing;
+mod gate;
 mod isolation;
 mod live;
 mod recover;
