@@ -69,7 +69,7 @@ async fn create(
         (Some(own), _) => Some(own),
         (None, named) => named,
     };
-    let new = NewSession { user, seconds: body.expires_in };
+    let new = NewSession { user, seconds: body.expires_in, console: None };
     let (session, code) = sessions::create(&app, &organization, new).await?;
     let url = format!("{}/portal/open/{code}", app.base_url);
     with_secret(StatusCode::CREATED, &PortalSessionBody { url, expires_at: session.expires_at }, &["url"])

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fanfare_engine::id::{ApiKeyId, ProjectId};
+use fanfare_engine::id::{ApiKeyId, ProjectId, SessionId};
 use fanfare_store::catalogue::api_keys::{self, ApiKey};
 use fanfare_store::catalogue::sessions::{self as rows, Session};
 
-use super::sessions::{CODE_LIFETIME, of_token, secret_text};
-use super::{CatalogueError, CatalogueResult, check_room, projects};
+use super::sessions::{CODE_LIFETIME, by_id, of_token, secret_text};
+use super::{CatalogueError, CatalogueResult, projects};
 use crate::app::App;
 use crate::keyring::Bearer;
 
 /// How long a session lasts.
 pub const LIFETIME: Duration = Duration::from_secs(12 * 3_600);
-/// How many sessions of operators there may be that have not ended.
-pub const MAX_SESSIONS: u32 = 1_000;
+/// How many sessions one key may have at once; with one more, its oldest ends.
+pub const MAX_SESSIONS: u32 = 100;
 /// The longest key that is looked at, in bytes.
 const MAX_KEY_BYTES: usize = 256;
 /// Under this name a session keeps by which key it was begun.
@@ -79,11 +79,9 @@ fn operates(app: &App, key: &ApiKey) -> Option<Operates> {
 /// Makes a session of the console; answers it with the code that opens it.
 ///
 /// # Errors
-/// Too many sessions.
+/// The store's.
 pub async fn begin(app: &App, operates: &Operates) -> CatalogueResult<(Session, String)> {
     let now = app.now();
-    let count = app.store.read_one(rows::count_of_operators(now)).await?;
-    check_room(count, "sessions of the console at once", MAX_SESSIONS)?;
     let (project, by) = match operates {
         Operates::Admin => (app.default_project, app.keyring.admin_mark()),
         Operates::Key { id, project, .. } => (*project, id.to_string()),
@@ -98,7 +96,8 @@ pub async fn begin(app: &App, operates: &Operates) -> CatalogueResult<(Session, 
         expires_at: now.plus(LIFETIME),
     };
     let code = secret_text();
-    let change = rows::insert(&session, &app.vault.hash_session(&code), now.plus(CODE_LIFETIME));
+    let change = rows::insert(&session, &app.vault.hash_session(&code), now.plus(CODE_LIFETIME))
+        .then(rows::delete_older(&session.options, MAX_SESSIONS));
     app.store.change(change, None).await?;
     Ok((session, code))
 }
@@ -109,12 +108,26 @@ pub async fn begin(app: &App, operates: &Operates) -> CatalogueResult<(Session, 
 /// The store's.
 pub async fn visiting(app: &App, token: &str) -> CatalogueResult<Option<(Session, Operates)>> {
     let Some(session) = of_token(app, token).await? else { return Ok(None) };
+    Ok(opened(app, &session).await?.map(|operates| (session, operates)))
+}
+
+/// Whether the session of the console with this id still lets somebody change things.
+///
+/// # Errors
+/// The store's.
+pub async fn still_manages(app: &App, id: SessionId) -> CatalogueResult<bool> {
+    let Some(session) = by_id(app, id).await? else { return Ok(false) };
+    Ok(opened(app, &session).await?.is_some_and(|operates| operates.manages()))
+}
+
+/// What a session's key still opens; `None` where the session is over.
+async fn opened(app: &App, session: &Session) -> CatalogueResult<Option<Operates>> {
     if app.now() >= session.expires_at {
         return Ok(None);
     }
-    let operates = match session.options.get(BY) {
-        Some(by) if is_of_operator(&session) && *by == app.keyring.admin_mark() => Some(Operates::Admin),
-        Some(by) if is_of_operator(&session) => match ApiKeyId::parse(by) {
+    Ok(match session.options.get(BY) {
+        Some(by) if is_of_operator(session) && *by == app.keyring.admin_mark() => Some(Operates::Admin),
+        Some(by) if is_of_operator(session) => match ApiKeyId::parse(by) {
             Some(id) => {
                 let key = app.store.read_one(api_keys::by_id(session.project, id)).await?;
                 key.and_then(|key| operates(app, &key))
@@ -122,8 +135,7 @@ pub async fn visiting(app: &App, token: &str) -> CatalogueResult<Option<(Session
             None => None,
         },
         _ => None,
-    };
-    Ok(operates.map(|operates| (session, operates)))
+    })
 }
 
 /// Whether it is a session of the console, and not of an organization's portal.

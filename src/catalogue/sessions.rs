@@ -22,11 +22,16 @@ pub const MIN_SECONDS: u32 = 60;
 pub const MAX_SECONDS: u32 = 7 * 86_400;
 /// For how long a code opens its session.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
-/// How many sessions of an organization there may be that have not ended.
+/// How many sessions of an organization there may be that have not ended. Those that were not opened count as long as their
+/// codes do.
 pub const MAX_SESSIONS: u32 = 10_000;
+/// Sessions are kept so long after their end, so that whoever comes late learns what became of them.
+pub const KEPT: Duration = Duration::from_secs(86_400);
 /// The longest code or token that is looked at, in bytes.
 const MAX_TEXT_BYTES: usize = 128;
 
+/// Under this name a session keeps from which session of the console it was begun.
+const CONSOLE: &str = "console";
 const CODE: &str = "code";
 
 /// A session to be made.
@@ -36,6 +41,8 @@ pub struct NewSession {
     pub user: Option<String>,
     /// How long it lasts, counted from now.
     pub seconds: Option<u32>,
+    /// The session of the console that it is begun from, and ends with.
+    pub console: Option<SessionId>,
 }
 
 /// Makes a session of an organization's portal; answers it with the code that opens it.
@@ -60,7 +67,7 @@ pub async fn create(app: &App, organization: &Organization, new: NewSession) -> 
         project: organization.project,
         organization: Some(organization.id),
         user: new.user,
-        options: BTreeMap::new(),
+        options: new.console.map(|console| (CONSOLE.to_owned(), console.to_string())).into_iter().collect(),
         created_at: now,
         expires_at: now.plus(Duration::from_secs(seconds.into())),
     };
@@ -72,6 +79,15 @@ pub async fn create(app: &App, organization: &Organization, new: NewSession) -> 
 
 /// The session that a code opens, for looking at it before; `None` where it opens none.
 pub async fn awaiting(app: &App, code: &str) -> CatalogueResult<Option<Session>> {
+    if code.len() > MAX_TEXT_BYTES {
+        return Ok(None);
+    }
+    Ok(app.store.read_one(rows::awaiting(&app.vault.hash_session(code))).await?)
+}
+
+/// The session that a code is or was for, though it was used or came too late; `None` where there never was such a code, or
+/// too long ago.
+pub async fn of_code(app: &App, code: &str) -> CatalogueResult<Option<Session>> {
     if code.len() > MAX_TEXT_BYTES {
         return Ok(None);
     }
@@ -107,6 +123,11 @@ pub async fn of_token(app: &App, token: &str) -> CatalogueResult<Option<Session>
 /// One session, be it over or not.
 pub async fn by_id(app: &App, id: SessionId) -> CatalogueResult<Option<Session>> {
     Ok(app.store.read_one(rows::by_id(id)).await?)
+}
+
+/// The session of the console that this one was begun from.
+pub fn begun_from(session: &Session) -> Option<SessionId> {
+    session.options.get(CONSOLE).and_then(|id| SessionId::parse(id))
 }
 
 /// 32 bytes that nobody can guess, as text.

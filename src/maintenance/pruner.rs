@@ -10,6 +10,7 @@ use fanfare_store::catalogue::{Page, projects};
 use fanfare_store::queue::{Answer, Operation, Prune};
 use fanfare_store::{StoreError, StoreResult};
 
+use crate::catalogue::sessions;
 use crate::dispatch::dispatcher::Dispatcher;
 
 /// Events looked at, or rows removed, in one commit.
@@ -24,8 +25,6 @@ const IDEMPOTENCY: Duration = Duration::from_secs(86_400);
 const FINE_STATISTICS: Duration = Duration::from_secs(3 * 86_400);
 /// Figures by the hour are kept so long.
 const STATISTICS: Duration = Duration::from_secs(90 * 86_400);
-/// Sessions are kept so long after their end, so that whoever comes late learns what became of them.
-const SESSIONS: Duration = Duration::from_secs(86_400);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +61,7 @@ async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult
             idempotency_before: before(now, IDEMPOTENCY),
             fine_stats_before: before(now, FINE_STATISTICS),
             stats_before: before(now, STATISTICS),
-            sessions_before: before(now, SESSIONS),
+            sessions_before: before(now, sessions::KEPT),
             after,
             limit: PIECE,
         };

@@ -23,7 +23,7 @@ use super::texts::Texts;
 use super::visitor::{COOKIE_NAME, Known, language};
 use super::{theme, webhooks};
 use crate::app::App;
-use crate::catalogue::{CatalogueError, projects, sessions};
+use crate::catalogue::{CatalogueError, CatalogueResult, projects, sessions};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/portal/open/{code}", get(show).post(open)).route("/portal/opened/{session}", get(opened))
@@ -40,7 +40,7 @@ struct Page {
 }
 
 async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
-    let session = sessions::awaiting(&app, &code).await?.ok_or(Refusal::Code)?;
+    let Some(session) = awaiting(&app, &code).await? else { return unopened(&app, &code).await };
     let action = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
     let page = Page { t: language(&headers), assets: &ASSETS, action };
     framed(&app, &session, Html(page.render()?).into_response()).await
@@ -53,8 +53,11 @@ async fn open(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri) -
         .filter_map(|&name| Some((name.to_owned(), wanted.given(name)?.to_owned())))
         .filter(|(name, value)| theme::is_valid(name, value))
         .collect();
+    if awaiting(&app, &code).await?.is_none() {
+        return unopened(&app, &code).await;
+    }
     let (session, token) = match sessions::open(&app, &code, options).await {
-        Err(CatalogueError::NotFound(_)) => return Err(Refusal::Code),
+        Err(CatalogueError::NotFound(_)) => return unopened(&app, &code).await,
         other => other?,
     };
     let cookie = cookie(&app, &session, &token)?;
@@ -62,9 +65,22 @@ async fn open(State(app): State<Arc<App>>, Path(code): Path<String>, uri: Uri) -
     framed(&app, &session, ([(header::SET_COOKIE, cookie)], next).into_response()).await
 }
 
-/// The line that has a browser show a session from now on.
+/// The visit that a code opens; links into the console do not open one.
+async fn awaiting(app: &App, code: &str) -> CatalogueResult<Option<Session>> {
+    Ok(sessions::awaiting(app, code).await?.filter(|session| session.organization.is_some()))
+}
+
+/// Says that a link does not work, where its host may show that.
+async fn unopened(app: &App, code: &str) -> Answer {
+    match sessions::of_code(app, code).await?.filter(|session| session.organization.is_some()) {
+        Some(session) => framed(app, &session, Refusal::Code.into_response()).await,
+        None => Err(Refusal::Code),
+    }
+}
+
+/// The line that has a browser show a session from now on, and for some time after its end, so that it is told of that.
 pub(super) fn cookie(app: &App, session: &Session, token: &str) -> Result<HeaderValue, Refusal> {
-    let seconds = session.expires_at.since(app.now()).as_secs();
+    let seconds = (session.expires_at.since(app.now()) + sessions::KEPT).as_secs();
     let cookie =
         format!("{COOKIE_NAME}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None; Partitioned");
     HeaderValue::try_from(cookie).map_err(|_| Refusal::Internal)

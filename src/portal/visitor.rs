@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::texts::{self, Texts};
 use crate::app::App;
 use crate::catalogue::webhooks::Place;
-use crate::catalogue::{CatalogueError, CatalogueResult, organizations, projects, sessions};
+use crate::catalogue::{CatalogueError, CatalogueResult, operators, organizations, projects, sessions};
 
 /// The cookie by which a browser shows its session.
 pub(super) const COOKIE_NAME: &str = "__Host-fanfare-portal";
@@ -48,7 +48,7 @@ impl Visitor {
 pub(super) enum Known {
     /// It showed no session, or one that there never was.
     Nobody,
-    /// Its session is over, or its organization is gone.
+    /// Its session is over, or what it was begun from, or its organization is gone.
     Ended(Project),
     Visitor(Box<Visitor>),
 }
@@ -64,6 +64,11 @@ impl Known {
         };
         let Some(organization) = session.organization else { return Ok(Known::Nobody) };
         if app.now() >= session.expires_at {
+            return Ok(Known::Ended(project));
+        }
+        if let Some(console) = sessions::begun_from(&session)
+            && !operators::still_manages(app, console).await?
+        {
             return Ok(Known::Ended(project));
         }
         let organization = match organizations::find(app, project.id, &organization.to_string()).await {

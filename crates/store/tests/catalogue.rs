@@ -197,11 +197,42 @@ async fn a_session_is_opened_once_and_in_time() {
     fixture.change(sessions::open(&code, &token, &none, Timestamp(9))).await.unwrap();
     assert_eq!(fixture.change(sessions::open(&code, &[4; 32], &none, Timestamp(9))).await, stale(), "used");
     assert_eq!(fixture.store.read_one(sessions::by_token(&token)).await.unwrap(), Some(session.clone()));
-    assert_eq!(fixture.store.read_one(sessions::by_code(&code)).await.unwrap(), None);
+    assert_eq!(fixture.store.read_one(sessions::awaiting(&code)).await.unwrap(), None);
+    assert_eq!(fixture.store.read_one(sessions::by_code(&code)).await.unwrap(), Some(session.clone()));
     for (now, open) in [(99, 1), (100, 0)] {
         let count = fixture.store.read_one(sessions::count(ORGANIZATION, Timestamp(now))).await.unwrap();
         assert_eq!(count, Some(open));
     }
+    let unopened = Session { id: SessionId(51), ..session.clone() };
+    fixture.change(sessions::insert(&unopened, &[5; 32], Timestamp(10))).await.unwrap();
+    for (now, open) in [(9, 2), (10, 1)] {
+        let count = fixture.store.read_one(sessions::count(ORGANIZATION, Timestamp(now))).await.unwrap();
+        assert_eq!(count, Some(open), "nobody can open it any more at 10");
+    }
     fixture.change(organizations::delete(ORGANIZATION)).await.unwrap();
     assert_eq!(fixture.store.read_one(sessions::by_id(session.id)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_oldest_sessions_of_a_key_make_room() {
+    let fixture = Fixture::new().await;
+    let options = |key: &str| BTreeMap::from([("operator".to_owned(), key.to_owned())]);
+    for (id, key) in [(1, "a"), (2, "b"), (3, "a"), (4, "a")] {
+        let session = Session {
+            id: SessionId(id),
+            project: PROJECT,
+            organization: None,
+            user: None,
+            options: options(key),
+            created_at: Timestamp(1),
+            expires_at: Timestamp(100),
+        };
+        let code = [u8::try_from(id).unwrap(); 32];
+        let change = sessions::insert(&session, &code, Timestamp(10)).then(sessions::delete_older(&options(key), 2));
+        fixture.change(change).await.unwrap();
+    }
+    for (id, there) in [(1, false), (2, true), (3, true), (4, true)] {
+        let found = fixture.store.read_one(sessions::by_id(SessionId(id))).await.unwrap();
+        assert_eq!(found.is_some(), there, "{id}");
+    }
 }

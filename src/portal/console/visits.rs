@@ -19,10 +19,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/console/organizations/{org}/open", post(visit))
 }
 
-/// Makes a session of the organization's portal for the host itself, and goes to the wanted page of it.
+/// Makes a session of the organization's portal for the host itself, which ends with that of the console at the latest, and
+/// goes to the wanted page of it.
 async fn visit(State(app): State<Arc<App>>, Path(org): Path<String>, Change(operator, form): Change) -> Answer {
     let organization = organizations::find(&app, operator.project.id, &org).await?;
-    let (_, code) = sessions::create(&app, &organization, NewSession::default()).await?;
+    let new = NewSession { console: Some(operator.session.id), ..NewSession::default() };
+    let (_, code) = sessions::create(&app, &organization, new).await?;
     let (session, token) = sessions::open(&app, &code, std::collections::BTreeMap::new()).await?;
     tracing::info!(organization = %organization.id, by = %operator.session.id, session = %session.id,
         "an operator opened an organization's portal");

@@ -366,3 +366,25 @@ async fn jobs_are_listed_and_stopped() {
     visit.post("/console/jobs/job_0000000000000/cancel", &[]).await.with(404);
     api.stop().await;
 }
+
+#[tokio::test]
+async fn a_portal_opened_from_the_console_ends_with_it() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    let key = api.key(&["manage"], json!({"name": "operator"})).await;
+    for ended_by in ["sign-out", "the key's end"] {
+        let console = operator(&api, &key).await;
+        let opened = console.post("/console/organizations/acme/open", &[]).await;
+        let mut portal = api.stranger();
+        portal.cookie = opened.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        portal.get("/portal/webhooks").await.ok();
+        if ended_by == "sign-out" {
+            console.post("/console/sign-out", &[]).await.leads();
+        } else {
+            let listed = api.get("/v1/api-keys").await.ok();
+            api.delete(&format!("/v1/api-keys/{}", id(&listed["data"][0]))).await.gone();
+        }
+        assert_eq!(portal.get("/portal/webhooks").await.with(401).only("h1"), "Your visit has ended", "{ended_by}");
+    }
+    api.stop().await;
+}

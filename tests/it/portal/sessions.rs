@@ -30,7 +30,7 @@ async fn a_link_opens_the_portal_once() {
     for part in [
         "__Host-fanfare-portal=",
         "; Path=/",
-        "; Max-Age=3600",
+        "; Max-Age=90000",
         "; Secure",
         "; HttpOnly",
         "; SameSite=None",
@@ -58,6 +58,43 @@ async fn case_082_links_and_visits_end() {
     api.clock.advance(Duration::from_secs(600));
     let ended = visit.get(WEBHOOKS).await.with(401);
     assert_eq!(ended.only("h1"), "Your visit has ended");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_that_was_used_says_so_in_the_frames_of_its_project() {
+    let api = ready().await;
+    let project = super::id(&api.post("/v1/projects", json!({"name": "shop"})).await.created());
+    let own = "https://shop.example.com";
+    api.patch("/v1/projects/shop", json!({"frame_ancestors": [own]})).await.ok();
+    let key = api.key(&["manage"], json!({"project": project})).await;
+    api.ask(Method::PUT, "/v1/organizations/acme").key(&key).json(&json!({"name": "Acme"})).send().await.created();
+    let sessions = "/v1/organizations/acme/portal-sessions";
+    let made = api.ask(Method::POST, sessions).key(&key).json(&json!({})).send().await.created();
+    let url = made["url"].as_str().unwrap();
+    let link = &url[url.find("/portal/").unwrap()..];
+    let visit = api.visit_by(link).await;
+    api.clock.advance(Duration::from_secs(3_601));
+    for seen in [
+        api.stranger().get(link).await.with(410),
+        api.stranger().send(Method::POST, link, &[], Vec::new()).await.with(410),
+        visit.get(WEBHOOKS).await.with(401),
+    ] {
+        let policy = seen.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.ends_with(&format!("frame-ancestors 'self' {own}")), "{policy}");
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_into_the_console_is_none_into_the_portal() {
+    let api = ready().await;
+    let operates = fanfare::catalogue::operators::Operates::Admin;
+    let (_, code) = fanfare::catalogue::operators::begin(api.app(), &operates).await.unwrap();
+    for method in [Method::GET, Method::POST] {
+        api.stranger().send(method, &format!("/portal/open/{code}"), &[], Vec::new()).await.with(410);
+    }
+    api.stranger().get(&format!("/console/open/{code}")).await.ok();
     api.stop().await;
 }
 

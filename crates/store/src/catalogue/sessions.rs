@@ -9,7 +9,7 @@ use fanfare_engine::time::Timestamp;
 use super::{decode_int, document, must, parse_document, query, step, unique};
 use crate::arguments;
 use crate::error::StoreResult;
-use crate::query::{Change, Query, Row};
+use crate::query::{Change, Query, Row, Step};
 
 /// A session as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,14 +67,20 @@ pub fn insert(session: &Session, code: &[u8; 32], code_expires_at: Timestamp) ->
 pub fn open(code: &[u8; 32], token: &[u8; 32], options: &BTreeMap<String, String>, now: Timestamp) -> Change {
     let row = must(
         "code",
-        "UPDATE sessions SET code = NULL, token = ?1, options = ?2
-         WHERE code = ?3 AND code_expires_at > ?4 AND expires_at > ?4",
+        "UPDATE sessions SET token = ?1, options = ?2
+         WHERE code = ?3 AND token IS NULL AND code_expires_at > ?4 AND expires_at > ?4",
         arguments![token.to_vec(), document(options), code.to_vec(), now],
     );
     Change::one(unique(row, "token"))
 }
 
 /// The session that waits for the code of this hash, be it too old or not.
+pub fn awaiting(code: &[u8; 32]) -> Query<Session> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE code = ?1 AND token IS NULL");
+    query(sql, arguments![code.to_vec()], decode)
+}
+
+/// The session that the code of this hash is or was for, be it opened or over.
 pub fn by_code(code: &[u8; 32]) -> Query<Session> {
     query(format!("SELECT {COLUMNS} FROM sessions WHERE code = ?1"), arguments![code.to_vec()], decode)
 }
@@ -89,21 +95,22 @@ pub fn by_id(id: SessionId) -> Query<Session> {
     query(format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1"), arguments![id.0], decode)
 }
 
-/// How many sessions of an organization have not ended.
+/// How many sessions of an organization have not ended. Those that nobody opened count as long as somebody could.
 pub fn count(organization: OrganizationId, now: Timestamp) -> Query<i64> {
     query(
-        "SELECT count(*) FROM sessions WHERE organization_id = ?1 AND expires_at > ?2",
+        "SELECT count(*) FROM sessions
+         WHERE organization_id = ?1 AND expires_at > ?2 AND (token IS NOT NULL OR code_expires_at > ?2)",
         arguments![organization.0, now],
         decode_int,
     )
 }
 
-/// How many sessions that have not ended belong to no organization: those of operators.
-pub fn count_of_operators(now: Timestamp) -> Query<i64> {
-    query(
-        "SELECT count(*) FROM sessions WHERE expires_at > ?1 AND organization_id IS NULL",
-        arguments![now],
-        decode_int,
+/// Ends the sessions of no organization that have these options, but for the newest `kept`.
+pub fn delete_older(options: &BTreeMap<String, String>, kept: u32) -> Step {
+    step(
+        "DELETE FROM sessions WHERE organization_id IS NULL AND options = ?1 AND id NOT IN (
+             SELECT id FROM sessions WHERE organization_id IS NULL AND options = ?1 ORDER BY id DESC LIMIT ?2)",
+        arguments![document(options), i64::from(kept)],
     )
 }
 

@@ -127,7 +127,7 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_project ON api_keys (project_id, id);
 CREATE INDEX api_keys_by_organization ON api_keys (organization_id) WHERE organization_id IS NOT NULL;
 
--- code: the hash of what opens it once, NULL once it was opened; token: the hash of what its browser shows from then on.
+-- code: the hash of what opens it once; token, NULL until then: the hash of what its browser shows from then on.
 -- organization_id: the one that a visitor of the portal sees. Ends are kept for a while, so that their page can be shown.
 CREATE TABLE sessions (
     id              INTEGER PRIMARY KEY,
