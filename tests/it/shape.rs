@@ -4,7 +4,7 @@
 //! that every rule finds what it is there for.
 
 mod imports;
-mod source;
+pub(crate) mod source;
 
 use std::fs;
 use std::path::Path;

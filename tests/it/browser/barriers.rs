@@ -3,106 +3,187 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use fanfare::catalogue::operators::{self, Operates};
 use serde_json::{Value, json};
 
-use super::{base, visitor};
+use super::driver::Browser;
+use super::screen::{Screen, Things};
+use super::{base, console_screens, link, portal_screens, visitor};
 use crate::api::Api;
 use crate::api::sending::{Sink, local};
 
 /// Where script/test puts it.
 const AXE: &str = "target/browser/node_modules/axe-core/axe.min.js";
-/// The rules that are asked for.
-const RULES: &str = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']";
+/// What is asked for in light colours.
+const ALL: &str = "runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    rules: {'target-size': {enabled: true}}";
+/// What is asked for once more in dark ones: nothing else depends on them.
+const COLOURS: &str = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}";
+/// The wide window and the narrow one, in pixels.
+const WIDTHS: [u32; 2] = [1280, 360];
+/// Longer than any visit.
+const AGES: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// A customer with something on every screen; gives the screens' paths.
-async fn everything(api: &Api, sink: &mut Sink) -> Vec<String> {
-    api.organization("acme").await;
-    for (name, kind) in [("job.created", Some("Jobs")), ("job.done", Some("Jobs")), ("other", None)] {
-        let example = json!({"id": 1, "title": "New roof", "paid": false, "tags": [null, 1.5]});
-        let body = json!({"name": name, "kind": kind, "description": "It happened.", "example": example});
-        api.post("/v1/event-types", body).await.created();
-    }
-    let retry = json!({"delays_seconds": []});
-    let webhook = api.webhook("acme", json!({"name": "Orders", "url": sink.url, "retry": retry})).await;
-    api.webhook("acme", json!({"name": "", "enabled": false, "events": ["other"]})).await;
-    let paused =
-        api.webhook("acme", json!({"name": "A name that is rather long and goes on", "events": ["job.done"]})).await;
-    let path = format!("/v1/organizations/acme/webhooks/{}/pause", paused["id"].as_str().unwrap());
-    api.post(&path, json!({})).await.ok();
-    sink.answer(503);
-    api.event("acme", "job.created").await;
-    sink.next().await;
-    let delivery = api.until_state("exhausted", 1).await[0]["id"].as_str().unwrap().to_owned();
-    sink.answer(200);
-    api.event("acme", "job.done").await;
-    sink.next().await;
-    api.until_state("delivered", 1).await;
-    let webhook = format!("/portal/webhooks/{}", webhook["id"].as_str().unwrap());
-    vec![
-        "/portal/webhooks".to_owned(),
-        "/portal/webhooks?search=nothing".to_owned(),
-        "/portal/webhooks/new".to_owned(),
-        format!("{webhook}/edit"),
-        webhook,
-        "/portal/deliveries".to_owned(),
-        "/portal/deliveries?response_code=abc".to_owned(),
-        format!("/portal/deliveries/{delivery}"),
-        "/portal/catalogue".to_owned(),
-        "/portal/nowhere".to_owned(),
-    ]
+/// Looks at screens, and keeps what is wrong with them.
+struct Inspector<'a> {
+    browser: Browser,
+    base: String,
+    things: &'a Things,
+    axe: String,
+    faults: Vec<String>,
 }
 
-#[tokio::test]
-async fn axe_finds_nothing_on_any_screen() {
-    let axe = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE));
-    let axe = axe.unwrap_or_else(|_| panic!("{AXE} is missing: run script/test, which installs it"));
-    let mut sink = Sink::start().await;
-    let api = Api::start_with(local()).await;
-    let screens = everything(&api, &mut sink).await;
-    let browser = visitor(&api, "acme").await;
-    let look = format!(
-        "const done = arguments[arguments.length - 1];
-         axe.run({{runOnly: {RULES}}}).then((found) => done(found.violations.map((fault) =>
-             [fault.id, fault.help, fault.nodes.map((node) => node.html + ' ' + node.failureSummary)])));"
-    );
-    let mut faults = Vec::new();
-    for screen in &screens {
-        browser.open(&format!("{}{screen}", base(&api))).await;
-        // What is folded up is looked at, too.
-        browser.run("document.querySelectorAll('details').forEach((part) => { part.open = true; });").await;
+impl<'a> Inspector<'a> {
+    fn new(api: &Api, browser: Browser, things: &'a Things) -> Self {
+        let axe = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE));
+        let axe = axe.unwrap_or_else(|_| panic!("{AXE} is missing: run script/test, which installs it"));
+        Inspector { browser, base: base(api), things, axe, faults: Vec::new() }
+    }
+
+    async fn all(&mut self, screens: &[Screen]) {
+        for screen in screens {
+            screen.show(&self.browser, &self.base, self.things).await;
+            self.here(&screen.to_string()).await;
+        }
+    }
+
+    /// Looks at the screen that is shown, wide and narrow, light and dark.
+    async fn here(&mut self, name: &str) {
+        let browser = &self.browser;
+        browser.unfold().await;
         browser.run("document.querySelector('input[name=events][value=some]')?.click();").await;
         browser.run("document.querySelector('input[name=auth][value=basic]')?.click();").await;
-        browser.run(&axe).await;
-        for scheme in ["light", "dark"] {
-            browser.prefer(scheme).await;
-            for width in [1280, 360] {
-                browser.resize(width).await;
+        browser.run(&self.axe).await;
+        for width in WIDTHS {
+            browser.resize(width).await;
+            let wide = browser.run("return document.documentElement.scrollWidth").await;
+            if wide.as_u64().unwrap() > width.into() {
+                self.faults.push(format!("{name} is {wide} pixels wide in a window of {width}"));
+            }
+            for (scheme, asked) in [("light", ALL), ("dark", COLOURS)] {
+                browser.prefer(scheme).await;
+                let look = format!(
+                    "const done = arguments[arguments.length - 1];
+                     axe.run({{{asked}}}).then((found) => done(found.violations.map((fault) =>
+                         [fault.id, fault.help, fault.nodes.map((node) => node.html + ' ' + node.failureSummary)])));"
+                );
                 match browser.run_to_end(&look).await {
                     Value::Array(found) if found.is_empty() => {}
-                    found => faults.push(format!("{screen}, {scheme}, {width} pixels: {found:#}")),
+                    found => self.faults.push(format!("{name}, {scheme}, {width} pixels: {found:#}")),
                 }
             }
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-    drop(browser);
+
+    /// Looks at a page whose script would leave it at once.
+    async fn without_its_script(&mut self, screen: Screen) {
+        self.browser.devtools("Network.enable", json!({})).await;
+        self.browser.devtools("Network.setBlockedURLs", json!({"urls": ["*/portal/assets/portal-*.js"]})).await;
+        self.all(&[screen]).await;
+        self.browser.devtools("Network.setBlockedURLs", json!({"urls": []})).await;
+    }
+
+    #[track_caller]
+    fn report(self) {
+        assert!(self.faults.is_empty(), "{}", self.faults.join("\n"));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_webhooks_shut_nobody_out() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    let things = portal_screens::customer(&api, &mut sink).await;
+    let mut inspector = Inspector::new(&api, visitor(&api, "acme").await, &things);
+    inspector.all(&portal_screens::OF_WEBHOOKS).await;
+    inspector.report();
     api.stop().await;
 }
 
 #[tokio::test]
-async fn every_screen_fits_into_360_pixels() {
+async fn pages_of_deliveries_shut_nobody_out() {
     let mut sink = Sink::start().await;
     let api = Api::start_with(local()).await;
-    let screens = everything(&api, &mut sink).await;
-    let browser = visitor(&api, "acme").await;
-    browser.resize(360).await;
-    for screen in &screens {
-        browser.open(&format!("{}{screen}", base(&api))).await;
-        browser.run("document.querySelectorAll('details').forEach((part) => { part.open = true; });").await;
-        let width = browser.run("return document.documentElement.scrollWidth").await;
-        assert!(width.as_u64().unwrap() <= 360, "{screen} is {width} pixels wide");
-    }
-    drop(browser);
+    let things = portal_screens::customer(&api, &mut sink).await;
+    let mut inspector = Inspector::new(&api, visitor(&api, "acme").await, &things);
+    inspector.all(&portal_screens::OF_DELIVERIES).await;
+    inspector.browser.open(&format!("{}/portal/webhooks", base(&api))).await;
+    inspector.browser.keys("?").await;
+    inspector.browser.see("#keys[open]").await;
+    inspector.here("the keys").await;
+    inspector.report();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn code_in_every_language_shuts_nobody_out() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    let things = portal_screens::customer(&api, &mut sink).await;
+    let mut inspector = Inspector::new(&api, visitor(&api, "acme").await, &things);
+    inspector.all(&portal_screens::LANGUAGES).await;
+    let labels = "return document.querySelectorAll('.languages > label').length";
+    assert_eq!(inspector.browser.run(labels).await, json!(portal_screens::LANGUAGES.len()), "a language was added");
+    inspector.report();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn those_who_come_and_go_are_not_shut_out() {
+    let api = Api::start().await;
+    api.organization("empty").await;
+    let code = |link: &str| link.rsplit('/').next().unwrap().to_owned();
+    let used = link(&api, "empty", json!({})).await;
+    let fresh = link(&api, "empty", json!({})).await;
+    let (_, console) = operators::begin(api.app(), &Operates::Admin).await.unwrap();
+    let things = Things::from([("used code", code(&used)), ("code", code(&fresh))]);
+    let console_things = Things::from([("code", console)]);
+    let browser = Browser::start().await;
+    browser.open(&used).await;
+    browser.see(".empty").await;
+    let mut inspector = Inspector::new(&api, browser, &things);
+    inspector.all(&portal_screens::EMPTY).await;
+    inspector.without_its_script(portal_screens::ENTRY).await;
+    // The visit ends; what it knew is shown no more.
+    api.clock.advance(AGES);
+    inspector.all(&portal_screens::OUTSIDE).await;
+    inspector.browser.devtools("Network.clearBrowserCookies", json!({})).await;
+    inspector.all(&portal_screens::OUTSIDE).await;
+    inspector.things = &console_things;
+    inspector.all(&console_screens::OUTSIDE).await;
+    let (_, console) = operators::begin(api.app(), &Operates::Admin).await.unwrap();
+    let console_things = Things::from([("code", console)]);
+    inspector.things = &console_things;
+    inspector.without_its_script(console_screens::ENTRY).await;
+    console_screens::sign_in(&inspector.browser, &api).await;
+    inspector.all(&console_screens::EMPTY[..1]).await;
+    inspector.report();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_console_shuts_nobody_out() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    let things = console_screens::project(&api, &mut sink).await;
+    let browser = Browser::start().await;
+    console_screens::sign_in(&browser, &api).await;
+    let mut inspector = Inspector::new(&api, browser, &things);
+    inspector.all(&console_screens::SCREENS).await;
+    inspector.report();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_console_shuts_nobody_out() {
+    let api = Api::start().await;
+    let things = Things::new();
+    let browser = Browser::start().await;
+    console_screens::sign_in(&browser, &api).await;
+    let mut inspector = Inspector::new(&api, browser, &things);
+    inspector.all(&console_screens::EMPTY).await;
+    inspector.report();
     api.stop().await;
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -137,9 +138,37 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Opens everything that is folded up.
+    pub(super) async fn unfold(&self) {
+        self.run("document.querySelectorAll('details').forEach((part) => { part.open = true; });").await;
+    }
+
     /// Presses keys where the focus is.
     pub(super) async fn keys(&self, keys: &str) {
         self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Strikes keys one after another, as on a keyboard.
+    pub(super) async fn strike(&self, keys: &str) {
+        let actions = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |actions, value| {
+            actions.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Goes on in the window that was opened last, once there are so many.
+    pub(super) async fn last_window(&self, count: usize) {
+        let opened = async {
+            loop {
+                let windows = self.client.windows().await.unwrap();
+                match windows.last() {
+                    Some(last) if windows.len() == count => return last.clone(),
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let last = tokio::time::timeout(PATIENCE, opened).await.expect("no window was opened");
+        self.client.switch_to_window(last).await.unwrap();
     }
 
     /// Looks through a window that is so wide, in pixels.

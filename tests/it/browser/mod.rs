@@ -1,8 +1,13 @@
 //! The portal in a real browser: Chromium, driven by WebDriver.
 
 mod barriers;
+mod console_screens;
 mod driver;
 mod embedding;
+mod keyboard;
+mod portal_screens;
+mod routes;
+mod screen;
 mod story;
 mod without_scripts;
 
