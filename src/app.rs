@@ -14,9 +14,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use crate::background::Background;
+use crate::catalogue::seats::Seats;
 use crate::catalogue::turns::Turns;
-use crate::catalogue::webhooks::Asking;
-use crate::catalogue::{CatalogueError, event_types, projects};
+use crate::catalogue::{CatalogueError, event_types, projects, watching, webhooks};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
@@ -109,7 +109,9 @@ pub struct App {
     /// Who edits what next.
     pub turns: Turns,
     /// Whose receivers are being asked for their consent.
-    pub asking: Asking,
+    pub asking: Seats,
+    /// Who has streams of deliveries open.
+    pub streams: Seats,
 }
 
 /// Why the application cannot start.
@@ -156,7 +158,8 @@ impl App {
             default_project,
             background: Background::default(),
             turns: Turns::default(),
-            asking: Asking::default(),
+            asking: webhooks::asking_seats(),
+            streams: watching::seats(),
         };
         event_types::complete(&app).await?;
         Ok(app)

@@ -12,10 +12,12 @@ pub mod operators;
 pub mod organizations;
 pub mod pauses;
 pub mod projects;
+pub mod seats;
 pub mod sending;
 pub mod sessions;
 pub mod turns;
 pub mod users;
+pub mod watching;
 pub mod webhooks;
 
 use fanfare_engine::profile::FieldError;

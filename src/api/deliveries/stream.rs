@@ -4,21 +4,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use fanfare_engine::access::Action;
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use futures_util::stream::{Stream, unfold};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
 
-use crate::api::auth::Reader;
+use crate::api::auth::{Principal, Reader, authenticate};
 use crate::api::events::post::seen_organization;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
-use crate::catalogue::access::Actor;
+use crate::catalogue::watching::{Happened, MayStill, Watch};
 use crate::dispatch::updates::DeliveryUpdate;
 
 /// What a stream may be narrowed to.
@@ -49,17 +46,20 @@ struct UpdateBody<'a> {
 /// Stream deliveries
 ///
 /// Server-sent events: one named `delivery` after each attempt and each end, with the delivery's id, state, attempts and last
-/// outcome as JSON; one named `lost` with a count where the client is too slow.
+/// outcome as JSON; one named `lost` with a count where the client is too slow. The stream ends when the key or the user's
+/// right ends; 100 may be open at once in an organization.
 #[utoipa::path(
     get, path = "/v1/organizations/{org}/deliveries/stream", tag = "Deliveries",
     params(("org" = String, Path, description = "The organization's id or external id"), StreamQuery),
-    responses((status = 200, description = "Events as they happen", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "Events as they happen", body = String, content_type = "text/event-stream"),
+              (status = 503, description = "As many streams are open as may be at once")),
 )]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
     PathParts(org): PathParts<String>,
     QueryParts(query): QueryParts<StreamQuery>,
+    headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let organization = seen_organization(&app, &principal, &org).await?;
     let webhook = match query.webhook.as_deref() {
@@ -69,13 +69,8 @@ pub(super) async fn stream(
                 .ok_or_else(|| Problem::field(Code::InvalidParameter, "webhook", "is no id of a webhook, whk_…"))?,
         ),
     };
-    let listener = Listener {
-        updates: app.dispatcher.updates(),
-        stopping: app.stopping.clone(),
-        organization: organization.id,
-        webhook,
-        watcher: principal.user.map(|user| (app, user)),
-    };
+    let may_still = asking_again(Arc::clone(&app), headers, org, principal, organization.id);
+    let listener = Listener { watch: Watch::start(&app, organization.id, may_still)?, webhook };
     let events = unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -83,42 +78,37 @@ pub(super) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
+/// Asks anew for all that was asked for at the beginning: a key may be deleted or end, a user may lose the right, and the
+/// organization may be gone.
+fn asking_again(app: Arc<App>, headers: HeaderMap, org: String, begun: Principal, id: OrganizationId) -> MayStill {
+    let asked = Arc::new((app, headers, org, begun));
+    Box::new(move || {
+        let asked = Arc::clone(&asked);
+        Box::pin(async move {
+            let (app, headers, org, begun) = &*asked;
+            let Ok(principal) = authenticate(app, headers).await else { return false };
+            principal == *begun && seen_organization(app, &principal, org).await.is_ok_and(|found| found.id == id)
+        })
+    })
+}
+
 struct Listener {
-    updates: Receiver<Arc<DeliveryUpdate>>,
-    stopping: watch::Receiver<bool>,
-    organization: OrganizationId,
+    watch: Watch,
     webhook: Option<WebhookId>,
-    /// The user on whose behalf it is read, who is asked about again; `None` for the host.
-    watcher: Option<(Arc<App>, String)>,
 }
 
 impl Listener {
-    /// The next event; `None` when the server stops, or when the user may not see it any more.
+    /// The next event; `None` at the end of what it may see.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let update = tokio::select! {
-                update = self.updates.recv() => update,
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-            };
-            match update {
-                Ok(update) if self.wants(&update) => return self.may_still_see().await.then(|| event(&update)),
-                Ok(_) => {}
-                Err(RecvError::Lagged(count)) => return Some(Event::default().event("lost").data(count.to_string())),
-                Err(RecvError::Closed) => return None,
+            match self.watch.next().await? {
+                Happened::Update(update) if self.webhook.is_none_or(|webhook| webhook == update.webhook) => {
+                    return Some(event(&update));
+                }
+                Happened::Update(_) => {}
+                Happened::Lost(count) => return Some(Event::default().event("lost").data(count.to_string())),
             }
         }
-    }
-
-    /// Where that cannot be found out, the client may connect again.
-    async fn may_still_see(&self) -> bool {
-        let Some((app, user)) = &self.watcher else { return true };
-        let Ok(Some(organization)) = app.compiled().organization(self.organization).await else { return false };
-        let actor = Actor::of(app, self.organization, Some(user)).await;
-        actor.is_ok_and(|actor| actor.may_everywhere(&organization, Action::See).is_ok())
-    }
-
-    fn wants(&self, update: &DeliveryUpdate) -> bool {
-        update.organization == self.organization && self.webhook.is_none_or(|webhook| webhook == update.webhook)
     }
 }
 

@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, header};
 
 use super::OpenWebhook;
 use crate::app::App;
+use crate::catalogue::seats::Seats;
 use crate::catalogue::{CatalogueError, CatalogueResult};
 use crate::compiled;
 use crate::delivery::http::OutgoingRequest;
@@ -22,9 +23,19 @@ use crate::random;
 
 /// How many random bytes a challenge has.
 const CHALLENGE_BYTES: usize = 36;
+/// How many receivers of one organization are asked at once: a receiver may keep silent for as long as an exchange may take,
+/// and requests that wait for it must not use up what the server does at once for everybody.
+const AT_ONCE: u32 = 8;
+/// How many of all organizations.
+const ALL_AT_ONCE: u32 = 512;
 /// What to do where a receiver does not agree.
 const ADVICE: &str =
     "correct the receiver and try again, or save the webhook with \"enabled\": false and switch it on later";
+
+/// Seats for receivers that are being asked.
+pub fn asking_seats() -> Seats {
+    Seats::new(AT_ONCE, ALL_AT_ONCE)
+}
 
 /// Asks the receiver, where the profile wants that and the webhook `after` would be sent to as `before` was not: it is
 /// new, was off, or had another URL or profile, or a lower rate where receivers say which rate they take. The request goes through the same guard as every delivery, within the same
@@ -41,7 +52,7 @@ pub(super) async fn ask(
     if profile.handshake == Handshake::None || !after.row.status.takes_events() || is_same(profile, before, after) {
         return Ok(());
     }
-    let Some(_asked) = app.asking.enter(after.row.organization) else {
+    let Some(_asked) = app.asking.take(after.row.organization) else {
         let why = "as many receivers of this organization are being asked for their consent as may be at once; try again soon";
         return Err(CatalogueError::Busy(why));
     };

@@ -3,7 +3,6 @@
 //! The same functions serve customers' webhooks and the operator's own, which are in the organization that is never
 //! shown and choose from [`OPERATOR_EVENTS`].
 
-mod asking;
 mod create;
 mod edit;
 mod endpoint;
@@ -24,9 +23,9 @@ use fanfare_store::queue::Touches;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
-pub use asking::Asking;
 pub use create::create;
 pub use edit::edit;
+pub use handshake::asking_seats;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
 pub use input::{RetryShape, SecretInput, SecretShape, WebhookInput, given};
 pub use masking::{MASK, shown_headers};

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use axum::body::BodyDataStream;
 use axum::http::StatusCode;
+use fanfare::catalogue::watching::MAX_STREAMS;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
+use super::Visit;
 use crate::api::Api;
 use crate::api::sending::{Sink, local};
 
@@ -43,6 +45,29 @@ async fn a_stream_tells_of_its_own_organization_until_its_session_ends() {
     api.event("acme", "job.created").await;
     sink.next().await;
     assert_eq!(piece(&mut stream).await, None);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn an_organization_has_so_many_streams_at_once() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.organization("other").await;
+    let (visit, other) = (api.visit("acme").await, api.visit("other").await);
+    let open = async |visit: &Visit| visit.open("/portal/deliveries/stream").await;
+    let mut streams = Vec::new();
+    for _ in 0..MAX_STREAMS {
+        let stream = open(&visit).await;
+        assert_eq!(stream.status(), StatusCode::OK);
+        streams.push(stream);
+    }
+    assert_eq!(open(&visit).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let own = api.get("/v1/organizations/acme/deliveries/stream").await;
+    assert_eq!(own.problem(503, "unavailable")["detail"].as_str().unwrap().contains("streams"), true);
+    assert_eq!(open(&other).await.status(), StatusCode::OK, "others have their own");
+    streams.pop();
+    assert_eq!(open(&visit).await.status(), StatusCode::OK);
+    drop(streams);
     api.stop().await;
 }
 

@@ -105,6 +105,29 @@ async fn case_081_a_stream_tells_nothing_of_other_organizations() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_its_key() {
+    let scene = Scene::start().await;
+    scene.webhook("/hook").await;
+    let made = scene.api.post("/v1/api-keys", &json!({"name": "r", "scopes": ["read"]})).await.expect(201);
+    let key = scene.api.with_key(made["key"].as_str().unwrap());
+    let mut stream = Stream::open(&key, "").await;
+    let event = scene.post(json!({"n": 1})).await;
+    assert_eq!(stream.next().await.unwrap()["event_id"], event);
+    scene.api.delete(&format!("/v1/api-keys/{}", made["id"].as_str().unwrap())).await.expect(204);
+    // An answer is good for a moment; from then on nothing is told any more.
+    within("the stream's end", async {
+        loop {
+            scene.post(json!({"n": 2})).await;
+            if stream.next().await.is_none() {
+                break;
+            }
+        }
+    })
+    .await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn case_068_streams_end_when_the_server_stops() {
     let scene = Scene::start().await;
     let mut streams = Vec::new();
