@@ -1,6 +1,7 @@
 //! Deliveries: lists, one of them, its attempts, sending again, cancelling, one or many, and the live stream.
 
 mod act;
+mod attempts;
 mod body;
 mod bulk;
 mod list;
@@ -20,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list::list_all))
         .routes(routes!(stream::stream))
         .routes(routes!(list::get))
-        .routes(routes!(list::attempts))
+        .routes(routes!(attempts::attempts))
         .routes(routes!(act::resend))
         .routes(routes!(act::cancel))
 }

@@ -38,6 +38,21 @@ impl<'a> List<'a> {
         Page { before: self.before, limit: self.limit + 1 }
     }
 
+    /// How many entries the answer may have.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Where the list goes on; `None` at its start.
+    pub fn before(&self) -> Option<i64> {
+        self.before
+    }
+
+    /// The answer with these entries, where it is known already where the list goes on.
+    pub fn answer_until<T>(&self, data: Vec<T>, next: Option<i64>) -> Json<ListBody<T>> {
+        Json(ListBody { data, next_cursor: next.map(|id| self.vault.cursor(&self.name, id)) })
+    }
+
     /// The answer with the entries found. `id` gives the id of an entry, by which the list is ordered.
     pub fn answer<R, T>(&self, mut found: Vec<R>, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Json<ListBody<T>> {
         let next_cursor = self.next_cursor(&mut found, id, None);

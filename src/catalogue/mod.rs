@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod api_keys;
+pub mod deliveries;
 pub mod entities;
 pub mod event_types;
 mod fields;

@@ -12,11 +12,12 @@ use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
 use crate::{intake, test_event};
 
-/// Gives a delivery one more attempt, now.
+/// Gives a delivery one more attempt, now. Answers whether it does: what is being sent, or held back by an earlier one of its
+/// ordering key, is left as it is.
 ///
 /// # Errors
 /// Its webhook is deleted or gets nothing as it is.
-pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<()> {
+pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<bool> {
     let webhook = app.compiled().webhook(row.webhook).await?;
     match webhook.map(|webhook| webhook.webhook.status) {
         Some(Status::Active | Status::Paused) => {}
@@ -26,8 +27,9 @@ pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<()> {
         None => return Err(CatalogueError::State("its webhook is deleted")),
     }
     let due = apply(app, Operation::Resend(Resend { deliveries: vec![row.id] })).await?;
+    let is_sent = !due.is_empty();
     tell(app, due);
-    Ok(())
+    Ok(is_sent)
 }
 
 /// Has the store change deliveries; answers the webhooks that have something due by it.

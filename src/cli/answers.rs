@@ -29,17 +29,14 @@ impl Session {
     /// # Errors
     /// The server cannot be reached or refuses.
     pub async fn list(&self, request: Request, page: &PageArgs, what: &str, columns: &[Column]) -> anyhow::Result<()> {
-        let request = request.query("limit", page.limit).query("cursor", page.cursor.as_deref());
-        let Some(body) = self.ask(request).await? else { return Ok(()) };
+        let Some(body) = self.ask(page.of(request)).await? else { return Ok(()) };
         let entries = body["data"].as_array().map(Vec::as_slice).unwrap_or_default();
         if entries.is_empty() {
             eprintln!("No {what}.");
         } else {
             print(&table::of(entries, columns))?;
         }
-        if let Some(cursor) = body["next_cursor"].as_str() {
-            eprintln!("There are more: --cursor {cursor}");
-        }
+        say_more(&body);
         Ok(())
     }
 
@@ -85,6 +82,13 @@ impl Session {
             return Ok(Some(Value::Null));
         }
         serde_json::from_slice(&body).map(Some).context("the answer is not JSON; is --url right?")
+    }
+}
+
+/// Says how a list goes on that has more.
+pub fn say_more(body: &Value) {
+    if let Some(cursor) = body["next_cursor"].as_str() {
+        eprintln!("There are more: --cursor {cursor}");
     }
 }
 

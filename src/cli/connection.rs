@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::answers::Session;
-use super::client::Client;
+use super::client::{Client, Request};
 
 /// Where the admin key is where nothing says otherwise: a server's, then the demo's.
 const KEY_DIRECTORIES: [&str; 2] = ["./fanfare-data", "./fanfare-demo"];
@@ -84,4 +84,11 @@ pub struct PageArgs {
     /// Go on where the last list ended
     #[arg(long)]
     pub cursor: Option<String>,
+}
+
+impl PageArgs {
+    /// The request for that piece.
+    pub fn of(&self, request: Request) -> Request {
+        request.query("limit", self.limit).query("cursor", self.cursor.as_deref())
+    }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::answers::{Session, print};
+use super::answers::{Session, print, say_more};
 use super::client::Request;
 use super::connection::{PageArgs, ServerArgs};
 use super::table;
@@ -30,6 +30,8 @@ enum DeliveryCommand {
         /// Show the requests and the answers, too
         #[arg(long)]
         full: bool,
+        #[command(flatten)]
+        page: PageArgs,
     },
     /// Send a delivery again, now
     Resend(OneDelivery),
@@ -67,6 +69,9 @@ struct ListArgs {
     /// Only those of this event
     #[arg(long, value_name = "ID")]
     event: Option<String>,
+    /// Only what this finds: an id of a delivery or event, a part of an event type or of a webhook's name or URL
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// Only those of events of this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
@@ -95,7 +100,7 @@ pub async fn run(args: DeliveryArgs) -> anyhow::Result<()> {
     match args.command {
         DeliveryCommand::List(args) => list(&session, *args).await,
         DeliveryCommand::Get(delivery) => session.one(Request::get(&delivery.path())).await,
-        DeliveryCommand::Attempts { delivery, full } => attempts(&session, &delivery, full).await,
+        DeliveryCommand::Attempts { delivery, full, page } => attempts(&session, &delivery, full, &page).await,
         DeliveryCommand::Resend(delivery) => session.one(Request::post(&delivery.path_to("resend"))).await,
         DeliveryCommand::Cancel(delivery) => session.one(Request::post(&delivery.path_to("cancel"))).await,
     }
@@ -110,6 +115,7 @@ async fn list(session: &Session, args: ListArgs) -> anyhow::Result<()> {
         .query("webhook", args.webhook)
         .query("event", args.event)
         .query("event_type", args.kind)
+        .query("search", args.search)
         .query("state", args.state)
         .query("response_code", args.response_code)
         .query("since", args.since)
@@ -127,7 +133,7 @@ async fn list(session: &Session, args: ListArgs) -> anyhow::Result<()> {
     session.list(request, &args.page, "deliveries", &columns).await
 }
 
-async fn attempts(session: &Session, delivery: &OneDelivery, full: bool) -> anyhow::Result<()> {
+async fn attempts(session: &Session, delivery: &OneDelivery, full: bool, page: &PageArgs) -> anyhow::Result<()> {
     let request = Request::get(&delivery.path_to("attempts"));
     if !full {
         let columns = [
@@ -139,12 +145,13 @@ async fn attempts(session: &Session, delivery: &OneDelivery, full: bool) -> anyh
             ("TRIGGER", "trigger"),
             ("ERROR", "error"),
         ];
-        return session.list(request, &PageArgs::default(), "attempts yet", &columns).await;
+        return session.list(request, page, "attempts yet", &columns).await;
     }
-    let Some(answer) = session.ask(request).await? else { return Ok(()) };
+    let Some(answer) = session.ask(page.of(request)).await? else { return Ok(()) };
     for attempt in answer["data"].as_array().into_iter().flatten() {
         print(&in_full(attempt))?;
     }
+    say_more(&answer);
     Ok(())
 }
 

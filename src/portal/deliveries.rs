@@ -1,6 +1,5 @@
 //! `/portal/deliveries`: the list of deliveries, with its filters in the address.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -10,11 +9,11 @@ use axum::http::Uri;
 use axum::routing::get;
 use fanfare_engine::access::Action;
 use fanfare_engine::delivery::State as DeliveryState;
-use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::id::{DeliveryId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::catalogue::webhooks::WebhookFilter;
+use fanfare_store::catalogue::webhooks::{WebhookFilter, WebhookRow};
 use fanfare_store::catalogue::{Page, event_types};
-use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
+use fanfare_store::log::{DeliveryFilter, DeliveryRow};
 
 use super::Answer;
 use super::reach;
@@ -26,16 +25,16 @@ use super::wanted::Wanted;
 use super::webhooks::name_of;
 use super::words::{self, Moment};
 use crate::app::App;
+use crate::catalogue::deliveries as listing;
 use crate::catalogue::{CatalogueError, CatalogueResult};
 
 /// Where the list is.
 pub(super) const PATH: &str = "/portal/deliveries";
 /// Its filters.
-pub(super) const FILTERS: [&str; 7] = ["state", "event_type", "webhook", "response_code", "since", "until", "event"];
+pub(super) const FILTERS: [&str; 8] =
+    ["search", "state", "event_type", "webhook", "response_code", "since", "until", "event"];
 /// How many deliveries a page shows.
 pub(super) const SHOWN: u32 = 50;
-/// How many rows are looked at for a page. A filter that few match gives shorter pages.
-const SCAN: u32 = 20_000;
 /// How many webhooks can be chosen from; beyond it, the list is opened from the webhook's own page.
 const MAX_CHOICES: u32 = 200;
 
@@ -87,31 +86,23 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
     reach::everything(&app, &visitor, Action::See).await?;
     let manages = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let wanted = Wanted::of(&FILTERS, &uri);
-    let (mut filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
+    let (filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
     let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
-    filter.newest = newest(&app, filter.webhook).await?;
-    filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
-    let mut found =
-        if faults.is_empty() { app.store.read(log::deliveries(&filter, SHOWN + 1, SCAN)).await? } else { Vec::new() };
-    let mut next = None;
-    let mut cut = false;
-    if found.len() > SHOWN as usize {
-        found.truncate(SHOWN as usize);
-        next = found.last().map(|row| row.id);
-    } else if faults.is_empty() {
-        next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
-        cut = next.is_some();
-    }
-    let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
+    let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
+    let found = match faults.is_empty() {
+        true => listing::page(&app, DeliveryFilter { before, ..filter }, SHOWN).await?,
+        false => listing::Page { rows: Vec::new(), next: None, cut: false },
+    };
+    let older = found.next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
     page(&List {
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title).saying(resend::notice(t, &uri)),
         t,
-        rows: rows(&app, t, found, Named::Yes, manages).await?,
+        rows: rows(&app, t, found.rows, Named::Yes, manages).await?,
         event_types: app.store.read(event_types::names(visitor.project.id)).await?,
         webhooks: choices(&app, &visitor, &wanted).await?,
         older,
         manages,
-        cut,
+        cut: found.cut,
         faults,
         event: wanted.given("event").map(|event| fill(t.deliveries.event_filter, &[("event", &event)])),
         wanted,
@@ -129,7 +120,7 @@ pub(super) async fn filter(
     let d = &t.deliveries;
     let mut faults = Vec::new();
     let bad_filter = |name: &str| fill(d.bad_filter, &[("name", &name)]);
-    let state = wanted.given("state").map(|name| DeliveryState::ALL.into_iter().find(|state| state.name() == name));
+    let state = wanted.given("state").map(DeliveryState::named);
     let webhook = wanted.given("webhook").map(WebhookId::parse);
     let code = wanted.given("response_code").map(|code| code.parse().ok().filter(|code| (100..1_000).contains(code)));
     let [since, until] = ["since", "until"].map(|name| wanted.given(name).map(|text| (text, read_time(text))));
@@ -149,17 +140,7 @@ pub(super) async fn filter(
     }
     let event = match wanted.given("event") {
         None => None,
-        Some(text) => Some(match EventId::parse(text) {
-            Some(id) => id,
-            // One that there is not has no deliveries; no row has the id 0. Hosts' ids are an organization's own.
-            None => match organization {
-                None => EventId(0),
-                Some(organization) => {
-                    let named = log::event_by_external_id(organization, text);
-                    app.store.read_one(named).await?.unwrap_or(EventId(0))
-                }
-            },
-        }),
+        Some(text) => Some(listing::event_named(app, organization, text).await?),
     };
     let filter = DeliveryFilter {
         project: Some(project),
@@ -172,6 +153,10 @@ pub(super) async fn filter(
         since: since.and_then(|(_, time)| time),
         until: until.and_then(|(_, time)| time),
         ..DeliveryFilter::default()
+    };
+    let filter = match wanted.given("search") {
+        Some(text) => listing::search(app, filter, text).await?,
+        None => filter,
     };
     Ok((filter, faults))
 }
@@ -200,13 +185,6 @@ async fn choices(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResu
     Ok(found)
 }
 
-/// How many of a webhook's deliveries its profile lets its view show; `None` for all that are kept.
-pub(super) async fn newest(app: &App, webhook: Option<WebhookId>) -> CatalogueResult<Option<u32>> {
-    let Some(webhook) = webhook else { return Ok(None) };
-    let Some(compiled) = app.compiled().webhook(webhook).await? else { return Ok(None) };
-    Ok(app.profiles.get(&compiled.webhook.profile).and_then(|profile| profile.log.deliveries_shown))
-}
-
 /// Whether each delivery says which webhook it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
@@ -222,40 +200,31 @@ pub(super) async fn rows(
     named: Named,
     manages: bool,
 ) -> CatalogueResult<Vec<Row>> {
-    let ids: Vec<DeliveryId> = found.iter().map(|row| row.id).collect();
-    let urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
-    let mut rows = Vec::with_capacity(found.len());
-    for row in found {
-        let webhook = app.compiled().webhook(row.webhook).await?;
-        let settings = webhook.as_ref().map(|webhook| &webhook.webhook.settings);
-        let logged = urls.get(&row.id).filter(|url| !url.is_empty()).cloned();
-        let takes = webhook.as_ref().is_some_and(|webhook| webhook.webhook.status.takes_events());
-        rows.push(Row {
-            id: row.id.to_string(),
-            created: row.id.made_at().into(),
-            url: logged.or_else(|| settings.map(|settings| settings.url.clone())).unwrap_or_default(),
-            webhook: match (named, settings) {
-                (Named::No, _) => None,
-                (Named::Yes, Some(settings)) => Some(name_of(t, settings)),
-                (Named::Yes, None) => Some(t.deliveries.deleted_webhook.to_owned()),
-            },
-            code: row.response_code,
-            state: row.state,
-            state_label: words::state(t, row.state),
-            attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
-            next: row.next_attempt_at.map(Moment::from),
-            resendable: manages && resendable(&row) && takes,
-            resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
-            choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
-            event_type: row.event_type,
-        });
-    }
-    Ok(rows)
+    let show = |listing::Addressed { row, url, webhook }: listing::Addressed| Row {
+        id: row.id.to_string(),
+        created: row.id.made_at().into(),
+        url,
+        code: row.response_code,
+        state: row.state,
+        state_label: words::state(t, row.state),
+        attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
+        next: row.next_attempt_at.map(Moment::from),
+        resendable: manages && resendable(&row, webhook.as_ref()),
+        resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
+        choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
+        event_type: row.event_type,
+        webhook: match (named, webhook) {
+            (Named::No, _) => None,
+            (Named::Yes, Some(webhook)) => Some(name_of(t, &webhook.settings)),
+            (Named::Yes, None) => Some(t.deliveries.deleted_webhook.to_owned()),
+        },
+    };
+    Ok(listing::addressed(app, found).await?.into_iter().map(show).collect())
 }
 
-/// Whether it makes sense to send a delivery again: it is not being sent.
-pub(super) fn resendable(row: &DeliveryRow) -> bool {
-    row.state != DeliveryState::Delivering
+/// Whether a delivery can be sent again: it is not being sent, and its webhook gets events.
+pub(super) fn resendable(row: &DeliveryRow, webhook: Option<&WebhookRow>) -> bool {
+    row.state != DeliveryState::Delivering && webhook.is_some_and(|webhook| webhook.status.takes_events())
 }
 
 /// The list with the filters of `query`.

@@ -1,34 +1,52 @@
 //! `/portal/deliveries/{delivery}`: one delivery with what was sent and what came back, attempt by attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
-use fanfare_engine::access::Action;
 use fanfare_engine::attempt::{Attempt, Headers, Outcome, SentRequest};
 use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::id::DeliveryId;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::attempts::{self, Piece};
 use fanfare_store::log::{self, DeliveryRow};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Answer;
 use super::deliveries::{self, resendable};
 use super::form::Form;
-use super::json::{highlighted, indented};
+use super::json::{Allowance, indented};
 use super::reach;
+use super::refusal::Refusal;
 use super::shell::{Section, Shell, page};
-use super::texts::{Texts, fill};
+use super::texts::{Texts, counted, fill};
 use super::visitor::Visitor;
 use super::webhooks::name_of;
 use super::words::{self, Moment};
 use crate::app::App;
+use crate::catalogue::deliveries as listing;
 use crate::catalogue::sending;
 use crate::curl;
 
+/// How many attempts are shown at once.
+const SHOWN: u32 = 20;
+/// After so many bytes of headers and bodies no further attempt is shown at once.
+const MAX_BYTES: i64 = 2 * 1024 * 1024;
+/// How many bytes of marked up bodies a page may hold; what comes after them is shown plain.
+const MAX_MARKED: usize = 4 * 1024 * 1024;
+/// For how long an attempt that is due is looked out for; what is held back, or waits behind much else, takes its time.
+const SOON: Duration = Duration::from_secs(10);
+/// The number below which attempts are shown.
+const BEFORE: &str = "before";
+/// How the delivery stood that a page shows already.
+const SEEN: &str = "seen";
+/// So ends the mark of a delivery of which an attempt is under way or about to be: there is soon more to see.
+const UNDER_WAY: &str = ".now";
 /// Headers that curl sets itself.
 const CURLS_OWN: [&str; 3] = ["host", "content-length", "connection"];
 
@@ -53,8 +71,8 @@ struct Page {
     code: Option<u16>,
     skipped: Option<&'static str>,
     next: Option<Moment>,
-    /// Whether an attempt is under way, so that there is soon more to see.
-    under_way: bool,
+    /// Where to ask whether there is more to see, while an attempt is under way.
+    ask: Option<String>,
     /// Whether it can be sent again now.
     resendable: bool,
     steps: Vec<Step>,
@@ -62,6 +80,10 @@ struct Page {
     payload: Option<(String, String)>,
     /// Newest first.
     attempts: Vec<AttemptView>,
+    /// Where the attempts before them are, and how many.
+    earlier: Option<(String, String)>,
+    /// Whether there are attempts after them.
+    later: bool,
 }
 
 /// A step of the timeline.
@@ -76,6 +98,7 @@ struct Step {
 
 /// An attempt as it is shown.
 struct AttemptView {
+    number: u32,
     title: String,
     at: Moment,
     good: bool,
@@ -116,48 +139,72 @@ impl Page {
 
 async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, uri: Uri) -> Answer {
     let t = visitor.t;
-    let row = reach::delivery(&app, &visitor, &id, Action::See).await?;
-    let manages = reach::allowed(reach::delivery(&app, &visitor, &id, Action::Manage).await)?;
-    let attempts = app.store.read(log::attempts(row.id)).await?;
+    let (row, manages) = reach::delivery_seen(&app, &visitor, &id).await?;
+    let asked = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let before: Option<u32> = asked.given(BEFORE).and_then(|number| number.parse().ok());
+    let mark = mark(&row, app.now());
+    if asked.given(SEEN) == Some(&mark) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let piece = Piece { before, ..Piece::newest(SHOWN, MAX_BYTES) };
+    let attempts = app.store.read(attempts::attempts(row.id, piece)).await?;
     let event = app.store.read_one(log::event(row.organization, row.event)).await?;
+    let known = listing::addressed(&app, vec![row.clone()]).await?.pop();
+    let (url, webhook) = known.map_or((String::new(), None), |known| (known.url, known.webhook));
+    let mut allowance = Allowance::new(MAX_MARKED);
     let payload = event.map(|event| {
         let text = String::from_utf8_lossy(&event.data).into_owned();
-        (highlighted(&text).0, indented(&text))
+        (allowance.show(&text), indented(&text))
     });
-    let webhook = app.compiled().webhook(row.webhook).await?;
-    let last_url =
-        attempts.iter().rev().find_map(|attempt| attempt.request.as_ref().map(|request| request.url.clone()));
-    let url = last_url.or_else(|| webhook.as_ref().map(|webhook| webhook.webhook.settings.url.clone()));
-    let resent = Form::parse(uri.query().unwrap_or_default().as_bytes()).get("done") == "resent";
     page(&Page {
         shell: Shell::new(&visitor, Section::Deliveries, format!("{} {}", t.delivery.title, row.id))
-            .saying(resent.then_some(t.deliveries.resent)),
+            .saying((asked.get("done") == "resent").then_some(t.deliveries.resent)),
         t,
         id: row.id.to_string(),
         event_id: row.event.to_string(),
         event_type: row.event_type.clone(),
-        resendable: manages
-            && resendable(&row)
-            && webhook.as_ref().is_some_and(|known| known.webhook.status.takes_events()),
-        webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.webhook.settings))),
-        url: url.unwrap_or_default(),
+        resendable: manages && resendable(&row, webhook.as_ref()),
+        webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.settings))),
+        url,
         state: row.state,
-        under_way: row.state == DeliveryState::Delivering || row.next_attempt_at.is_some_and(|at| at <= app.now()),
+        ask: (before.is_none() && mark.ends_with(UNDER_WAY)).then(|| path(row.id, &format!("?{SEEN}={mark}"))),
         code: row.response_code,
         skipped: row.skipped_reason.map(|reason| words::skipped(t, reason)),
         next: row.next_attempt_at.map(Moment::from),
         steps: steps(t, &row, &attempts),
         payload,
-        attempts: attempts.into_iter().rev().map(|attempt| AttemptView::new(t, attempt)).collect(),
+        earlier: earlier(t, &row, &attempts),
+        later: before.is_some(),
+        attempts: attempts.into_iter().map(|attempt| AttemptView::new(t, &mut allowance, attempt)).collect(),
     })
 }
 
-/// What happened, in its order.
+/// How a delivery stands, in short: the same as long as its page would show the same.
+fn mark(row: &DeliveryRow, now: Timestamp) -> String {
+    let is_soon = |due: Timestamp| (due..due.plus(SOON)).contains(&now);
+    let is_under_way = row.state == DeliveryState::Delivering || row.next_attempt_at.is_some_and(is_soon);
+    let due = row.next_attempt_at.map_or(0, Timestamp::millis);
+    format!("{}.{}.{due}{}", row.state.name(), row.attempts, if is_under_way { UNDER_WAY } else { "" })
+}
+
+/// Where the attempts are that are older than these, and how many.
+fn earlier(t: &Texts, row: &DeliveryRow, shown: &[Attempt]) -> Option<(String, String)> {
+    let count = attempts::earlier(shown);
+    let oldest = shown.last().filter(|_| count > 0)?;
+    let query = format!("?{BEFORE}={}#attempts", oldest.number);
+    Some((path(row.id, &query), counted(t.delivery.earlier_one, t.delivery.earlier_many, count.into())))
+}
+
+/// What happened, in its order; `attempts` are the newest first, and may be a piece of all.
 fn steps(t: &Texts, row: &DeliveryRow, attempts: &[Attempt]) -> Vec<Step> {
     let d = &t.delivery;
     let step = |at: Option<Moment>, text: &str, class| Step { at, text: text.to_owned(), class, code: None };
     let mut steps = vec![step(Some(row.id.made_at().into()), d.created, "plain")];
-    for attempt in attempts {
+    let earlier = attempts::earlier(attempts);
+    if earlier > 0 {
+        steps.push(step(None, &counted(d.earlier_one, d.earlier_many, earlier.into()), "plain"));
+    }
+    for attempt in attempts.iter().rev() {
         let good = attempt.outcome == Outcome::Success;
         steps.push(Step {
             at: Some(attempt.at.into()),
@@ -165,6 +212,10 @@ fn steps(t: &Texts, row: &DeliveryRow, attempts: &[Attempt]) -> Vec<Step> {
             class: if good { "good" } else { "bad" },
             code: attempt.response.as_ref().map(|response| response.status),
         });
+    }
+    let later = attempts.first().map_or(0, |newest| row.attempts.saturating_sub(newest.number));
+    if later > 0 {
+        steps.push(step(None, &counted(d.later_one, d.later_many, later.into()), "plain"));
     }
     let ended = row.completed_at.map(Moment::from);
     match (row.state, row.next_attempt_at) {
@@ -180,9 +231,10 @@ fn steps(t: &Texts, row: &DeliveryRow, attempts: &[Attempt]) -> Vec<Step> {
 }
 
 impl AttemptView {
-    fn new(t: &Texts, attempt: Attempt) -> AttemptView {
+    fn new(t: &Texts, allowance: &mut Allowance, attempt: Attempt) -> AttemptView {
         let code = attempt.response.as_ref().map(|response| response.status);
         AttemptView {
+            number: attempt.number,
             title: fill(t.delivery.attempt, &[("n", &attempt.number)]),
             at: attempt.at.into(),
             good: attempt.outcome == Outcome::Success,
@@ -199,11 +251,11 @@ impl AttemptView {
                 line: format!("{} {}", request.method, request.url),
                 curl: curl_of(&request),
                 headers: shown(&request.headers),
-                body: Body::of(&request.body),
+                body: Body::of(&request.body, allowance),
             }),
             response: attempt.response.map(|response| ResponseView {
                 headers: shown(&response.headers),
-                body: Body::of(&response.body),
+                body: Body::of(&response.body, allowance),
                 truncated: response.truncated,
             }),
         }
@@ -211,10 +263,10 @@ impl AttemptView {
 }
 
 impl Body {
-    fn of(bytes: &[u8]) -> Option<Body> {
+    fn of(bytes: &[u8], allowance: &mut Allowance) -> Option<Body> {
         let text = String::from_utf8_lossy(bytes);
         let broken = matches!(text, std::borrow::Cow::Owned(_));
-        (!bytes.is_empty()).then(|| Body { html: highlighted(&text).0, broken })
+        (!bytes.is_empty()).then(|| Body { html: allowance.show(&text), broken })
     }
 }
 
@@ -237,10 +289,13 @@ fn curl_of(request: &SentRequest) -> String {
 
 /// Sends a delivery again, and goes back to where the button was.
 async fn resend(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
-    let row = reach::delivery(&app, &visitor, &id, Action::Manage).await?;
-    sending::resend(&app, &row).await?;
+    let row = reach::delivery_managed(&app, &visitor, &id).await?;
+    if !sending::resend(&app, &row).await? {
+        return Err(Refusal::State(visitor.t.delivery.left_alone.to_owned()));
+    }
     let next = match form.get("from") {
         "list" => deliveries::back(form.get("list")),
+        "webhook" => format!("/portal/webhooks/{}", row.webhook),
         _ => path(row.id, "?done=resent"),
     };
     Ok(Redirect::to(&next).into_response())

@@ -5,21 +5,51 @@ use std::fmt::Write as _;
 
 /// The most bytes that are marked up; longer texts are shown plain.
 const MAX_BYTES: usize = 512 * 1024;
+/// The most bytes that a text may become by it. A deeply nested `[1,1,1,…]` becomes sixty times as long, and what a receiver
+/// answers is its own choice.
+const MAX_MARKED: usize = 1024 * 1024;
 /// The deepest nesting that is indented; deeper levels stay at this one.
 const MAX_INDENT: usize = 40;
 
-/// HTML that shows the text, and whether it is JSON. What is not JSON is escaped and otherwise left alone.
+/// HTML that shows the text, and whether it was marked up. What is not JSON, or would become too long, is escaped and otherwise
+/// left alone.
 pub(super) fn highlighted(text: &str) -> (String, bool) {
-    let is_json = text.len() <= MAX_BYTES && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-    if is_json { (Writer::default().write(text), true) } else { (escaped(text), false) }
+    match marked(text, MAX_MARKED) {
+        Some(html) => (html, true),
+        None => (escaped(text), false),
+    }
 }
 
-/// JSON text indented by two blanks a level; what is not JSON stays as it is.
+/// JSON text indented by two blanks a level; what is not JSON, or would become too long, stays as it is.
 pub(super) fn indented(text: &str) -> String {
-    match highlighted(text) {
-        (_, false) => text.to_owned(),
-        (_, true) => Writer { plain: true, ..Writer::default() }.write(text),
+    let plain = Writer { plain: true, ..Writer::new(MAX_MARKED) };
+    is_json(text).then(|| plain.write(text)).flatten().unwrap_or_else(|| text.to_owned())
+}
+
+/// What a page may still mark up: many texts together may not become too long either.
+pub(super) struct Allowance(usize);
+
+impl Allowance {
+    /// For so many bytes of HTML; what comes after them is shown plain.
+    pub(super) fn new(bytes: usize) -> Allowance {
+        Allowance(bytes)
     }
+
+    /// HTML that shows the text.
+    pub(super) fn show(&mut self, text: &str) -> String {
+        let html = marked(text, MAX_MARKED.min(self.0)).unwrap_or_else(|| escaped(text));
+        self.0 = self.0.saturating_sub(html.len());
+        html
+    }
+}
+
+/// JSON marked up, in at most `most` bytes.
+fn marked(text: &str, most: usize) -> Option<String> {
+    is_json(text).then(|| Writer::new(most).write(text)).flatten()
+}
+
+fn is_json(text: &str) -> bool {
+    text.len() <= MAX_BYTES && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The text with what HTML would take for markup as entities.
@@ -42,19 +72,27 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-#[derive(Default)]
 struct Writer {
     out: String,
     depth: usize,
     /// Without any markup.
     plain: bool,
+    /// How many bytes it may write.
+    most: usize,
 }
 
 impl Writer {
-    /// `text` is JSON, so every token is whole.
-    fn write(mut self, text: &str) -> String {
+    fn new(most: usize) -> Writer {
+        Writer { out: String::new(), depth: 0, plain: false, most }
+    }
+
+    /// `text` is JSON, so every token is whole. `None` where more would have to be written than may.
+    fn write(mut self, text: &str) -> Option<String> {
         let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
+            if self.out.len() > self.most {
+                return None;
+            }
             let length = token_length(rest, first);
             let (token, after) = rest.split_at(length);
             rest = after.trim_start();
@@ -85,7 +123,7 @@ impl Writer {
                 _ => self.mark("number", token),
             }
         }
-        self.out
+        (self.out.len() <= self.most).then_some(self.out)
     }
 
     fn push(&mut self, text: &str) {
@@ -152,6 +190,20 @@ mod tests {
         );
         let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
         assert_eq!(indented(&deep).matches('[').count(), 100);
+    }
+
+    #[test]
+    fn what_would_become_too_long_is_shown_plain() {
+        let deep = format!("{}{}{}", "[".repeat(40), ["1"; 20_000].join(","), "]".repeat(40));
+        let (html, is_marked) = highlighted(&deep);
+        assert_eq!((html.as_str(), is_marked), (deep.as_str(), false));
+        assert_eq!(indented(&deep), deep);
+        let flat = format!("[{}]", ["1"; 1_000].join(","));
+        assert!(highlighted(&flat).1);
+        // Many that are long together are, too.
+        let mut allowance = Allowance::new(50_000);
+        let marked = (0..4).filter(|_| allowance.show(&flat).contains("json-number")).count();
+        assert_eq!(marked, 1);
     }
 
     #[test]

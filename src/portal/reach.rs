@@ -1,7 +1,9 @@
 //! What a visitor reaches: webhooks and deliveries of the own organization, as far as the user's rights go.
 
+use std::sync::Arc;
+
 use fanfare_engine::access::Action;
-use fanfare_engine::id::DeliveryId;
+use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::webhooks::WebhookFilter;
 use fanfare_store::log::{self, DeliveryRow};
@@ -11,6 +13,7 @@ use crate::app::App;
 use crate::catalogue::access::Actor;
 use crate::catalogue::webhooks::{self, OpenWebhook};
 use crate::catalogue::{CatalogueError, CatalogueResult};
+use crate::compiled::CompiledOrganization;
 
 /// A page of the visitor's webhooks.
 ///
@@ -49,25 +52,60 @@ pub(super) async fn everything(app: &App, visitor: &Visitor, action: Action) -> 
     actor.may_everywhere(&*organization.ok_or(CatalogueError::NotFound("organization"))?, action)
 }
 
-/// The delivery that `text` names.
+/// The delivery that `text` names, and whether the user who may see it may also manage it.
 ///
 /// # Errors
-/// It is unknown in the visitor's organization, or the user may not do this with it: as the rules of its webhook say, or where
-/// that is deleted, of all that matter in the organization.
-pub(super) async fn delivery(app: &App, visitor: &Visitor, text: &str, action: Action) -> CatalogueResult<DeliveryRow> {
+/// It is unknown in the visitor's organization, or the user may not see it: as the rules of its webhook say, or where that is
+/// deleted, of all that matter in the organization.
+pub(super) async fn delivery_seen(app: &App, visitor: &Visitor, text: &str) -> CatalogueResult<(DeliveryRow, bool)> {
+    let row = delivery_there(app, visitor, text).await?;
+    let may = Rights::of(app, visitor, &row).await?;
+    may.act(app, Action::See).await?;
+    let manages = allowed(may.act(app, Action::Manage).await)?;
+    Ok((row, manages))
+}
+
+/// The delivery that `text` names, for one who manages it.
+///
+/// # Errors
+/// It is unknown in the visitor's organization, or the user may not manage it.
+pub(super) async fn delivery_managed(app: &App, visitor: &Visitor, text: &str) -> CatalogueResult<DeliveryRow> {
+    let row = delivery_there(app, visitor, text).await?;
+    Rights::of(app, visitor, &row).await?.act(app, Action::Manage).await?;
+    Ok(row)
+}
+
+async fn delivery_there(app: &App, visitor: &Visitor, text: &str) -> CatalogueResult<DeliveryRow> {
     let unknown = CatalogueError::NotFound("delivery");
     let Some(id) = DeliveryId::parse(text) else { return Err(unknown) };
     let own = visitor.organization.id;
     let row = app.store.read_one(log::delivery(id)).await?.filter(|row| row.organization == own).ok_or(unknown)?;
-    let webhook = app.compiled().webhook(row.webhook).await?.filter(|known| known.webhook.organization == own);
-    match webhook.as_ref().map(|known| &known.webhook) {
-        Some(webhook) => {
-            let filter = webhook.settings.filter.as_ref();
-            actor(app, visitor).await?.may(app, own, &webhook.profile, filter, action).await?;
-        }
-        None => everything(app, visitor, action).await?,
-    }
     Ok(row)
+}
+
+/// What a visitor may do with a delivery: as the rules of its webhook say.
+struct Rights {
+    actor: Actor,
+    organization: Arc<CompiledOrganization>,
+    webhook: WebhookId,
+}
+
+impl Rights {
+    async fn of(app: &App, visitor: &Visitor, row: &DeliveryRow) -> CatalogueResult<Rights> {
+        let organization = app.compiled().organization(visitor.organization.id).await?;
+        let organization = organization.ok_or(CatalogueError::NotFound("organization"))?;
+        Ok(Rights { actor: actor(app, visitor).await?, organization, webhook: row.webhook })
+    }
+
+    async fn act(&self, app: &App, action: Action) -> CatalogueResult<()> {
+        match self.organization.webhook(self.webhook).map(|known| &known.webhook) {
+            Some(webhook) => {
+                let filter = webhook.settings.filter.as_ref();
+                self.actor.may(app, self.organization.id, &webhook.profile, filter, action).await
+            }
+            None => self.actor.may_everywhere(&self.organization, action),
+        }
+    }
 }
 
 /// Whether something was allowed, where it was tried only to know that.

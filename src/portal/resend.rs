@@ -21,6 +21,7 @@ use super::visitor::Visitor;
 use super::wanted::Wanted;
 use super::{job, reach};
 use crate::app::App;
+use crate::catalogue::deliveries as listing;
 use crate::catalogue::{CatalogueError, jobs, sending};
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -56,7 +57,7 @@ async fn ask(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer 
         list: wanted.query(),
         back: wanted.href(deliveries::PATH, None),
         title,
-        some: count.count > 0,
+        some: count.count > 0 || count.more,
     })
 }
 
@@ -71,25 +72,24 @@ async fn all(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answe
 /// What the filters match, for one who may send all of it.
 async fn task(app: &App, visitor: &Visitor, wanted: &Wanted) -> Result<Task, Refusal> {
     reach::everything(app, visitor, Action::Manage).await?;
-    let (mut filter, faults) =
+    let (filter, faults) =
         deliveries::filter(app, visitor.t, visitor.project.id, Some(visitor.organization.id), wanted).await?;
     // With less than all filters it would be more than what was looked at.
     if !faults.is_empty() {
         return Err(Refusal::State(faults.join(" ")));
     }
-    filter.newest = deliveries::newest(app, filter.webhook).await?;
-    Ok(Task::Resend(filter))
+    Ok(Task::Resend(listing::as_shown(app, filter).await?))
 }
 
 /// Sends the chosen ones again, and goes back to the list.
 async fn chosen(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
     let (mut sent, mut left) = (0_u32, 0_u32);
     for id in form.all("id").take(SHOWN as usize) {
-        let row = reach::delivery(&app, &visitor, id, Action::Manage).await?;
+        let row = reach::delivery_managed(&app, &visitor, id).await?;
         match sending::resend(&app, &row).await {
-            Ok(()) => sent += 1,
-            // Its webhook is off or deleted; the others go all the same.
-            Err(CatalogueError::Unready(_) | CatalogueError::State(_)) => left += 1,
+            Ok(true) => sent += 1,
+            // It is being sent, or its webhook is off or deleted; the others go all the same.
+            Ok(false) | Err(CatalogueError::Unready(_) | CatalogueError::State(_)) => left += 1,
             Err(error) => return Err(error.into()),
         }
     }

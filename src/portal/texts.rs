@@ -136,7 +136,7 @@ texts! {
         title, lead, id, created, event, url, code, state, next, no_code, all_states, all_webhooks, all_types,
         state_label, type_label, webhook_label, code_label, since_label, until_label, empty_title, empty,
         nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
-        looked_at, event_filter, list, bad_time, bad_code, bad_filter,
+        looked_at, search_label, search_hint, search_help, event_filter, list, bad_time, bad_code, bad_filter,
         choose, choose_all, resend_chosen, resend_all, resend_all_title, resend_all_note, resend_all_start,
         chosen_none, chosen_one, chosen_many, chosen_left_one, chosen_left_many,
         reload,
@@ -146,7 +146,8 @@ texts! {
         title, timeline, created, accepted, failed, retry_at, held_back, under_way, exhausted, skipped, cancelled,
         payload, payload_lead, payload_gone, attempts, attempts_none, attempt, request, response, headers, body,
         no_request, no_response, no_body, truncated, not_text, copy_curl, copy_payload, resend, resend_hint,
-        how_to_mend, code, id, event_id, webhook, url, next_attempt, milliseconds, instant, facts,
+        how_to_mend, code, id, event_id, webhook, url, next_attempt, milliseconds, instant, facts, left_alone, earlier_one,
+        earlier_many, later_one, later_many, earlier, newest,
     }
     /// The event catalogue.
     catalogue: CatalogueTexts {

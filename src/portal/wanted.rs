@@ -66,6 +66,11 @@ impl Wanted {
             .finish()
     }
 
+    /// The filters and where the list goes on as a query, for a way back to this very page of it.
+    pub(super) fn whole(&self) -> String {
+        self.href("", self.cursor()).trim_start_matches('?').to_owned()
+    }
+
     /// The address of the list at `path` with these filters, going on at `cursor`.
     pub(super) fn href(&self, path: &str, cursor: Option<&str>) -> String {
         let mut query = self.query();
@@ -89,6 +94,8 @@ mod tests {
         assert_eq!(wanted.href("/list", None), "/list?search=a%26b");
         assert_eq!(wanted.href("/list", Some("n")), "/list?search=a%26b&cursor=n");
         assert_eq!(Wanted::default().href("/list", Some("n")), "/list?cursor=n");
+        assert_eq!(Wanted::read(&["search", "status"], &wanted.whole()), wanted);
+        assert_eq!(Wanted::default().whole(), "");
         assert!(wanted.is_filtered() && !Wanted::default().is_filtered());
     }
 }

@@ -15,7 +15,7 @@ use fanfare_engine::access::Action;
 use fanfare_engine::webhook::Status;
 use fanfare_store::catalogue::event_types;
 use fanfare_store::catalogue::webhooks::WebhookRow;
-use fanfare_store::log::{self, DeliveryFilter};
+use fanfare_store::log::DeliveryFilter;
 use fanfare_store::stats::Subject;
 
 use self::facts::{Figures, LiveSecret, Setting};
@@ -30,10 +30,10 @@ use super::shell::{Section, Shell, page};
 use super::sparkline::{self, Day};
 use super::texts::{Texts, fill};
 use super::visitor::Visitor;
-use super::wanted::Wanted;
 use super::webhooks::name_of;
 use super::words::{Moment, Standing, span};
 use crate::app::App;
+use crate::catalogue::deliveries as listing;
 use crate::catalogue::sending;
 use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch};
 
@@ -41,15 +41,14 @@ use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch}
 const SHOWN: u32 = 20;
 /// How long a replaced secret may still sign, in hours.
 const OVERLAPS: [u64; 4] = [1, 24, 3 * 24, 7 * 24];
-/// How many rows are looked at for them.
-const SCAN: u32 = 20_000;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/portal/webhooks/{webhook}", get(show))
         .route("/portal/webhooks/{webhook}/status", post(turn))
         .route("/portal/webhooks/{webhook}/test", post(test))
-        .route("/portal/webhooks/{webhook}/secret", post(reveal))
+        // The page that shows the secret has links into itself.
+        .route("/portal/webhooks/{webhook}/secret", post(reveal).get(show))
         .route("/portal/webhooks/{webhook}/secret/rotate", post(rotate))
         .route("/portal/webhooks/{webhook}/delete", post(delete))
 }
@@ -87,8 +86,6 @@ struct Page {
     /// How long a replaced secret still signs where nothing is said.
     overlap: String,
     rows: Vec<deliveries::Row>,
-    /// No filter: for the rows' way back.
-    wanted: Wanted,
 }
 
 async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, uri: Uri) -> Answer {
@@ -127,10 +124,9 @@ impl Page {
             project: Some(row.project),
             organization: Some(row.organization),
             webhook: Some(row.id),
-            newest: deliveries::newest(app, Some(row.id)).await?,
             ..DeliveryFilter::default()
         };
-        let found = app.store.read(log::deliveries(&filter, SHOWN, SCAN)).await?;
+        let found = listing::page(app, filter, SHOWN).await?.rows;
         let secrets = facts::live_secrets(&webhook, now);
         Ok(Page {
             shell: Shell::new(visitor, Section::Webhooks, name_of(t, &row.settings)).saying(notice),
@@ -162,7 +158,6 @@ impl Page {
             secrets: with_secrets.then_some(secrets),
             overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
             rows: deliveries::rows(app, t, found, Named::No, manages).await?,
-            wanted: Wanted::default(),
         })
     }
 }

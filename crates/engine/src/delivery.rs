@@ -37,6 +37,11 @@ impl State {
         }
     }
 
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// Whether nothing happens to it any more unless somebody asks.
     pub fn is_final(self) -> bool {
         !matches!(self, State::Pending | State::Delivering)

@@ -20,9 +20,10 @@ pub fn first_request(delivery: DeliveryId) -> Query<FirstRequest> {
          (SELECT data FROM payloads JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id)";
     Query {
         sql: Cow::Owned(format!(
-            "SELECT * FROM (SELECT {COLUMNS} FROM attempts WHERE id = ?1 AND method IS NOT NULL
-                 UNION ALL SELECT {COLUMNS} FROM attempts WHERE number > 1 AND delivery_id = ?1 AND method IS NOT NULL)
-             ORDER BY number LIMIT 1"
+            "SELECT {COLUMNS} FROM attempts WHERE id = (SELECT id FROM (
+                 SELECT id, number FROM attempts WHERE id = ?1 AND method IS NOT NULL
+                 UNION ALL SELECT id, number FROM attempts WHERE number > 1 AND delivery_id = ?1 AND method IS NOT NULL)
+             ORDER BY number LIMIT 1)"
         )),
         arguments: crate::arguments![delivery.0],
         decode,

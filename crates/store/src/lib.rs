@@ -5,6 +5,7 @@
 //! organizations, webhooks, keys …), whose queries are data that every database runs. `conformance` is the contract:
 //! whatever passes it is a store.
 
+pub mod attempts;
 pub mod backend;
 pub mod bulk;
 pub mod catalogue;

@@ -1,17 +1,15 @@
-//! Questions about events, deliveries, attempts and figures: what the lists and pages show.
+//! Questions about events, deliveries and figures: what the lists and pages show.
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use fanfare_engine::attempt::{Attempt, Outcome, ReceivedResponse, SentRequest};
 use fanfare_engine::delivery::{SkipReason, State, Trigger};
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId, floor_at};
 use fanfare_engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::{literal, pattern};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row, Value};
-use crate::sqlite::decode_headers;
 
 /// A delivery as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +63,16 @@ fn small<T: TryFrom<i64>>(value: i64) -> StoreResult<T> {
     T::try_from(value).map_err(|_| StoreError::Damaged(format!("{value} is out of range")))
 }
 
+/// What a text finds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Search {
+    /// The delivery with this id.
+    Delivery(DeliveryId),
+    /// What has this in its event type, or in the name or the present URL of its webhook, whatever the case.
+    Text(String),
+}
+
 /// Which deliveries a list shows. Newest first, unless `after` says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -74,6 +82,8 @@ pub struct DeliveryFilter {
     pub webhook: Option<WebhookId>,
     pub event: Option<EventId>,
     pub event_type: Option<String>,
+    /// Only what this text finds.
+    pub search: Option<Search>,
     pub state: Option<State>,
     pub response_code: Option<u16>,
     pub since: Option<Timestamp>,
@@ -145,6 +155,15 @@ fn selection(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     if filter.live {
         wheres.push("state < 2".to_owned());
     }
+    if let Some(Search::Text(text)) = &filter.search {
+        let [kind, webhook] = [1, 2].map(|place| arguments.len() + place);
+        // One look-up for each row that is looked at, so that it costs the same however many webhooks there are.
+        wheres.push(format!(
+            "(event_type LIKE ?{kind} ESCAPE '\\'
+                 OR EXISTS (SELECT 1 FROM webhooks w WHERE w.id = webhook_id AND w.search LIKE ?{webhook} ESCAPE '\\'))"
+        ));
+        arguments.extend(crate::arguments![literal(text), pattern(text)]);
+    }
     let wheres = if wheres.is_empty() { "1".to_owned() } else { wheres.join(" AND ") };
     (format!("SELECT {DELIVERY_COLUMNS} FROM ({source}) WHERE {wheres}"), arguments)
 }
@@ -166,6 +185,10 @@ pub fn delivery_scan_end(filter: &DeliveryFilter, scan: u32) -> Query<DeliveryId
 fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let below = filter.before.map_or(i64::MAX, |id| id.0).min(filter.until.map_or(i64::MAX, floor_at));
     let from = filter.since.map_or(0, floor_at).max(filter.after.map_or(0, |id| id.0.saturating_add(1)));
+    let (below, from) = match filter.search {
+        Some(Search::Delivery(id)) => (below.min(id.0.saturating_add(1)), from.max(id.0)),
+        _ => (below, from),
+    };
     let direction = direction(filter);
     let oldest = oldest_shown(filter);
     if let Some(event) = filter.event {
@@ -253,59 +276,6 @@ pub fn last_urls(deliveries: &[DeliveryId]) -> Query<(DeliveryId, String)> {
         arguments: Vec::new(),
         decode: |row| Ok((DeliveryId(row.int(0)?), row.text_or_null(1)?.unwrap_or_default())),
     }
-}
-
-/// The attempts of a delivery in their order, each request's body whole.
-pub fn attempts(delivery: DeliveryId) -> Query<Attempt> {
-    const COLUMNS: &str = "number, at, duration_ms, outcome, error, trigger, method, url, request_headers, body_head, body_tail, \
-         response_code, response_headers, response_body, truncated, \
-         (SELECT data FROM payloads JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id)";
-    Query {
-        sql: Cow::Owned(format!(
-            "SELECT {COLUMNS} FROM attempts WHERE id = ?1
-             UNION ALL SELECT {COLUMNS} FROM attempts WHERE number > 1 AND delivery_id = ?1
-             ORDER BY 1"
-        )),
-        arguments: crate::arguments![delivery.0],
-        decode: decode_attempt,
-    }
-}
-
-fn decode_attempt(row: &dyn Row) -> StoreResult<Attempt> {
-    let outcome =
-        Outcome::from_number(row.int(3)?).ok_or_else(|| StoreError::Damaged("an unknown outcome".to_owned()))?;
-    let request = match (row.text_or_null(6)?, row.text_or_null(7)?) {
-        (Some(method), Some(url)) => {
-            let mut body = row.blob_or_null(9)?.unwrap_or_default();
-            if let Some(tail) = row.blob_or_null(10)? {
-                body.extend_from_slice(&row.blob_or_null(15)?.unwrap_or_default());
-                body.extend_from_slice(&tail);
-            }
-            let method = method.parse().map_err(|_| StoreError::Damaged(format!("the method {method}")))?;
-            let headers = decode_headers(&row.blob_or_null(8)?.unwrap_or_default());
-            Some(SentRequest { method, url, headers, body: Bytes::from(body) })
-        }
-        _ => None,
-    };
-    let response = match row.int_or_null(11)? {
-        Some(status) => Some(ReceivedResponse {
-            status: small(status)?,
-            headers: decode_headers(&row.blob_or_null(12)?.unwrap_or_default()),
-            body: Bytes::from(row.blob_or_null(13)?.unwrap_or_default()),
-            truncated: row.int_or_null(14)?.unwrap_or(0) != 0,
-        }),
-        None => None,
-    };
-    Ok(Attempt {
-        number: small(row.int(0)?)?,
-        at: Timestamp(row.int(1)?),
-        duration_ms: small(row.int(2)?)?,
-        outcome,
-        error: row.text_or_null(4)?,
-        request,
-        response,
-        trigger: Trigger::from_number(row.int(5)?).unwrap_or(Trigger::Schedule),
-    })
 }
 
 /// An event as lists and its page show it.

@@ -7,6 +7,8 @@ use fanfare_store::log::DeliveryRow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::catalogue::deliveries::Addressed;
+
 /// One event for one webhook.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct DeliveryBody {
@@ -35,7 +37,8 @@ pub(super) struct DeliveryBody {
 }
 
 impl DeliveryBody {
-    pub(super) fn new(row: &DeliveryRow, url: String, payload: Option<Box<RawValue>>) -> Self {
+    /// Without its payload, as in lists.
+    fn new(row: &DeliveryRow, url: String) -> Self {
         DeliveryBody {
             id: row.id.to_string(),
             event_id: row.event.to_string(),
@@ -50,8 +53,14 @@ impl DeliveryBody {
             response_code: row.response_code,
             created_at: row.id.made_at().to_string(),
             completed_at: row.completed_at.map(|at| at.to_string()),
-            payload,
+            payload: None,
         }
+    }
+}
+
+impl From<Addressed> for DeliveryBody {
+    fn from(delivery: Addressed) -> Self {
+        DeliveryBody::new(&delivery.row, delivery.url)
     }
 }
 

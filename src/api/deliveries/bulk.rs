@@ -31,6 +31,8 @@ pub(super) struct DeliverySelection {
     /// Only those of this event: its id, or together with `organization` the host's own id.
     event: Option<String>,
     event_type: Option<String>,
+    /// Only what this finds, as in the list.
+    search: Option<String>,
     /// `pending`, `delivering`, `delivered`, `exhausted`, `skipped` or `cancelled`.
     state: Option<String>,
     /// Only those whose last answer had this status.
@@ -54,6 +56,7 @@ impl DeliverySelection {
             || self.webhook.is_some()
             || self.event.is_some()
             || self.event_type.is_some()
+            || self.search.is_some()
             || self.state.is_some()
             || self.response_code.is_some()
             || self.since.is_some()
@@ -77,6 +80,7 @@ impl DeliverySelection {
             webhook: self.webhook,
             event: self.event,
             event_type: self.event_type,
+            search: self.search,
             state: self.state,
             response_code: self.response_code,
             since: self.since,

@@ -1,4 +1,4 @@
-//! Reading deliveries and their attempts.
+//! Reading deliveries.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{AttemptBody, DeliveryBody};
+use super::body::DeliveryBody;
 use crate::api::auth::{HostReader, Principal, Reader};
 use crate::api::events::post::{organization, seen_organization};
 use crate::api::page::{List, ListBody};
@@ -20,9 +20,10 @@ use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
 use crate::catalogue::access::Actor;
+use crate::catalogue::deliveries;
 
-/// Rows looked at for one page. A filter that few rows match gives shorter pages, and a cursor to go on.
-const SCAN: u32 = 20_000;
+/// The longest text that is searched for, in characters.
+const MAX_SEARCH: usize = 256;
 
 /// What a list of deliveries may be asked for.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -34,6 +35,9 @@ pub(super) struct DeliveryQuery {
     /// Only those of this event: its id, or in an organization's list the host's own id.
     pub event: Option<String>,
     pub event_type: Option<String>,
+    /// Only what this finds: the delivery with this id; else the deliveries of the event with this id, its own or in an
+    /// organization's list the host's; else those that have it in their event type or in their webhook's name or URL.
+    pub search: Option<String>,
     /// `pending`, `delivering`, `delivered`, `exhausted`, `skipped` or `cancelled`.
     pub state: Option<String>,
     /// Only those whose last answer had this status.
@@ -61,22 +65,16 @@ impl DeliveryQuery {
             let parse = |text: &String| text.parse::<Timestamp>().map_err(|error| invalid(field, &error.to_string()));
             text.as_ref().map(parse).transpose()
         };
-        let state = match self.state.as_deref() {
-            None => None,
-            Some(name) => Some(
-                DeliveryState::ALL
-                    .into_iter()
-                    .find(|state| state.name() == name)
-                    .ok_or_else(|| invalid("state", "is no state of a delivery"))?,
-            ),
-        };
+        let known =
+            |name: &str| DeliveryState::named(name).ok_or_else(|| invalid("state", "is no state of a delivery"));
+        let state = self.state.as_deref().map(known).transpose()?;
         let webhook = match self.webhook.as_deref() {
             None => None,
             Some(text) => {
                 Some(WebhookId::parse(text).ok_or_else(|| invalid("webhook", "is no id of a webhook, whk_…"))?)
             }
         };
-        Ok(DeliveryFilter {
+        let filter = DeliveryFilter {
             project: Some(project),
             organization,
             webhook,
@@ -87,20 +85,22 @@ impl DeliveryQuery {
             since: time("since", &self.since)?,
             until: time("until", &self.until)?,
             ..DeliveryFilter::default()
-        })
+        };
+        match self.search.as_deref().map(str::trim) {
+            None | Some("") => Ok(filter),
+            Some(text) if text.chars().count() > MAX_SEARCH => {
+                Err(invalid("search", &format!("must have at most {MAX_SEARCH} characters")))
+            }
+            Some(text) => Ok(deliveries::search(app, filter, text).await?),
+        }
     }
 
     async fn event(&self, app: &App, organization: Option<OrganizationId>) -> Answer<Option<EventId>> {
         let Some(text) = self.event.as_deref() else { return Ok(None) };
-        if let Some(id) = EventId::parse(text) {
-            return Ok(Some(id));
-        }
-        let Some(organization) = organization else {
+        if organization.is_none() && EventId::parse(text).is_none() {
             return Err(Problem::field(Code::InvalidParameter, "event", "is no id of an event, evt_…"));
-        };
-        // One that there is not has no deliveries; no row has the id 0.
-        let found = app.store.read_one(log::event_by_external_id(organization, text)).await?;
-        Ok(Some(found.unwrap_or(EventId(0))))
+        }
+        Ok(Some(deliveries::event_named(app, organization, text).await?))
     }
 
     /// What the list's cursors belong to.
@@ -148,46 +148,11 @@ async fn page(
 ) -> Answer<Json<ListBody<DeliveryBody>>> {
     let name = query.name(project, organization);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
-    let asked = list.page();
-    let mut filter = query.filter(app, project, organization).await?;
-    filter.before = asked.before.map(DeliveryId);
-    filter.newest = shown(app, filter.webhook).await?;
-    let rows = app.store.read(log::deliveries(&filter, asked.limit, SCAN)).await?;
-    let cut = match rows.len() < asked.limit as usize {
-        true => app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?,
-        false => None,
-    };
-    let bodies = with_urls(app, rows).await?;
-    let id = |body: &DeliveryBody| DeliveryId::parse(&body.id).map_or(0, |id| id.0);
-    Ok(list.answer_cut(bodies, id, cut.map(|id| id.0)))
-}
-
-/// How many of a webhook's deliveries its profile lets its view show; `None` for all that are kept.
-async fn shown(app: &App, webhook: Option<WebhookId>) -> Answer<Option<u32>> {
-    let Some(webhook) = webhook else { return Ok(None) };
-    let Some(compiled) = app.compiled().webhook(webhook).await? else { return Ok(None) };
-    Ok(app.profiles.get(&compiled.webhook.profile).and_then(|profile| profile.log.deliveries_shown))
-}
-
-async fn with_urls(app: &App, rows: Vec<DeliveryRow>) -> Answer<Vec<DeliveryBody>> {
-    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
-    let urls = app.store.read(log::last_urls(&ids)).await?;
-    let mut bodies = Vec::with_capacity(rows.len());
-    for row in rows {
-        let logged = urls.iter().find(|(id, url)| *id == row.id && !url.is_empty()).map(|(_, url)| url.clone());
-        let url = match logged {
-            Some(url) => url,
-            None => current_url(app, row.webhook).await?,
-        };
-        bodies.push(DeliveryBody::new(&row, url, None));
-    }
-    Ok(bodies)
-}
-
-/// Where a webhook points now; nothing once it is deleted.
-async fn current_url(app: &App, webhook: WebhookId) -> Answer<String> {
-    let webhook = app.compiled().webhook(webhook).await?;
-    Ok(webhook.map(|webhook| webhook.webhook.settings.url.clone()).unwrap_or_default())
+    let filter = query.filter(app, project, organization).await?;
+    let found =
+        deliveries::page(app, DeliveryFilter { before: list.before().map(DeliveryId), ..filter }, list.limit()).await?;
+    let bodies = deliveries::addressed(app, found.rows).await?.into_iter().map(DeliveryBody::from).collect();
+    Ok(list.answer_until(bodies, found.next.map(|id| id.0)))
 }
 
 /// Get a delivery
@@ -204,23 +169,6 @@ pub(super) async fn get(
 ) -> Answer<Json<DeliveryBody>> {
     let row = find(&app, &principal, &org, &delivery, Action::See).await?;
     show(&app, &row).await.map(Json)
-}
-
-/// List a delivery's attempts
-#[utoipa::path(
-    get, path = "/v1/organizations/{org}/deliveries/{delivery}/attempts", tag = "Deliveries",
-    params(("org" = String, Path, description = "The organization's id or external id"),
-           ("delivery" = String, Path, description = "The delivery's id")),
-    responses((status = 200, description = "Newest first, all of them", body = ListBody<AttemptBody>)),
-)]
-pub(super) async fn attempts(
-    State(app): State<Arc<App>>,
-    Reader(principal): Reader,
-    PathParts((org, delivery)): PathParts<(String, String)>,
-) -> Answer<Json<ListBody<AttemptBody>>> {
-    let row = find(&app, &principal, &org, &delivery, Action::See).await?;
-    let attempts = app.store.read(log::attempts(row.id)).await?;
-    Ok(Json(ListBody { data: attempts.into_iter().rev().map(AttemptBody::from).collect(), next_cursor: None }))
 }
 
 /// The delivery that a path names.
@@ -256,8 +204,7 @@ pub(super) async fn show(app: &App, row: &DeliveryRow) -> Answer<DeliveryBody> {
     let event = app.store.read_one(log::event(row.organization, row.event)).await?;
     let payload = event.map(|event| RawValue::from_string(String::from_utf8_lossy(&event.data).into_owned()));
     let payload = payload.transpose().map_err(|error| Problem::internal(&error))?;
-    let mut bodies = with_urls(app, vec![row.clone()]).await?;
-    let mut body = bodies.pop().ok_or_else(|| Problem::not_found("delivery"))?;
-    body.payload = payload;
-    Ok(body)
+    let mut known = deliveries::addressed(app, vec![row.clone()]).await?;
+    let body = known.pop().map(DeliveryBody::from).ok_or_else(|| Problem::not_found("delivery"))?;
+    Ok(DeliveryBody { payload, ..body })
 }

@@ -1,9 +1,11 @@
 //! The API, route by route, on a whole server with a store of its own.
 
 mod api_keys;
+mod attempts;
 mod auth;
 mod bodies;
 mod deliveries_shown;
+mod delivery_search;
 mod description;
 mod entities;
 mod event_types;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::id;
 use crate::api::Api;
-use crate::api::sending::{Sink, local};
+use crate::api::sending::{Sink, local, until};
 
 const PATH: &str = "/portal/deliveries";
 
@@ -45,6 +45,11 @@ async fn deliveries_are_found_by_their_filters() {
         (&format!("webhook={one}&response_code=503"), vec!["job.done"]),
         (&format!("event={event}"), vec!["job.created"]),
         ("since=2026-11-22T09:00&until=2026-11-22T10:00", vec!["job.done", "job.created"]),
+        ("search=JOB.d", vec!["job.done"]),
+        ("search=one", vec!["job.done", "job.created"]),
+        (&format!("search={event}"), vec!["job.created"]),
+        ("search=one&state=exhausted", vec!["job.done"]),
+        ("search=nowhere", vec![]),
         ("until=2026-11-22T09:00", vec![]),
         ("webhook=whk_0000000000000", vec![]),
     ] {
@@ -79,6 +84,10 @@ async fn long_lists_go_on() {
     let first = visit.get(&format!("{PATH}?state=pending")).await.ok();
     let next = first.attribute("a[rel=next]", "href").unwrap();
     let second = visit.get(&next).await.ok();
+    // What is done with a row leads back to its own page of the list.
+    let back = second.attribute("tbody [name=list]", "value").unwrap();
+    let row = second.attribute("tbody form", "action").unwrap();
+    assert_eq!(visit.post(&row, &[("from", "list"), ("list", &back)]).await.leads(), next);
     assert_eq!((first.count("tbody tr"), second.count("tbody tr")), (50, 10));
     assert_eq!(second.attribute("select[name=state] option[selected]", "value").unwrap(), "pending");
     assert_eq!(second.count("a[rel=next]"), 0);
@@ -98,7 +107,7 @@ async fn a_delivery_shows_every_attempt_and_can_be_sent_again() {
     api.event("acme", "job.created").await;
     sink.next().await;
     let visit = api.visit("acme").await;
-    let page = crate::api::sending::until("the first attempt is in the log", async || {
+    let page = until("the first attempt is in the log", async || {
         let found = api.deliveries("response_code=500").await;
         found.first().map(|delivery| format!("{PATH}/{}", id(delivery)))
     })
@@ -125,6 +134,78 @@ async fn a_delivery_shows_every_attempt_and_can_be_sent_again() {
     assert!(mended.only("section:last-of-type pre").contains("\"of\": \"job.created\""));
     assert_eq!(visit.post(&format!("{page}/resend"), &[]).await.leads(), format!("{page}?done=resent"));
     sink.next().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_attempts_are_shown_and_a_way_to_the_others() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    api.webhook("acme", json!({"url": sink.url})).await;
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    let delivery = id(&api.until_state("delivered", 1).await[0]);
+    let page = format!("{PATH}/{delivery}");
+    let visit = api.visit("acme").await;
+    for made in 1..=22 {
+        until("an attempt is in the log", async || (api.deliveries("").await[0]["attempts"] == made).then_some(()))
+            .await;
+        if made < 22 {
+            assert_eq!(visit.post(&format!("{page}/resend"), &[]).await.leads(), format!("{page}?done=resent"));
+            sink.next().await;
+        }
+    }
+    let titles = |numbers: std::ops::RangeInclusive<u32>| {
+        numbers.rev().map(|number| format!("Attempt {number}")).collect::<Vec<_>>()
+    };
+    let newest = visit.get(&page).await.ok();
+    assert_eq!(newest.texts(".attempt-title"), titles(3..=22));
+    assert_eq!(newest.texts(".timeline .what")[..3], ["Created", "2 earlier attempts", "Attempt 3: accepted 200"]);
+    let earlier = newest.attribute("a[href*=before]", "href").unwrap();
+    assert_eq!(earlier, format!("{page}?before=3#attempts"));
+    let oldest = visit.get(&earlier).await.ok();
+    assert_eq!(oldest.texts(".attempt-title"), titles(1..=2));
+    assert_eq!(oldest.texts(".timeline .what")[3], "20 later attempts");
+    assert_eq!(oldest.count("a[href*=before]"), 0);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_asks_for_more_only_while_an_attempt_is_near() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    let webhook = id(&api.webhook("acme", json!({"url": sink.url})).await);
+    sink.hold(true);
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    let delivery = id(&api.until_state("delivering", 1).await[0]);
+    let page = format!("{PATH}/{delivery}");
+    let visit = api.visit("acme").await;
+    let ask = visit.get(&page).await.ok().attribute("[hx-get]", "hx-get").unwrap();
+    assert_eq!(visit.get(&ask).await.with(204).text, "", "nothing has changed");
+    // It is being sent already.
+    let refused = visit.post(&format!("{page}/resend"), &[]).await.with(409);
+    assert!(refused.only("[data-message]").starts_with("It is being sent at this moment"), "{}", refused.text);
+    let left = visit.post(&format!("{PATH}/resend/chosen"), &[("id", &delivery)]).await.leads();
+    assert_eq!(left, format!("{PATH}?resent=0&left=1"));
+    sink.hold(false);
+    api.until_state("delivered", 1).await;
+    let ended = visit.get(&ask).await.ok();
+    assert_eq!((ended.only("h1 .pill"), ended.count("[hx-get]")), ("Delivered".to_owned(), 0));
+
+    // What is due and does not go out is not asked about for ever.
+    api.post(&format!("/v1/organizations/acme/webhooks/{webhook}/pause"), json!({})).await.ok();
+    api.event("acme", "job.created").await;
+    let waiting = id(&api.until_state("pending", 1).await[0]);
+    let page = format!("{PATH}/{waiting}");
+    let ask = visit.get(&page).await.ok().attribute("[hx-get]", "hx-get").unwrap();
+    visit.get(&ask).await.with(204);
+    api.pass(std::time::Duration::from_secs(10));
+    assert_eq!(visit.get(&ask).await.ok().count("[hx-get]"), 0);
     api.stop().await;
 }
 

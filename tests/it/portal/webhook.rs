@@ -31,6 +31,11 @@ async fn the_page_shows_figures_settings_and_log() {
         seen.attribute("[aria-labelledby=log] .card-head a:last-child", "href").unwrap(),
         page.replace("/webhooks/", "/deliveries?webhook=")
     );
+    // What is sent again here is seen here.
+    let resend = format!("/portal/deliveries/{delivery}/resend");
+    assert_eq!(seen.attribute(".deliveries [name=from]", "value").unwrap(), "webhook");
+    assert_eq!(visit.post(&resend, &[("from", "webhook"), ("list", "")]).await.leads(), page);
+    sink.next().await;
     let facts = seen.texts("section:last-of-type .facts dd");
     for fact in ["POST application/json", "All events", "None", "15 s", "standard"] {
         assert!(facts.iter().any(|known| known == fact), "{fact}: {facts:?}");
@@ -88,9 +93,13 @@ async fn secrets_are_hidden_until_they_are_asked_for() {
     let api_path = page.replace("/portal/", "/v1/organizations/acme/");
     let first = secret(api.get(&format!("{api_path}/secret")).await.ok());
     assert!(!visit.get(&page).await.ok().text.contains(&first));
-    visit.get(&format!("{page}/secret")).await.with(404);
+    let address = visit.get(&format!("{page}/secret")).await.ok();
+    assert!(!address.text.contains(&first), "an address alone shows none");
     let shown = visit.post(&format!("{page}/secret"), &[]).await.ok();
     assert_eq!(shown.texts(".secrets code"), [first.as_str()]);
+    // Without JavaScript its links lead from where it is.
+    let range = shown.attribute(".ranges a", "href").unwrap();
+    visit.get(&format!("{page}/secret{}", range.split('#').next().unwrap())).await.ok();
     let done = visit.post(&format!("{page}/secret/rotate"), &[("overlap", "3600"), ("secret", "")]).await.leads();
     assert_eq!(visit.get(&done).await.ok().only("[role=status].notice"), "The secret was replaced.");
     let second = secret(api.get(&format!("{api_path}/secret")).await.ok());

@@ -101,6 +101,9 @@ async fn long_lists_go_on() {
     }
     assert_eq!(names, (0..60).rev().map(|number| format!("w{number}")).collect::<Vec<_>>());
     let second = visit.get(&path).await.ok();
+    let (switch, back) =
+        (second.attribute("tbody form", "action").unwrap(), second.attribute("tbody [name=list]", "value").unwrap());
+    assert_eq!(visit.post(&switch, &[("to", "off"), ("list", &back)]).await.leads(), path, "back to its own page");
     assert_eq!(second.attribute(".pages a", "href").unwrap(), PATH);
     assert_eq!(visit.get(&format!("{PATH}?status=active")).await.ok().count("a[rel=next]"), 0, "30 fit on a page");
     // A cursor of another list is not taken.

@@ -212,8 +212,7 @@ impl Api {
     /// The attempts of a delivery, from the first.
     pub(crate) async fn attempts(&self, delivery: &Value) -> Vec<Value> {
         let (org, id) = (delivery["organization_id"].as_str().unwrap(), delivery["id"].as_str().unwrap());
-        let found = self.get(&format!("/v1/organizations/{org}/deliveries/{id}/attempts")).await.expect(200);
-        let mut attempts = found["data"].as_array().unwrap().clone();
+        let mut attempts = self.whole_list(&format!("/v1/organizations/{org}/deliveries/{id}/attempts")).await;
         attempts.sort_by_key(|attempt| attempt["number"].as_u64());
         attempts
     }

@@ -6,6 +6,7 @@ use fanfare_engine::attempt::{Attempt, Outcome};
 use fanfare_engine::delivery::{SkipReason, State};
 use fanfare_engine::id::EventId;
 use fanfare_engine::scheduler::Figures;
+use fanfare_store::attempts::{Piece, attempts};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
 use fanfare_store::queue::MAX_CLAIMS;
 
@@ -68,7 +69,8 @@ impl World {
             let message = format!("{id} for {} is {} for ever: {row:?}, {story:?}", row.webhook, row.state.name());
             return fault("everything accepted ends", id, message);
         }
-        let attempts = self.disk.core.read(&log::attempts(id)).map_err(unreadable)?;
+        let mut attempts = self.disk.core.read(&attempts(id, Piece::ALL)).map_err(unreadable)?;
+        attempts.reverse();
         self.audit_attempts(row, story, &attempts)?;
         self.audit_state(row, story, &attempts)?;
         let report = &mut self.report;

@@ -100,11 +100,16 @@ fn unique(step: Step, what: &'static str) -> Step {
     Step { unique: what, ..step }
 }
 
-/// The pattern that finds `text` anywhere, for `LIKE … ESCAPE '\'`.
-fn pattern(text: &str) -> String {
+/// The pattern that finds `text` anywhere in what is kept in lower case, for `LIKE … ESCAPE '\'`.
+pub(crate) fn pattern(text: &str) -> String {
+    literal(&text.to_lowercase())
+}
+
+/// The pattern that finds `text` anywhere, for `LIKE … ESCAPE '\'`, which knows no case of its own beyond ASCII.
+pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for character in text.to_lowercase().chars() {
+    for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -256,6 +256,12 @@ pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow
     )
 }
 
+/// These webhooks, as far as they are there, wherever they are. `ids` must be a page's.
+pub fn these(ids: &[WebhookId]) -> Query<WebhookRow> {
+    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    query(format!("SELECT {COLUMNS} FROM webhooks WHERE id IN ({list})"), Vec::new(), decode)
+}
+
 /// How many webhooks an organization has.
 pub fn count(organization: OrganizationId) -> Query<i64> {
     query("SELECT count(*) FROM webhooks WHERE organization_id = ?1", arguments![organization.0], decode_int)

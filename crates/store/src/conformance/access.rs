@@ -23,7 +23,7 @@ fn entity(kind: &str, id: &str) -> EntityRef {
     EntityRef { kind: kind.to_owned(), id: id.to_owned() }
 }
 
-async fn organization<B: Backend>(rig: &Rig<B>, id: OrganizationId) {
+pub(super) async fn organization<B: Backend>(rig: &Rig<B>, id: OrganizationId) {
     let now = rig.now();
     let organization = Organization {
         id,
@@ -96,7 +96,7 @@ pub(crate) async fn users_and_entities_go_with_their_organization<B: Backend>(ri
     assert!(rig.read_one(entities::get(OTHER_ORGANIZATION, &entity("Packet", "17"))).await.is_some());
 }
 
-fn webhook_of<B: Backend>(rig: &Rig<B>, id: WebhookId, owner: Option<&str>) -> WebhookRow {
+pub(super) fn webhook_of<B: Backend>(rig: &Rig<B>, id: WebhookId, owner: Option<&str>) -> WebhookRow {
     let settings = Settings {
         name: String::new(),
         url: "https://receiver.example/hook".to_owned(),

@@ -5,9 +5,11 @@ use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
+use super::access;
 use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, URL, WEBHOOK};
 use crate::backend::Backend;
-use crate::log::{self, DeliveryFilter};
+use crate::catalogue::webhooks;
+use crate::log::{self, DeliveryFilter, Search};
 use crate::queue::{Finish, Next, Operation, Resend};
 
 fn all() -> DeliveryFilter {
@@ -38,6 +40,37 @@ pub(crate) async fn deliveries_by_what_they_belong_to<B: Backend>(rig: &Rig<B>) 
     for (filter, expected) in expectations {
         assert_eq!(rig.found(&filter).await, expected, "{filter:?}");
     }
+}
+
+pub(crate) async fn deliveries_by_text<B: Backend>(rig: &Rig<B>) {
+    access::organization(rig, ORGANIZATION).await;
+    rig.change(webhooks::insert(&access::webhook_of(rig, WEBHOOK, None), None)).await.unwrap();
+    let a = rig.keep(rig.event("job.created"), &[WEBHOOK, OTHER_WEBHOOK]).await;
+    let b = rig.keep(rig.event("Über_100%.done"), &[OTHER_WEBHOOK]).await;
+    let find = async |search: Search, more: DeliveryFilter| {
+        rig.found(&DeliveryFilter { organization: Some(ORGANIZATION), search: Some(search), ..more }).await
+    };
+    let text = |text: &str| Search::Text(text.to_owned());
+    let expectations = [
+        (text("JOB."), vec![a[1], a[0]]),
+        (text("Über_100%"), vec![b[0]]),
+        (text("j%d"), vec![]),
+        (text("Receiver.example/H"), vec![a[0]]),
+        (text("e"), vec![b[0], a[1], a[0]]),
+        (Search::Delivery(a[1]), vec![a[1]]),
+        (Search::Delivery(DeliveryId(1)), vec![]),
+    ];
+    for (search, expected) in expectations {
+        assert_eq!(find(search.clone(), all()).await, expected, "{search:?}");
+    }
+    // It narrows what else is asked for, and goes on in pages.
+    let narrowed = DeliveryFilter { webhook: Some(OTHER_WEBHOOK), ..all() };
+    assert_eq!(find(text("job"), narrowed.clone()).await, [a[1]]);
+    assert_eq!(find(Search::Delivery(a[0]), narrowed).await, []);
+    assert_eq!(find(text("job"), DeliveryFilter { before: Some(a[1]), ..all() }).await, [a[0]]);
+    let other =
+        DeliveryFilter { organization: Some(OTHER_ORGANIZATION), search: Some(Search::Delivery(a[0])), ..all() };
+    assert_eq!(rig.found(&other).await, []);
 }
 
 pub(crate) async fn a_webhooks_view_ends_at_its_newest<B: Backend>(rig: &Rig<B>) {

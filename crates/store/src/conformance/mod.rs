@@ -72,6 +72,7 @@ macro_rules! conformance_suite {
             recording: [
                 an_outcome_is_recorded
                 attempts_are_numbered
+                attempts_come_in_pieces
                 a_whole_body_is_kept
                 a_body_around_the_data_is_put_together
                 headers_come_back_as_they_were
@@ -131,6 +132,7 @@ macro_rules! conformance_suite {
             ]
             lists: [
                 deliveries_by_what_they_belong_to
+                deliveries_by_text
                 deliveries_by_state
                 deliveries_by_code
                 deliveries_by_time

@@ -7,6 +7,7 @@ use fanfare_engine::event::Event;
 use fanfare_engine::time::Timestamp;
 
 use super::rig::{OTHER_WEBHOOK, RECORDED, Rig, URL, WEBHOOK};
+use crate::attempts::{Piece, attempts, earlier};
 use crate::backend::Backend;
 use crate::log;
 use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
@@ -52,6 +53,36 @@ pub(crate) async fn attempts_are_numbered<B: Backend>(rig: &Rig<B>) {
     assert_eq!((seen[2].1, seen[3].1), (Outcome::Status, Outcome::Success));
     let row = rig.row(lease.delivery).await;
     assert_eq!((row.attempts, row.response_code), (4, Some(200)));
+}
+
+pub(crate) async fn attempts_come_in_pieces<B: Backend>(rig: &Rig<B>) {
+    let mut lease = rig.leased().await;
+    for status in [500, 501, 502, 503] {
+        rig.finish(lease, status, Next::RetryAt(rig.now())).await;
+        lease = rig.claim_only(lease.delivery).await.lease;
+    }
+    rig.finish(lease, 504, Next::Exhausted).await;
+    let whole = rig.attempts(lease.delivery).await;
+    let read = async |piece: Piece| {
+        let found = rig.read(attempts(lease.delivery, piece)).await;
+        assert!(found.iter().all(|attempt| whole.contains(attempt)));
+        (found.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), earlier(&found))
+    };
+    assert_eq!(read(Piece::newest(2, i64::MAX)).await, (vec![5, 4], 3));
+    assert_eq!(read(Piece { before: Some(4), ..Piece::newest(2, i64::MAX) }).await, (vec![3, 2], 1));
+    assert_eq!(read(Piece { before: Some(2), ..Piece::newest(2, i64::MAX) }).await, (vec![1], 0));
+    assert_eq!(read(Piece { before: Some(1), ..Piece::newest(2, i64::MAX) }).await, (vec![], 0));
+    // The first is read however large it is, and further ones only below the bytes that are wanted.
+    assert_eq!(read(Piece::newest(5, 1)).await, (vec![5], 4));
+    let weigh = |attempt: &Attempt| {
+        let headers = |headers: &fanfare_engine::attempt::Headers| {
+            headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+        };
+        let request = attempt.request.as_ref().map_or(0, |request| request.body.len() + headers(&request.headers));
+        request + attempt.response.as_ref().map_or(0, |answer| answer.body.len() + headers(&answer.headers))
+    };
+    let two = (weigh(&whole[4]) + weigh(&whole[3])) as i64;
+    assert_eq!(read(Piece::newest(5, two)).await.0.len(), 2, "what the rows add to {two} bytes is little");
 }
 
 /// Has an attempt recorded for an event with this data, and gives it as it is read back.

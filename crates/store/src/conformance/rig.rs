@@ -14,6 +14,7 @@ use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationI
 use fanfare_engine::time::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::attempts::{Piece, attempts};
 use crate::backend::Backend;
 use crate::error::StoreResult;
 use crate::log::{self, DeliveryFilter, DeliveryRow};
@@ -287,8 +288,11 @@ impl<B: Backend> Rig<B> {
         self.row(delivery).await.state
     }
 
+    /// All attempts of a delivery, in their order.
     pub(crate) async fn attempts(&self, delivery: DeliveryId) -> Vec<Attempt> {
-        self.read(log::attempts(delivery)).await
+        let mut attempts = self.read(attempts(delivery, Piece::ALL)).await;
+        attempts.reverse();
+        attempts
     }
 
     /// The ids that a filter finds, newest first.

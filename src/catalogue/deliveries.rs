@@ -1,0 +1,119 @@
+//! Lists of deliveries: what a text finds, a page of what a filter finds, and what is known beside of each delivery.
+
+use std::collections::BTreeMap;
+
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
+use fanfare_store::catalogue::webhooks::{self, WebhookRow};
+use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, Search};
+
+use super::CatalogueResult;
+use crate::app::App;
+
+/// How many rows are looked at for a page. A filter that few match gives shorter pages, and says where to go on.
+const SCAN: u32 = 20_000;
+/// No event has this id, so nothing is found by it.
+const NO_EVENT: EventId = EventId(0);
+
+/// A page of deliveries.
+pub struct Page {
+    pub rows: Vec<DeliveryRow>,
+    /// Where the list goes on, as `before` of its filter; `None` at its end.
+    pub next: Option<DeliveryId>,
+    /// Whether it stopped looking before it had found a whole page.
+    pub cut: bool,
+}
+
+/// At most `limit` deliveries that a filter finds, newest first. Of a webhook's, those that its profile lets its view show.
+///
+/// # Errors
+/// The store's.
+pub async fn page(app: &App, filter: DeliveryFilter, limit: u32) -> CatalogueResult<Page> {
+    let filter = as_shown(app, filter).await?;
+    let mut rows = app.store.read(log::deliveries(&filter, limit.saturating_add(1), SCAN)).await?;
+    if rows.len() > limit as usize {
+        rows.truncate(limit as usize);
+        let next = rows.last().map(|row| row.id);
+        return Ok(Page { rows, next, cut: false });
+    }
+    let next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
+    Ok(Page { rows, next, cut: next.is_some() })
+}
+
+/// The filter for no more of a webhook's deliveries than its profile lets its view show.
+///
+/// # Errors
+/// The store's.
+pub async fn as_shown(app: &App, filter: DeliveryFilter) -> CatalogueResult<DeliveryFilter> {
+    let Some(webhook) = filter.webhook else { return Ok(filter) };
+    let webhook = app.store.read_one(webhooks::these(&[webhook])).await?;
+    let profile = webhook.and_then(|webhook| app.profiles.get(&webhook.profile));
+    Ok(DeliveryFilter { newest: profile.and_then(|profile| profile.log.deliveries_shown), ..filter })
+}
+
+/// The event that `text` names, by its id or, in one organization, by the host's; one that there is not has no deliveries.
+///
+/// # Errors
+/// The store's.
+pub async fn event_named(app: &App, organization: Option<OrganizationId>, text: &str) -> CatalogueResult<EventId> {
+    Ok(event_known(app, organization, text).await?.unwrap_or(NO_EVENT))
+}
+
+async fn event_known(app: &App, organization: Option<OrganizationId>, text: &str) -> CatalogueResult<Option<EventId>> {
+    match (EventId::parse(text), organization) {
+        (Some(id), _) => Ok(Some(id)),
+        // Hosts' ids are an organization's own.
+        (None, None) => Ok(None),
+        (None, Some(organization)) => Ok(app.store.read_one(log::event_by_external_id(organization, text)).await?),
+    }
+}
+
+/// Narrows a filter to what a text finds: the delivery with this id; else the deliveries of the event with this id, its own or
+/// the host's; else those that have it in their event type, or in their webhook's name or present URL.
+///
+/// # Errors
+/// The store's.
+pub async fn search(app: &App, filter: DeliveryFilter, text: &str) -> CatalogueResult<DeliveryFilter> {
+    if let Some(id) = DeliveryId::parse(text) {
+        return Ok(DeliveryFilter { search: Some(Search::Delivery(id)), ..filter });
+    }
+    match event_known(app, filter.organization, text).await? {
+        None => Ok(DeliveryFilter { search: Some(Search::Text(text.to_owned())), ..filter }),
+        Some(found) => {
+            let event = if filter.event.is_none_or(|wanted| wanted == found) { found } else { NO_EVENT };
+            Ok(DeliveryFilter { event: Some(event), ..filter })
+        }
+    }
+}
+
+/// A delivery with what is known of where it goes.
+pub struct Addressed {
+    pub row: DeliveryRow,
+    /// Where its last attempt went; before one is logged, where its webhook points.
+    pub url: String,
+    /// As it is now; `None` once it is deleted.
+    pub webhook: Option<WebhookRow>,
+}
+
+/// What is known beside of the deliveries of a page.
+///
+/// # Errors
+/// The store's.
+pub async fn addressed(app: &App, rows: Vec<DeliveryRow>) -> CatalogueResult<Vec<Addressed>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
+    let mut urls: BTreeMap<DeliveryId, String> = app.store.read(log::last_urls(&ids)).await?.into_iter().collect();
+    let mut wanted: Vec<WebhookId> = rows.iter().map(|row| row.webhook).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let found = app.store.read(webhooks::these(&wanted)).await?;
+    let known: BTreeMap<WebhookId, WebhookRow> = found.into_iter().map(|webhook| (webhook.id, webhook)).collect();
+    let show = |row: DeliveryRow| {
+        let webhook = known.get(&row.webhook).cloned();
+        let logged = urls.remove(&row.id).filter(|url| !url.is_empty());
+        let now = || webhook.as_ref().map(|webhook| webhook.settings.url.clone());
+        Addressed { url: logged.or_else(now).unwrap_or_default(), row, webhook }
+    };
+    Ok(rows.into_iter().map(show).collect())
+}
