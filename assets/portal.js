@@ -144,10 +144,13 @@
 
   // Keys for people who work here all day: / searches, j and k move, Enter opens, r resends.
   let chosen = null;
-  const choose = (row) => {
+  const mark = (row) => {
     chosen?.classList.remove("chosen");
     chosen = row;
     chosen.classList.add("chosen");
+  };
+  const choose = (row) => {
+    mark(row);
     chosen.scrollIntoView({ block: "nearest" });
     (chosen.querySelector("[data-open]") ?? chosen.querySelector("summary"))?.focus();
   };
@@ -209,50 +212,101 @@
   document.addEventListener("htmx:afterSwap", (event) => dress(event.detail.target.isConnected ? event.detail.target : document));
   document.addEventListener("htmx:afterSettle", (event) => {
     dress(document);
-  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-    const said = event.detail.requestConfig?.elt?.dataset?.said;
-    if (said) say(said);
+    if (chosen && !chosen.isConnected && document.getElementById(chosen.id)) mark(document.getElementById(chosen.id));
+    const pressed = event.detail.requestConfig?.elt;
+    if (pressed?.dataset?.said) say(pressed.dataset.said);
+    // What had the focus may be gone with its row.
+    if (pressed?.isConnected === false && document.activeElement === document.body) {
+      document.getElementById("content")?.focus({ preventScroll: true });
+    }
+  });
+
+  // Another tab may have opened another organization in this browser: nothing of it belongs on this page.
+  const isOther = (page) => {
+    const visit = page.body.dataset.visit;
+    return visit !== undefined && visit !== document.body.dataset.visit;
+  };
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const detail = event.detail;
+    if (!detail.shouldSwap) return;
+    const page = new DOMParser().parseFromString(detail.serverResponse, "text/html");
+    if (isOther(page)) {
+      detail.shouldSwap = false;
+      location.reload();
+      return;
+    }
+    if (!detail.target.matches("tr") || page.getElementById(detail.target.id)) return;
+    // The row is not on its page any more: newer ones pushed it off, or the filters hold it back now. So the list is shown as it is.
+    const list = document.getElementById("list");
+    if (list && page.getElementById("list")) {
+      detail.target = list;
+      detail.selectOverride = "#list";
+    } else {
+      detail.shouldSwap = false;
+      const { said } = detail.requestConfig.elt.dataset;
+      if (said) say(said);
+    }
   });
 
   // The list of deliveries follows what happens: it is told by the server, or where that fails asks now and then.
   const follow = (button) => {
-    const atOnce = 400, poll = 5000, most = 50;
+    const atOnce = 400, poll = 5000;
     const path = "/portal/deliveries";
     let source = null, due = null, asking = false, again = false, known = new Map();
     const held = () => button.getAttribute("aria-pressed") !== "true" || document.hidden;
     const soon = (wait) => { due ??= setTimeout(() => { due = null; refresh(); }, wait); };
+    // The list becomes what came, in its order. Rows that did not change stay as they are, and so does the one with the focus.
     const put = (page) => {
+      if (isOther(page)) return location.reload();
       const [old, fresh] = [document, page].map((within) => within.querySelector("#list"));
       if (!old || !fresh) return;
-      const [body, rows] = [old.querySelector("tbody"), all("tr[data-row]", fresh)];
-      if (!body || rows.length === 0) {
-        if (rows.length > 0) { old.replaceWith(fresh); window.htmx?.process(fresh); dress(fresh); }
+      const [body, came] = [old, fresh].map((list) => list.querySelector("tbody"));
+      const rows = all("tr[data-row]", fresh);
+      const raws = new Map(rows.map((row) => [row.id, row.outerHTML]));
+      if (!body || !came) {
+        if (body || came) {
+          old.replaceWith(fresh);
+          window.htmx?.process(fresh);
+          dress(fresh);
+        }
+        known = raws;
         return;
       }
-      // What comes in above what is looked at must not push it down.
-      const height = body.offsetHeight;
-      const before = body.getBoundingClientRect().top;
-      const first = body.firstElementChild;
-      rows.forEach((row) => {
-        const raw = row.outerHTML;
+      const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr") : null;
+      const wanted = rows.map((row) => {
         const there = document.getElementById(row.id);
-        const same = there && known.get(row.id) === raw;
-        known.set(row.id, raw);
-        if (same || there?.contains(document.activeElement)) return;
-        if (there) {
-          const [was, is] = [there, row].map((one) => one.querySelector("input[name=id]"));
-          if (was?.checked && is) is.checked = true;
-          if (there === chosen) { chosen = row; row.classList.add("chosen"); }
-          there.replaceWith(row);
-        } else {
-          body.insertBefore(row, first?.isConnected ? first : body.firstElementChild);
-        }
+        if (there && (there === focused || known.get(row.id) === raws.get(row.id))) return there;
+        if (there?.querySelector("input[name=id]")?.checked) row.querySelector("input[name=id]")?.setAttribute("checked", "");
+        if (there && there === chosen) mark(row);
+        return row;
+      });
+      if (focused) {
+        raws.set(focused.id, known.get(focused.id));
+        // Ids go by time: where it is not in the list any more, it keeps its place until the focus leaves it.
+        const below = wanted.findIndex((row) => row.id < focused.id);
+        if (!wanted.includes(focused)) wanted.splice(below < 0 ? wanted.length : below, 0, focused);
+      }
+      // What comes in above what is looked at must not push it down.
+      const above = body.getBoundingClientRect().top < 0;
+      const anchor = wanted.find((row) => row.ownerDocument === document && row.getBoundingClientRect().bottom > 0);
+      const before = anchor?.getBoundingClientRect().top;
+      const stay = new Set(wanted);
+      Array.from(body.children).forEach((row) => { if (!stay.has(row)) row.remove(); });
+      wanted.forEach((row, at) => {
+        if (body.children[at] === row) return;
+        body.insertBefore(row, body.children[at] ?? null);
         window.htmx?.process(row);
         dress(row);
       });
-      while (body.children.length > most && !body.lastElementChild.contains(document.activeElement)) body.lastElementChild.remove();
-      if (before < 0) window.scrollBy(0, body.offsetHeight - height);
-      known = new Map(all("tr[data-row]", body).map((row) => [row.id, known.get(row.id)]));
+      if (above && anchor) window.scrollBy(0, anchor.getBoundingClientRect().top - before);
+      const [next, older] = [old, fresh].map((list) => list.querySelector("a[rel=next]"));
+      if (next && older) next.setAttribute("href", older.getAttribute("href"));
+      [".pages", "[data-cut]"].forEach((selector) => {
+        const [was, is] = [old, fresh].map((list) => list.querySelector(selector));
+        if (was && !is) was.remove();
+        if (!was && is) body.closest("table").after(is);
+      });
+      known = raws;
     };
     const refresh = async () => {
       if (held() || location.pathname !== path) return;
@@ -260,6 +314,8 @@
       asking = true;
       try {
         const answer = await fetch(location.href, { credentials: "same-origin" });
+        // The visit has ended, or its right.
+        if (answer.status === 401 || answer.status === 403) return location.reload();
         if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
       } catch { /* the next one may work */ }
       asking = false;
@@ -268,7 +324,8 @@
     const listen = () => {
       source?.close();
       source = null;
-      if (button.getAttribute("aria-pressed") !== "true" || !("EventSource" in window)) return;
+      // A tab that nobody looks at holds no connection: browsers have few of them for a server.
+      if (held() || !("EventSource" in window)) return;
       source = new EventSource(button.dataset.live);
       ["delivery", "lost"].forEach((name) => source.addEventListener(name, () => soon(atOnce)));
       // It connects again by itself, but for a refusal.
@@ -280,8 +337,11 @@
       listen();
       if (on) refresh();
     });
-    document.addEventListener("visibilitychange", () => soon(0));
-    setInterval(() => { if (source?.readyState !== EventSource.OPEN) soon(0); }, poll);
+    document.addEventListener("visibilitychange", () => { listen(); soon(0); });
+    setInterval(() => {
+      if (!source) listen();
+      if (source?.readyState !== EventSource.OPEN) soon(0);
+    }, poll);
     addEventListener("pagehide", () => source?.close());
     addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
     button.hidden = false;
@@ -297,6 +357,7 @@
   };
 
   dress(document);
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   all(".choice").forEach((label) => { label.hidden = false; });
   all("[data-choice]").forEach((select) => { select.value = kept.get(select.dataset.choice) ?? select.options[0].value; });
   all("form[data-press]").forEach((form) => form.requestSubmit());

@@ -22,6 +22,8 @@ pub(super) struct Shell {
     pub(super) title: String,
     pub(super) section: Section,
     pub(super) organization: String,
+    /// Tells pages of one organization from those of another that the same browser opened.
+    pub(super) visit: String,
     pub(super) logo: Option<String>,
     pub(super) theme: Option<String>,
     pub(super) form_mark: String,
@@ -36,6 +38,7 @@ impl Shell {
             title: title.into(),
             section,
             organization: visitor.organization.name.clone(),
+            visit: visitor.organization.id.to_string(),
             logo: theme::logo(&theme::of(visitor)).map(str::to_owned),
             theme: theme::href(visitor),
             form_mark: visitor.form_mark.clone(),

@@ -5,6 +5,7 @@ mod console_screens;
 mod driver;
 mod embedding;
 mod keyboard;
+mod lists;
 mod portal_screens;
 mod routes;
 mod screen;

@@ -1,0 +1,159 @@
+//! Lists that change while they are looked at.
+
+use serde_json::json;
+
+use super::{link, visitor};
+use crate::api::Api;
+use crate::api::sending::{Sink, local, until};
+
+/// An organization with a webhook that tries once, and the portal's id of it.
+async fn ready(sink: &Sink) -> (Api, String) {
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    let settings = json!({"name": "Orders", "url": sink.url, "retry": {"delays_seconds": []}});
+    let webhook = api.webhook("acme", settings).await["id"].as_str().unwrap().to_owned();
+    (api, webhook)
+}
+
+async fn send(api: &Api, sink: &mut Sink, count: usize) {
+    for _ in 0..count {
+        api.event("acme", "job.created").await;
+        sink.next().await;
+    }
+}
+
+const TOAST: &str = "#toasts .toast";
+
+#[tokio::test]
+async fn a_row_that_is_acted_on_goes_only_where_its_list_says_so() {
+    let mut sink = Sink::start().await;
+    let (api, webhook) = ready(&sink).await;
+    sink.answer(500);
+    send(&api, &mut sink, 2).await;
+    api.until_state("exhausted", 2).await;
+    sink.answer(200);
+    let browser = visitor(&api, "acme").await;
+    let base = super::base(&api);
+
+    // What fits the filter no more leaves the list, and the next one stays.
+    browser.open(&format!("{base}/portal/deliveries?state=exhausted")).await;
+    browser.run("window.same = true").await;
+    browser.press("tbody tr:first-child [data-resend]").await;
+    browser.read(TOAST, "It is being sent again").await;
+    sink.next().await;
+    let one = "return document.querySelectorAll('tbody tr').length === 1";
+    browser.until("the other row stays", one, json!([])).await;
+    assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
+    api.until_state("delivered", 1).await;
+
+    // On the webhook's page it stays, also when many others came since.
+    browser.open(&format!("{base}/portal/webhooks/{webhook}")).await;
+    browser.run("document.querySelector('.deliveries').scrollIntoView(); window.top_ = scrollY").await;
+    send(&api, &mut sink, 25).await;
+    api.until_state("delivered", 26).await;
+    browser.press(".deliveries tbody tr:last-child [data-resend]").await;
+    browser.read(TOAST, "It is being sent again").await;
+    sink.next().await;
+    assert_eq!(browser.run("return document.querySelectorAll('.deliveries tbody tr').length").await, json!(2));
+
+    // Far down, the page does not jump to its top by it.
+    browser.open(&format!("{base}/portal/deliveries")).await;
+    browser.run("scrollTo(0, document.body.scrollHeight)").await;
+    browser.press("tbody tr:last-child [data-resend]").await;
+    browser.read(TOAST, "It is being sent again").await;
+    assert_eq!(browser.run("return scrollY > 300").await, json!(true));
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_followed_shows_what_is_so() {
+    let mut sink = Sink::start().await;
+    let (api, webhook) = ready(&sink).await;
+    let path = format!("/v1/organizations/acme/webhooks/{webhook}");
+    api.post(&format!("{path}/pause"), json!({})).await.ok();
+    let browser = visitor(&api, "acme").await;
+    browser.open(&format!("{}/portal/deliveries?state=pending", super::base(&api))).await;
+    browser.read(".empty", "No delivery matches").await;
+    browser.run("window.same = true").await;
+    browser.press("[data-live]").await;
+    api.event("acme", "job.created").await;
+    // Nothing tells of what only waits; the button asks anew when it is pressed.
+    until("the row is there", async || {
+        browser.press("[data-live]").await;
+        let count = browser.run("return document.querySelectorAll('tbody tr').length").await;
+        (count == json!(1)).then_some(())
+    })
+    .await;
+    if browser.run("return document.querySelector('[data-live]').ariaPressed").await != json!("true") {
+        browser.press("[data-live]").await;
+    }
+    // What waited is sent, and is not said to wait any more.
+    api.post(&format!("{path}/resume"), json!({})).await.ok();
+    sink.next().await;
+    browser.read(".empty", "No delivery matches").await;
+    assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_opened_stays_open_while_an_attempt_is_under_way() {
+    let mut sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    send(&api, &mut sink, 1).await;
+    let delivery = api.until_state("delivered", 1).await[0]["id"].as_str().unwrap().to_owned();
+    let browser = visitor(&api, "acme").await;
+    browser.open(&format!("{}/portal/deliveries/{delivery}", super::base(&api))).await;
+    sink.hold(true);
+    browser.press(".page-head [data-resend]").await;
+    sink.next().await;
+    browser.read(".attempt[open] .attempt-title", "Attempt 1").await;
+    browser.press("#attempt-1 .headers summary").await;
+    browser.see("#attempt-1 .headers[open]").await;
+    sink.hold(false);
+    browser.read("#attempt-2[open] .attempt-title", "Attempt 2").await;
+    browser.see("#attempt-1[open] .headers[open]").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn pages_of_two_organizations_are_not_mixed() {
+    let sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    api.organization("other").await;
+    let browser = visitor(&api, "acme").await;
+    browser.read(".brand-name", "acme").await;
+    browser.open(&format!("{}/portal/deliveries", super::base(&api))).await;
+    // Another tab opens the other one's portal in the same browser.
+    let other = link(&api, "other", json!({})).await;
+    let opened = format!("const done = arguments[0]; fetch('{other}', {{method: 'POST'}}).then(() => done(true))");
+    assert_eq!(browser.run_to_end(&opened).await, json!(true));
+    browser.run("document.querySelector('[name=state]').value = 'pending'; document.querySelector('[name=state]').dispatchEvent(new Event('change', {bubbles: true}))").await;
+    browser.read(".brand-name", "other").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn deliveries_are_searched_by_a_key() {
+    let mut sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    send(&api, &mut sink, 1).await;
+    api.until_state("delivered", 1).await;
+    let browser = visitor(&api, "acme").await;
+    browser.press_text("a", "Deliveries").await;
+    browser.see("tbody .title").await;
+    browser.run("window.same = true").await;
+    browser.keys("/").await;
+    browser.keys("nowhere\u{e007}").await;
+    browser.read(".empty", "No delivery matches").await;
+    assert_eq!(browser.path().await, "/portal/deliveries?search=nowhere");
+    browser.fill("[data-search]", "orders\u{e007}").await;
+    browser.read("tbody .kind", "job.created").await;
+    assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
+    browser.close().await;
+    api.stop().await;
+}
