@@ -16,6 +16,7 @@ pub mod projects;
 pub mod seats;
 pub mod sending;
 pub mod sessions;
+pub mod themes;
 pub mod turns;
 pub mod users;
 pub mod watching;

@@ -122,7 +122,9 @@ async fn dressed(app: &App, mut answer: Response, project: Option<Project>) -> R
 /// What a page may load and who may frame it.
 fn policy(project: Option<&Project>) -> String {
     let logo = project.and_then(|project| logo_origin(&project.options.theme)).map(|origin| format!(" {origin}"));
-    let ancestors = project.map(|project| project.options.frame_ancestors.join(" ")).unwrap_or_default();
+    let ancestors = project.map(|project| project.options.frame_ancestors.as_slice()).unwrap_or_default();
+    let ancestors = ancestors.iter().filter(|origin| projects::is_origin(origin)).map(String::as_str);
+    let ancestors = ancestors.collect::<Vec<_>>().join(" ");
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{}; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'self' {ancestors}",

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use url::Url;
 
 use super::Answer;
 use super::assets::short_hash;
 use super::visitor::Visitor;
 use crate::app::App;
+use crate::catalogue::themes::{self, Value};
 
 /// What a link may set for its visit.
 pub(super) const NAMES: [&str; 4] = ["mode", "accent", "radius", "font"];
-/// The longest font list, in bytes.
-const MAX_FONT_BYTES: usize = 120;
-/// The largest radius, in pixels.
-const MAX_RADIUS: u32 = 24;
 /// What text needs beside its background, by WCAG 2.2 AA.
 const READABLE: f64 = 4.5;
 /// The backgrounds on which the accent is read, as in the style sheet.
@@ -40,66 +37,68 @@ pub(super) fn of(visitor: &Visitor) -> BTreeMap<String, String> {
 /// Where the visit's style sheet is; `None` where nothing is set.
 pub(super) fn href(visitor: &Visitor) -> Option<String> {
     let style = style(&of(visitor));
-    (!style.is_empty()).then(|| format!("/portal/theme/{}.css", short_hash(style.as_bytes())))
+    (!style.is_empty()).then(|| format!("/portal/theme/{}", file_name(&style)))
 }
 
 /// The address of the host's logo.
 pub(super) fn logo(theme: &BTreeMap<String, String>) -> Option<&str> {
     let logo = theme.get("logo")?;
-    Url::parse(logo).ok().filter(|url| url.scheme() == "https" && url.has_host()).map(|_| logo.as_str())
+    themes::read("logo", logo).ok().map(|_| logo.as_str())
 }
 
 /// The origin that the logo comes from.
 pub(super) fn logo_origin(theme: &BTreeMap<String, String>) -> Option<String> {
-    Url::parse(logo(theme)?).ok().map(|url| url.origin().ascii_serialization())
+    match themes::read("logo", theme.get("logo")?) {
+        Ok(Value::Logo(url)) => Some(url.origin().ascii_serialization()),
+        _ => None,
+    }
 }
 
-async fn serve(visitor: Visitor) -> Answer {
+async fn serve(visitor: Visitor, Path(name): Path<String>) -> Answer {
+    let style = style(&of(&visitor));
+    // Where the theme was changed between the page and its style sheet, this is not what the name says.
+    let kept = match name == file_name(&style) {
+        true => "private, max-age=31536000, immutable",
+        false => "no-store",
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(kept)),
     ];
-    Ok((headers, style(&of(&visitor))).into_response())
+    Ok((headers, style).into_response())
+}
+
+/// The name under which a style sheet is kept.
+fn file_name(style: &str) -> String {
+    format!("{}.css", short_hash(style.as_bytes()))
 }
 
 /// Whether a value can be used for its name.
 pub(super) fn is_valid(name: &str, value: &str) -> bool {
-    declarations(name, value).is_some()
+    themes::read(name, value).is_ok()
 }
 
-/// The style sheet of a theme; values that cannot be used are passed over.
+/// The style sheet of a theme; values that cannot be used are passed over. It stands in the layer of the tokens, so that what
+/// the visitor chooses goes before it.
 fn style(theme: &BTreeMap<String, String>) -> String {
-    let declarations: Vec<String> = theme.iter().filter_map(|(name, value)| declarations(name, value)).collect();
-    if declarations.is_empty() { String::new() } else { format!(":root{{{}}}", declarations.concat()) }
+    let read = theme.iter().filter_map(|(name, value)| themes::read(name, value).ok());
+    let declarations: String = read.filter_map(declarations).collect();
+    if declarations.is_empty() { String::new() } else { format!("@layer tokens{{:root{{{declarations}}}}}") }
 }
 
-fn declarations(name: &str, value: &str) -> Option<String> {
-    match name {
-        "accent" => {
-            let accent = Colour::parse(value)?;
+fn declarations(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Accent(accent) => {
+            let accent = Colour(accent);
             let text = if accent.contrast(Colour::WHITE) >= READABLE { Colour::WHITE } else { Colour::BLACK };
             let (light, dark) = (accent.readable_on(LIGHT), accent.readable_on(DARK));
             Some(format!("--accent:{accent};--on-accent:{text};--accent-text:light-dark({light},{dark});"))
         }
-        "radius" => {
-            let pixels: u32 = value.strip_suffix("px").unwrap_or(value).parse().ok()?;
-            if pixels > MAX_RADIUS {
-                return None;
-            }
-            Some(format!("--radius:{pixels}px;"))
-        }
-        "font" => {
-            let plain = |c: char| c.is_ascii_alphanumeric() || " ,-'".contains(c);
-            let good = !value.is_empty() && value.len() <= MAX_FONT_BYTES && value.chars().all(plain);
-            let paired = value.matches('\'').count().is_multiple_of(2);
-            (good && paired).then(|| format!("--font:{value},system-ui,sans-serif;"))
-        }
-        "mode" => match value {
-            "light" | "dark" => Some(format!("color-scheme:{value};")),
-            "system" => Some("color-scheme:light dark;".to_owned()),
-            _ => None,
-        },
-        _ => None,
+        Value::Radius(pixels) => Some(format!("--radius:{pixels}px;")),
+        Value::Font(names) => Some(format!("--font:{names},system-ui,sans-serif;")),
+        Value::Mode("system") => Some("color-scheme:light dark;".to_owned()),
+        Value::Mode(mode) => Some(format!("color-scheme:{mode};")),
+        Value::Logo(_) => None,
     }
 }
 
@@ -110,20 +109,6 @@ struct Colour([u8; 3]);
 impl Colour {
     const WHITE: Colour = Colour([255; 3]);
     const BLACK: Colour = Colour([0; 3]);
-
-    /// Reads `#rgb` and `#rrggbb`.
-    fn parse(text: &str) -> Option<Colour> {
-        let digits: Option<Vec<u8>> = text
-            .strip_prefix('#')?
-            .chars()
-            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect();
-        match digits?[..] {
-            [r, g, b] => Some(Colour([r * 17, g * 17, b * 17])),
-            [r, rr, g, gg, b, bb] => Some(Colour([r * 16 + rr, g * 16 + gg, b * 16 + bb])),
-            _ => None,
-        }
-    }
 
     /// The relative luminance of WCAG.
     fn luminance(self) -> f64 {
@@ -162,47 +147,42 @@ impl std::fmt::Display for Colour {
 mod tests {
     use super::*;
 
+    fn theme(values: &[(&str, &str)]) -> BTreeMap<String, String> {
+        values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
     #[test]
-    fn values_that_could_leave_their_declaration_are_not_used() {
-        for (name, value) in [
+    fn a_theme_is_a_style_sheet_in_the_layer_of_tokens() {
+        let set = theme(&[
+            ("mode", "dark"),
+            ("radius", "4"),
+            ("font", "Inter, 'Open Sans'"),
             ("accent", "red;}"),
-            ("accent", "#12345"),
-            ("radius", "8px;color:red"),
-            ("radius", "900"),
-            ("font", "x;}body{}"),
-            ("font", "it's"),
-            ("mode", "sepia"),
-            ("other", "1"),
-        ] {
-            assert!(!is_valid(name, value), "{name}: {value}");
-        }
-        let theme = BTreeMap::from(
-            [("mode", "dark"), ("radius", "4"), ("font", "Inter, 'Open Sans'")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+            ("x", "1"),
+        ]);
         assert_eq!(
-            style(&theme),
-            ":root{--font:Inter, 'Open Sans',system-ui,sans-serif;color-scheme:dark;--radius:4px;}"
+            style(&set),
+            "@layer tokens{:root{--font:Inter, 'Open Sans',system-ui,sans-serif;color-scheme:dark;--radius:4px;}}"
         );
+        assert_eq!(style(&theme(&[("mode", "sepia")])), "");
     }
 
     #[test]
     fn the_accent_is_made_readable() {
-        for text in ["#ffff00", "#000", "#1d4ed8", "#777777"] {
-            let accent = Colour::parse(text).unwrap();
+        for colour in [[0xff, 0xff, 0], [0; 3], [0x1d, 0x4e, 0xd8], [0x77; 3]].map(Colour) {
             for ground in [LIGHT, DARK] {
-                assert!(accent.readable_on(ground).contrast(ground) >= READABLE, "{text}");
+                assert!(colour.readable_on(ground).contrast(ground) >= READABLE, "{colour}");
             }
         }
-        assert_eq!(Colour::parse("#1d4ed8").unwrap().readable_on(LIGHT).to_string(), "#1d4ed8");
+        assert_eq!(Colour([0x1d, 0x4e, 0xd8]).readable_on(LIGHT).to_string(), "#1d4ed8");
         assert!((Colour::WHITE.contrast(Colour::BLACK) - 21.0).abs() < 0.01);
     }
 
     #[test]
     fn a_logo_comes_by_https_only() {
-        let theme = |logo: &str| BTreeMap::from([("logo".to_owned(), logo.to_owned())]);
-        assert_eq!(logo_origin(&theme("https://cdn.example.com/a.png")).as_deref(), Some("https://cdn.example.com"));
-        assert_eq!(logo_origin(&theme("http://cdn.example.com/a.png")), None);
-        assert_eq!(logo_origin(&theme("javascript:alert(1)")), None);
+        let origin = |logo: &str| logo_origin(&theme(&[("logo", logo)]));
+        assert_eq!(origin("https://cdn.example.com/a.png").as_deref(), Some("https://cdn.example.com"));
+        assert_eq!(origin("http://cdn.example.com/a.png"), None);
+        assert_eq!(origin("https://cdn.example.com;sandbox/a.png"), None);
     }
 }

@@ -50,6 +50,10 @@ async fn what_is_wrong_with_a_project_is_named() {
         (json!({"name": "a", "retention_days": 0}), "retention_days"),
         (json!({"name": "a", "retention_days": -1}), "retention_days"),
         (json!({"name": "a", "theme": {"accent": "red;} body {"}}), "theme.accent"),
+        (json!({"name": "a", "theme": {"accent": "red"}}), "theme.accent"),
+        (json!({"name": "a", "theme": {"logo": "http://cdn.example.com/a.png"}}), "theme.logo"),
+        (json!({"name": "a", "theme": {"colour": "#0af"}}), "theme.colour"),
+        (json!({"name": "a", "frame_ancestors": ["https://a.example;sandbox"]}), "frame_ancestors[0]"),
         (json!({"name": "a", "frame_ancestors": ["https://a.example/path"]}), "frame_ancestors[0]"),
         (json!({"name": "a", "colour": "red"}), "colour"),
     ];

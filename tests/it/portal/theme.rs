@@ -10,7 +10,7 @@ async fn a_theme_is_a_style_sheet_of_checked_values() {
     api.organization("acme").await;
     let visit = api.visit("acme").await;
     assert_eq!(visit.get("/portal/webhooks").await.ok().count("link[rel=stylesheet]"), 1);
-    let theme = json!({"accent": "#0f766e", "radius": "2", "font": "Inter", "mode": "light", "other": "ignored",
+    let theme = json!({"accent": "#0f766e", "radius": "2", "font": "Inter", "mode": "light",
         "logo": "https://cdn.example.com/logo.png"});
     api.patch("/v1/projects/default", json!({"theme": theme})).await.ok();
     let page = visit.get("/portal/webhooks").await.ok();
@@ -21,7 +21,12 @@ async fn a_theme_is_a_style_sheet_of_checked_values() {
     for part in ["--accent:#0f766e;", "--on-accent:#ffffff;", "--radius:2px;", "--font:Inter,", "color-scheme:light;"] {
         assert!(style.text.contains(part), "{} lacks {part}", style.text);
     }
-    assert!(!style.text.contains("ignored"));
+    assert!(style.text.starts_with("@layer tokens{"), "a visitor's own choice goes before it: {}", style.text);
+    assert_eq!(style.headers["cache-control"], "private, max-age=31536000, immutable");
+    api.patch("/v1/projects/default", json!({"theme": {"radius": "9"}})).await.ok();
+    let late = visit.get(&sheet).await.ok();
+    assert!(late.text.contains("--radius:9px;"), "{}", late.text);
+    assert_eq!(late.headers["cache-control"], "no-store", "it is not what its name says");
     api.stranger().get(&sheet).await.with(401);
     api.stop().await;
 }
