@@ -91,6 +91,20 @@ impl fmt::Debug for Vault {
     }
 }
 
+fn masked(mark: [u8; 32], mask: [u8; 32]) -> [u8; 32] {
+    std::array::from_fn(|at| mark[at] ^ mask[at])
+}
+
+/// Whether two marks of forms are of the same session. How long it takes tells nothing of them.
+pub fn is_same_form_mark(one: &str, other: &str) -> bool {
+    let mark = |text: &str| {
+        let bytes: [u8; 64] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (mask, mark) = bytes.split_first_chunk::<32>()?;
+        Some(blake3::hash(&masked(mark.try_into().ok()?, *mask)))
+    };
+    mark(one).is_some_and(|one| mark(other) == Some(one))
+}
+
 impl Vault {
     /// The vault under this key.
     pub fn new(key: &MasterKey) -> Self {
@@ -178,9 +192,12 @@ impl Vault {
         *blake3::keyed_hash(&self.sessions, text.as_bytes()).as_bytes()
     }
 
-    /// What the forms of a session carry, so that no other site can send them: of the text that its browser shows.
+    /// What the forms of a session carry, so that no other site can send them: of the text that its browser shows. It is
+    /// written differently each time, so that the size of compressed pages tells nothing of it.
     pub fn form_mark(&self, token: &str) -> String {
-        URL_SAFE_NO_PAD.encode(blake3::keyed_hash(&self.forms, token.as_bytes()).as_bytes())
+        let mask: [u8; 32] = random::bytes();
+        let mark = *blake3::keyed_hash(&self.forms, token.as_bytes()).as_bytes();
+        URL_SAFE_NO_PAD.encode([mask, masked(mark, mask)].concat())
     }
 
     /// The text by which a list goes on below `id`. `list` says which list and whose; it is accepted there only.
