@@ -45,10 +45,59 @@
     const forms = { time: { timeStyle: "short" }, day: { day: "numeric", month: "short" } };
     all("text[data-at]", within).forEach((mark) => {
       mark.dataset.utc ??= mark.textContent;
+      // Days are days of UTC: their figures are.
+      if (!local || mark.dataset.form === "day") { mark.textContent = mark.dataset.utc; return; }
       const format = new Intl.DateTimeFormat(root.lang, { hourCycle: "h23", ...forms[mark.dataset.form] });
-      mark.textContent = local ? format.format(new Date(mark.dataset.at)) : mark.dataset.utc;
+      mark.textContent = format.format(new Date(mark.dataset.at));
+    });
+    const span = new Intl.DateTimeFormat(root.lang, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    all("rect[data-from]", within).forEach((slot) => {
+      const title = slot.querySelector("title");
+      const [first, ...figures] = title.textContent.split("\n");
+      slot.dataset.utc ??= first;
+      const shown = local ? span.formatRange(new Date(slot.dataset.from), new Date(slot.dataset.to)) : slot.dataset.utc;
+      title.textContent = [shown, ...figures].join("\n");
     });
   };
+
+  // Fields for times hold UTC as they come. Where times are local, they are typed so, and sent as UTC all the same.
+  const zoned = new WeakMap();
+  const inZone = (date, zone) => date.getSeconds() ? zone.slice(0, 19) : zone.slice(0, 16);
+  const toLocal = (utc) => {
+    const date = new Date(utc + "Z");
+    if (Number.isNaN(date.getTime())) return "";
+    return inZone(date, new Date(date.getTime() - date.getTimezoneOffset() * 60000).toISOString());
+  };
+  const toUtc = (local) => {
+    const date = new Date(local);
+    return Number.isNaN(date.getTime()) ? "" : inZone(date, date.toISOString());
+  };
+  const showZones = (within, anew) => {
+    const local = kept.get("times") !== "utc";
+    all("input[data-zoned]", within).forEach((field) => {
+      const known = zoned.has(field);
+      if (known && !anew) return;
+      if (!known) {
+        const sent = document.createElement("input");
+        sent.type = "hidden";
+        sent.name = field.name;
+        sent.value = field.defaultValue;
+        field.removeAttribute("name");
+        field.after(sent);
+        zoned.set(field, sent);
+      }
+      const utc = zoned.get(field).value;
+      field.value = local ? toLocal(utc) : utc;
+    });
+    all("[data-zone]", within).forEach((zone) => {
+      zone.dataset.utc ??= zone.textContent;
+      zone.textContent = local ? zone.dataset.zone : zone.dataset.utc;
+    });
+  };
+  ["input", "change"].forEach((name) => document.addEventListener(name, (event) => {
+    const sent = zoned.get(event.target);
+    if (sent) sent.value = kept.get("times") !== "utc" ? toUtc(event.target.value) : event.target.value;
+  }, true));
 
   // A group of events that is wanted whole, in part, or not at all.
   const showGroup = (group) => {
@@ -64,6 +113,7 @@
   const dress = (within) => {
     showTimes(within);
     showMarks(within);
+    showZones(within);
     all("[data-copy], [data-remove-header], [data-with-script]", within).forEach((element) => { element.hidden = false; });
     all("[data-group]", within).forEach(showGroup);
   };
@@ -91,6 +141,7 @@
     const button = event.target.closest("button");
     if (!button) return;
     if (button.matches("[data-copy]")) copy(button);
+    if (button.matches("[data-keys]")) showKeys();
     if (button.matches("[data-add-header]")) {
       event.preventDefault();
       const rows = button.closest("fieldset").querySelector("[data-rows]");
@@ -116,8 +167,9 @@
     const group = input.closest?.("[data-group]");
     if (group) showGroup(group);
     if (input.matches("[data-choose-all]")) all("input[form=chosen]").forEach((box) => { box.checked = input.checked; });
-    if (input.matches("[data-submit]")) input.form.requestSubmit();
-    if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); showMarks(document); }
+    if (input.matches("[data-submit]")) input.form.requestSubmit(document.getElementById(input.dataset.submit));
+    if (input.matches("[data-keys-on]")) kept.set("keys", input.checked ? "on" : "off");
+    if (input.matches("[data-choice=times]")) { kept.set("times", input.value); showTimes(document); showMarks(document); showZones(document, true); }
     if (input.matches("[data-choice=mode]")) {
       kept.set("mode", input.value);
       if (input.value) root.dataset.mode = input.value; else delete root.dataset.mode;
@@ -137,12 +189,30 @@
     });
   });
 
+  // What is under way is not begun again by a second press.
+  const underWay = 10000;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.getAttribute("method") !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.hasAttribute("data-sent")) return event.preventDefault();
+    form.setAttribute("data-sent", "");
+    setTimeout(() => form.removeAttribute("data-sent"), underWay);
+  });
+  addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => form.removeAttribute("data-sent")));
+
   // Search fields of the picker do not send the form.
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches?.("[data-picker-search]")) event.preventDefault();
   });
 
-  // Keys for people who work here all day: / searches, j and k move, Enter opens, r resends.
+  // Keys for people who work here all day: / searches, j and k move, Enter opens, r resends. Who speaks to the browser, or
+  // hits keys by chance, switches them off.
+  const showKeys = () => {
+    const keys = document.getElementById("keys");
+    if (!keys || keys.open) return keys?.close();
+    keys.querySelector("[data-keys-on]").checked = kept.get("keys") !== "off";
+    keys.showModal();
+  };
   let chosen = null;
   const mark = (row) => {
     chosen?.classList.remove("chosen");
@@ -157,9 +227,9 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches?.("input:not([type=checkbox], [type=radio]), select, textarea");
     if (event.key === "Escape" && typing) return event.target.blur();
-    const keys = document.getElementById("keys");
-    if (event.key === "?" && !typing && keys) return keys.open ? keys.close() : keys.showModal();
-    if (keys?.open) return;
+    if (kept.get("keys") === "off") return;
+    if (event.key === "?" && !typing) return showKeys();
+    if (document.getElementById("keys")?.open) return;
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
       const search = document.querySelector("[data-search]");
@@ -189,6 +259,7 @@
     const page = new DOMParser().parseFromString(text, "text/html");
     const message = page.querySelector("[data-message]")?.textContent || document.body.dataset.failed;
     const form = event.detail.elt;
+    if (form.matches("[data-quiet]")) return;
     if (!form.matches("[data-filters]")) return say(message);
     // A list that could not be fetched says so in its place, with a button that asks again.
     const list = document.getElementById("list");
@@ -246,6 +317,24 @@
       const { said } = detail.requestConfig.elt.dataset;
       if (said) say(said);
     }
+  });
+
+  // A field that is judged when it is left looks like one that was refused.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const field = event.detail.requestConfig?.elt;
+    if (!field?.matches("[data-judged]")) return;
+    const error = event.detail.target.querySelector(".error");
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+    if (error) {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", error.id);
+    }
+  });
+  // What is typed letter by letter is one entry of the history, not one for each letter.
+  document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
+    const typed = event.detail.requestConfig?.triggeringEvent?.type === "input";
+    if (typed && new URLSearchParams(location.search).has("search")) event.detail.history.type = "replace";
   });
 
   // The list of deliveries follows what happens: it is told by the server, or where that fails asks now and then.
@@ -360,6 +449,8 @@
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   all(".choice").forEach((label) => { label.hidden = false; });
   all("[data-choice]").forEach((select) => { select.value = kept.get(select.dataset.choice) ?? select.options[0].value; });
+  // Browsers pass over autofocus in the frames of other sites.
+  if (!document.activeElement?.matches("[aria-invalid]")) document.querySelector("[aria-invalid=true]")?.focus();
   all("form[data-press]").forEach((form) => form.requestSubmit());
   all("[data-live]").forEach(follow);
   tellHeight();

@@ -110,6 +110,25 @@ pub async fn start(
     Ok(job)
 }
 
+/// The same for one organization; where a job with the same task runs already, it is that one: a button that is pressed
+/// twice sends once.
+///
+/// # Errors
+/// As for [`start`].
+pub async fn start_once(
+    app: &App,
+    project: ProjectId,
+    organization: OrganizationId,
+    task: Task,
+) -> CatalogueResult<Job> {
+    let _turn = app.turns.wait(organization.0).await;
+    let running = app.store.read(rows::running_of(organization, MAX_RUNNING)).await?;
+    match running.into_iter().find(|job| job.task == task) {
+        Some(job) => Ok(job),
+        None => start(app, project, Some(organization), task).await,
+    }
+}
+
 /// The job of a project, or of one organization of it, that `text` names.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod charts;
 mod console;
 mod deliveries;
 mod delivery;
+mod faults;
 mod form;
 mod gate;
 mod job;

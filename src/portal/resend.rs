@@ -65,7 +65,7 @@ async fn ask(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer 
 async fn all(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
     let wanted = Wanted::read(&deliveries::FILTERS, form.get("list"));
     let task = task(&app, &visitor, &wanted).await?;
-    let made = jobs::start(&app, visitor.project.id, Some(visitor.organization.id), task).await?;
+    let made = jobs::start_once(&app, visitor.project.id, visitor.organization.id, task).await?;
     Ok(Redirect::to(&job::path(made.id)).into_response())
 }
 

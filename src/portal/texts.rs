@@ -47,7 +47,7 @@ texts! {
         webhooks, deliveries, catalogue, sections, skip_to_content, times_label, times_local, times_utc,
         mode_label, mode_system, mode_light, mode_dark, copy, copied, close, failed_to_load, try_again, live, live_hint,
         clear_filters, apply, newest, older, none, save, cancel, pages, keys_title, key_help, key_search, key_down_up,
-        key_open, key_resend, key_escape,
+        key_open, key_resend, key_escape, keys_open, keys_on, in_utc, in_local, taken,
     }
     /// Instead of a page.
     refusal: RefusalTexts {
@@ -102,7 +102,7 @@ texts! {
         headers, headers_hint, headers_one_hint, header_name, header_value, headers_more, header_remove, delivery,
         rate_limit, rate_limit_hint, retry, retry_default, retry_own, retry_delays, retry_hint, timeout,
         timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay, or, handshake,
-        test_on_creation, test_on_switch,
+        test_on_creation, test_on_switch, not_saved, changed, changed_look, profile_changed,
     }
     /// One webhook.
     webhook: WebhookTexts {
@@ -111,7 +111,7 @@ texts! {
         auto_disabled_note, test_title, test_lead, test_type, test_default, test_send, test_off, delete,
         delete_lead, delete_confirm, secret_title, secret_none, secret_lead, secret_reveal, secret_hide,
         secret_masked, secret_current, secret_previous, secret_until, rotate, rotate_lead, rotate_overlap,
-        rotate_now, rotate_own, rotate_own_hint, rotate_default, rotated, log, log_all, log_empty, resumed, paused,
+        rotate_now, rotate_own, rotate_own_hint, rotate_span, rotate_not, rotate_default, rotated, log, log_all, log_empty, resumed, paused,
         events, filter, sends, auth, headers, rate_limit, per_second, retries, timeout, seconds, profile,
         entity_included, actions,
     }
@@ -123,7 +123,7 @@ texts! {
     }
     /// Sending a webhook what it missed.
     recover: RecoverTexts {
-        title, lead, link, since, until, since_needed, until_earlier, states, states_hint, preview, note, start,
+        title, lead, link, since, until, until_hint, not_begun, since_needed, until_earlier, states, states_hint, preview, note, start,
         nothing, off,
     }
     /// Bulk work.

@@ -1,6 +1,7 @@
 //! `/portal/webhooks/{webhook}`: one webhook with its figures, settings, secret and newest deliveries.
 
 mod facts;
+mod replacing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use fanfare_store::log::DeliveryFilter;
 use fanfare_store::stats::Subject;
 
 use self::facts::{Figures, LiveSecret, Setting};
+use self::replacing::Replacing;
 use super::Answer;
 use super::charts::{self, Charts, Range};
 use super::deliveries::{self, Named};
@@ -35,7 +37,7 @@ use super::words::{Moment, Standing, span};
 use crate::app::App;
 use crate::catalogue::deliveries as listing;
 use crate::catalogue::sending;
-use crate::catalogue::webhooks::{self as service, OpenWebhook, Rotation, Switch};
+use crate::catalogue::webhooks::{self as service, OpenWebhook, Switch};
 
 /// How many of its deliveries are shown.
 const SHOWN: u32 = 20;
@@ -47,9 +49,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/portal/webhooks/{webhook}", get(show))
         .route("/portal/webhooks/{webhook}/status", post(turn))
         .route("/portal/webhooks/{webhook}/test", post(test))
-        // The page that shows the secret has links into itself.
+        // The pages that show and replace the secret have links into themselves.
         .route("/portal/webhooks/{webhook}/secret", post(reveal).get(show))
-        .route("/portal/webhooks/{webhook}/secret/rotate", post(rotate))
+        .route("/portal/webhooks/{webhook}/secret/rotate", post(replacing::replace).get(show))
         .route("/portal/webhooks/{webhook}/delete", post(delete))
 }
 
@@ -85,6 +87,8 @@ struct Page {
     secrets: Option<Vec<LiveSecret>>,
     /// How long a replaced secret still signs where nothing is said.
     overlap: String,
+    /// The form that replaces the secret.
+    replacing: Replacing,
     rows: Vec<deliveries::Row>,
 }
 
@@ -157,6 +161,7 @@ impl Page {
             may_rotate: manages && profile.is_some_and(|profile| facts::signs(profile)),
             secrets: with_secrets.then_some(secrets),
             overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
+            replacing: Replacing::default(),
             rows: deliveries::rows(app, t, found, Named::No, manages).await?,
         })
     }
@@ -164,8 +169,22 @@ impl Page {
 
 impl Page {
     /// How long a replaced secret may still sign, in seconds and in words.
-    fn overlaps(&self) -> Vec<(u64, String)> {
-        OVERLAPS.iter().map(|hours| (hours * 3_600, span(&self.t.words, Duration::from_secs(hours * 3_600)))).collect()
+    fn overlaps(&self) -> Vec<(String, String)> {
+        let choice = |hours: &u64| {
+            let seconds = hours * 3_600;
+            (seconds.to_string(), span(&self.t.words, Duration::from_secs(seconds)))
+        };
+        OVERLAPS.iter().map(choice).collect()
+    }
+
+    /// What is wrong with a field of the form that replaces the secret.
+    fn error(&self, field: &str) -> Option<&str> {
+        self.replacing.faults.at(field)
+    }
+
+    /// The attributes that such a field has for it.
+    fn marks(&self, field: &str) -> String {
+        self.replacing.faults.marks(field)
     }
 }
 
@@ -205,16 +224,6 @@ async fn reveal(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<St
 pub(super) fn note_revealed(visitor: &Visitor, webhook: &OpenWebhook) {
     let (session, user) = (visitor.session.id, visitor.session.user.as_deref().unwrap_or("-"));
     tracing::info!(webhook = %webhook.row.id, %session, user, "a secret was revealed in the portal");
-}
-
-async fn rotate(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
-    let rotation = Rotation {
-        secret: form.given("secret").map(str::to_owned),
-        overlap_seconds: form.given("overlap").and_then(|seconds| seconds.parse().ok()),
-        ..Rotation::default()
-    };
-    service::rotate(&app, &visitor.place(), &id, &rotation).await?;
-    Ok(Redirect::to(&format!("/portal/webhooks/{id}?done=rotated")).into_response())
 }
 
 async fn delete(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, _form: Form) -> Answer {

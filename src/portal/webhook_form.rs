@@ -8,10 +8,9 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect};
-use axum::routing::get;
+use axum::routing::{get, post};
 use fanfare_engine::access::Action;
 use fanfare_engine::profile::{FieldError, Profile};
 use fanfare_engine::webhook::Credentials;
@@ -19,9 +18,10 @@ use fanfare_engine::webhook::Credentials;
 use self::draft::Draft;
 use self::offer::Offer;
 use super::Answer;
+use super::faults::{Faults, Refused};
 use super::form::Form;
 use super::reach;
-use super::refusal::{Refusal, sentence};
+use super::refusal::Refusal;
 use super::shell::{Section, Shell, page};
 use super::texts::{FormTexts, Texts, fill};
 use super::visitor::Visitor;
@@ -33,6 +33,7 @@ use crate::catalogue::webhooks::{self as service, OpenWebhook};
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/portal/webhooks/new", get(blank).post(add))
+        .route("/portal/webhooks/judge-url", post(judge_url))
         .route("/portal/webhooks/{webhook}/edit", get(filled).post(save))
 }
 
@@ -45,14 +46,24 @@ struct Page {
     draft: Draft,
     /// The id of the webhook that is edited, and what it is called.
     edited: Option<(String, String)>,
-    errors: Vec<Fault>,
+    faults: Faults,
+    /// Whether somebody else changed the webhook since the form was shown.
+    changed: bool,
 }
 
-/// What is wrong with a field, as people read it.
-struct Fault {
-    /// The field of the form; empty for the whole of it.
-    field: &'static str,
-    message: String,
+/// Whether a URL may be called, for the field that it was typed into.
+#[derive(Template)]
+#[template(path = "portal/judged_url.html")]
+struct JudgedUrl {
+    t: &'static Texts,
+    faults: Faults,
+}
+
+impl JudgedUrl {
+    /// What is wrong with the URL.
+    fn error(&self, field: &str) -> Option<&str> {
+        self.faults.at(field)
+    }
 }
 
 /// The fields of the form in their order on the page, each with the fields of a webhook that it is about.
@@ -73,45 +84,35 @@ const FIELDS: [(&str, &[&str]); 13] = [
 ];
 
 impl Page {
-    fn new(
-        visitor: &Visitor,
-        offer: Offer,
-        draft: Draft,
-        edited: Option<&OpenWebhook>,
-        errors: Vec<FieldError>,
-    ) -> Page {
+    fn new(visitor: &Visitor, offer: Offer, draft: Draft, edited: Option<&OpenWebhook>, errors: &[FieldError]) -> Page {
         let t = visitor.t;
         let title = if edited.is_some() { t.form.edit_title } else { t.form.add_title };
-        let mut errors: Vec<Fault> = errors.iter().map(|error| Fault::of(&t.form, error)).collect();
-        errors.sort_by_key(|fault| FIELDS.iter().position(|(field, _)| *field == fault.field));
         Page {
             shell: Shell::new(visitor, Section::Webhooks, title),
             t,
             offer,
             draft,
             edited: edited.map(|webhook| (webhook.row.id.to_string(), name_of(t, &webhook.row.settings))),
-            errors,
+            faults: faults(&t.form, errors),
+            changed: false,
         }
     }
 
     /// What is wrong with a field.
     fn error(&self, field: &str) -> Option<&str> {
-        self.errors.iter().find(|fault| fault.field == field).map(|fault| fault.message.as_str())
+        self.faults.at(field)
     }
 
-    /// The attributes that a field has for what is wrong with it. The first wrong one takes the focus.
+    /// The attributes that a field has for what is wrong with it.
     fn marks(&self, field: &str) -> String {
-        if self.error(field).is_none() {
-            return String::new();
-        }
-        let first = self.errors.iter().find(|fault| !fault.field.is_empty());
-        let focus = if first.is_some_and(|fault| fault.field == field) { " autofocus" } else { "" };
-        format!(" aria-invalid=\"true\" aria-describedby=\"{field}-error\"{focus}")
+        self.faults.marks(field)
     }
 }
 
-impl Fault {
-    fn of(t: &FormTexts, error: &FieldError) -> Fault {
+/// What is wrong, at the fields that it is about and in their words.
+fn faults(t: &FormTexts, errors: &[FieldError]) -> Faults {
+    let mut faults = Faults::default();
+    for error in errors {
         let head = error.field.split(['.', '[']).next().unwrap_or_default();
         let known = FIELDS.iter().find(|(_, about)| about.contains(&head)).map_or("", |(field, _)| *field);
         let label = match known {
@@ -134,8 +135,10 @@ impl Fault {
             "timeout" => t.timeout,
             _ => &error.field,
         };
-        Fault { field: known, message: sentence(&format!("{label} {}", error.message)) }
+        faults.add(known, format!("{label} {}", error.message).trim_start());
     }
+    faults.sort(FIELDS.iter().map(|(field, _)| *field));
+    faults
 }
 
 async fn blank(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
@@ -143,24 +146,28 @@ async fn blank(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answe
     let wanted = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let profile = profile_of_new(&app, &visitor, wanted.given("profile"))?;
     let offer = Offer::of(&app, &visitor, &profile, None).await?;
-    page(&Page::new(&visitor, offer, Draft::blank(&profile), None, Vec::new()))
+    page(&Page::new(&visitor, offer, Draft::blank(&profile), None, &[]))
 }
 
 async fn filled(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>) -> Answer {
     let webhook = reach::webhook(&app, &visitor, &id, Action::Manage).await?;
     let profile = profile_of(&app, &webhook)?;
     let offer = Offer::of(&app, &visitor, &profile, Some(&webhook)).await?;
-    page(&Page::new(&visitor, offer, Draft::of(&webhook), Some(&webhook), Vec::new()))
+    page(&Page::new(&visitor, offer, Draft::of(&webhook), Some(&webhook), &[]))
 }
 
 async fn add(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
     let profile = profile_of_new(&app, &visitor, form.given("profile"))?;
     let draft = Draft::sent(&form);
-    if form.has("more") {
-        let offer = Offer::of(&app, &visitor, &profile, None).await?;
-        return page(&Page::new(&visitor, offer, draft.with_blank_header(), None, Vec::new()));
-    }
     let offer = Offer::of(&app, &visitor, &profile, None).await?;
+    // A format that was chosen is not what the form offered; so it is shown anew, with what was typed.
+    if form.given("shown_profile").is_some_and(|shown| shown != &*profile.name) {
+        let shown = Page::new(&visitor, offer, draft.fitting(&profile), None, &[]);
+        return page(&Page { shell: shown.shell.saying(Some(visitor.t.form.profile_changed)), ..shown });
+    }
+    if form.has("more") {
+        return page(&Page::new(&visitor, offer, draft.with_blank_header(&form), None, &[]));
+    }
     let refused = match draft.input(visitor.t, &profile, &offer, &Credentials::default(), None) {
         Ok(input) => {
             let input = service::WebhookInput {
@@ -173,12 +180,12 @@ async fn add(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answe
                     let done = if made.row.status.takes_events() { "added" } else { "added-off" };
                     return Ok(Redirect::to(&format!("/portal/webhooks?done={done}")).into_response());
                 }
-                Err(error) => faults(error)?,
+                Err(error) => Refused::of(visitor.t, error)?,
             }
         }
-        Err(errors) => errors,
+        Err(errors) => Refused::by_fields(errors),
     };
-    refuse(&Page::new(&visitor, offer, draft, None, refused))
+    refused.answer(&Page::new(&visitor, offer, draft, None, &refused.errors))
 }
 
 async fn save(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<String>, form: Form) -> Answer {
@@ -187,32 +194,42 @@ async fn save(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
     let offer = Offer::of(&app, &visitor, &profile, Some(&webhook)).await?;
     let draft = Draft::sent(&form);
     if form.has("more") {
-        return page(&Page::new(&visitor, offer, draft.with_blank_header(), Some(&webhook), Vec::new()));
+        return page(&Page::new(&visitor, offer, draft.with_blank_header(&form), Some(&webhook), &[]));
     }
     let present = webhook.row.settings.retry.as_ref();
     let refused = match draft.input(visitor.t, &profile, &offer, &webhook.credentials, present) {
-        Ok(input) => match service::edit(&app, &visitor.place(), &id, &input).await {
+        Ok(input) => match service::edit_seen(&app, &visitor.place(), &id, &input, draft.version).await {
             Ok(_) => return Ok(Redirect::to(&format!("/portal/webhooks/{id}?done=saved")).into_response()),
-            Err(error) => faults(error)?,
+            Err(CatalogueError::Contended(_)) => return changed(&app, &visitor, offer, draft, &id).await,
+            Err(error) => Refused::of(visitor.t, error)?,
         },
-        Err(errors) => errors,
+        Err(errors) => Refused::by_fields(errors),
     };
-    refuse(&Page::new(&visitor, offer, draft, Some(&webhook), refused))
+    refused.answer(&Page::new(&visitor, offer, draft, Some(&webhook), &refused.errors))
 }
 
-/// The page with what is wrong.
-fn refuse(refused: &Page) -> Answer {
-    let page = page(refused)?;
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+/// The form with what was typed where somebody else changed the webhook meanwhile. Sent again, it replaces their changes.
+async fn changed(app: &App, visitor: &Visitor, offer: Offer, draft: Draft, id: &str) -> Answer {
+    let webhook = reach::webhook(app, visitor, id, Action::Manage).await?;
+    let draft = Draft { version: Some(webhook.row.version), ..draft };
+    let refused = Refused::whole(StatusCode::CONFLICT, visitor.t.form.changed);
+    let shown = Page::new(visitor, offer, draft, Some(&webhook), &refused.errors);
+    refused.answer(&Page { changed: true, ..shown })
 }
 
-/// What of an error belongs into the form.
-fn faults(error: CatalogueError) -> Result<Vec<FieldError>, Refusal> {
-    match error {
-        CatalogueError::Invalid(errors) => Ok(errors),
-        CatalogueError::Denied(message) => Ok(vec![FieldError::new("url", message)]),
-        other => Err(other.into()),
+/// Judges a URL while the form is still being filled in.
+async fn judge_url(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
+    let t = visitor.t;
+    let mut judged = JudgedUrl { t, faults: Faults::default() };
+    // Who may not add webhooks is not told where names lead. The form itself says what is wrong when it is sent.
+    let may = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
+    let profile = form.given("profile").and_then(|name| app.profiles.get(name));
+    if let (true, Some(url), Some(profile)) = (may, form.given("url"), profile)
+        && let Err(error) = service::judge_url(&app, profile, url).await
+    {
+        judged.faults = faults(&t.form, &Refused::of(t, error)?.errors);
     }
+    page(&judged)
 }
 
 /// The profile of a new webhook: the one that is asked for, where the project allows it.

@@ -8,6 +8,7 @@ use fanfare_engine::retry::RetryPolicy;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::Status;
 
+use super::deliveries::read_time;
 use super::texts::{Texts, WordsTexts, fill};
 
 const MINUTE: u64 = 60;
@@ -29,6 +30,14 @@ impl From<Timestamp> for Moment {
         let utc = exact.get(..19).unwrap_or(&exact).replace('T', " ");
         Moment { exact, utc }
     }
+}
+
+/// A time as fields for times take it, in UTC. What is no time stays as it was typed.
+pub(super) fn time_field(text: &str) -> String {
+    let Some(time) = read_time(text) else { return text.to_owned() };
+    let exact = time.to_string();
+    let length = if exact.get(17..19) == Some("00") { 16 } else { 19 };
+    exact.get(..length).unwrap_or(&exact).to_owned()
 }
 
 /// A span in its largest whole unit.
@@ -239,6 +248,20 @@ pub(super) fn hint(t: &Texts, outcome: Outcome, status: Option<u16>) -> Option<&
 mod tests {
     use super::*;
     use crate::portal::texts::for_languages;
+
+    #[test]
+    fn fields_for_times_hold_utc() {
+        for (text, field) in [
+            ("2026-11-22T09:30", "2026-11-22T09:30"),
+            ("2026-11-22T09:30:05Z", "2026-11-22T09:30:05"),
+            ("2026-11-22T09:30:00.000+02:00", "2026-11-22T07:30"),
+            ("2026-11-22", "2026-11-22T00:00"),
+            ("soon", "soon"),
+            ("", ""),
+        ] {
+            assert_eq!(time_field(text), field);
+        }
+    }
 
     #[test]
     fn spans_are_said_in_whole_units() {

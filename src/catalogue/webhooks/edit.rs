@@ -22,11 +22,28 @@ use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 /// # Errors
 /// As for making one; or it is unknown in this place, or the user may not manage it as it was.
 pub async fn edit(app: &App, place: &Place, text: &str, input: &WebhookInput) -> CatalogueResult<OpenWebhook> {
+    edit_seen(app, place, text, input, None).await
+}
+
+/// Edits a webhook that was looked at before, in its `version`; in any where that is not known.
+///
+/// # Errors
+/// As for [`edit`]; and [`CatalogueError::Contended`] where it was changed since.
+pub async fn edit_seen(
+    app: &App,
+    place: &Place,
+    text: &str,
+    input: &WebhookInput,
+    version: Option<i64>,
+) -> CatalogueResult<OpenWebhook> {
     check_fixed(input)?;
     let project = projects::by_id(app, place.project).await?;
     let _turn = turn(app, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
+        if version.is_some_and(|seen| seen != before.row.version) {
+            return Err(CatalogueError::Contended(NAME));
+        }
         let profile = edited_profile(app, place, &project, &before, input)?;
         let mut after = edited(app, place, &profile, &before, input)?;
         owner::settle(place, &profile, &before, &mut after);

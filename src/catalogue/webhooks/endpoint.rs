@@ -11,6 +11,15 @@ use crate::catalogue::{CatalogueError, CatalogueResult};
 /// How long a name may take to be looked up before the URL is accepted without that; it is judged again at each send.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Says of a URL what would be said of a webhook that has it.
+///
+/// # Errors
+/// It is no URL that webhooks of this profile may have, or it leads to an address that may not be dialled.
+pub async fn judge_url(app: &App, profile: &Profile, url: &str) -> CatalogueResult<()> {
+    profile.check_url(url).map_err(|message| CatalogueError::field("url", message))?;
+    check_url(app, profile, url).await
+}
+
 /// Checks the URL's form, its address if it has one, and the addresses of its name if it has any.
 ///
 /// # Errors

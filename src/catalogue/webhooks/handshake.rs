@@ -29,8 +29,7 @@ const AT_ONCE: u32 = 8;
 /// How many of all organizations.
 const ALL_AT_ONCE: u32 = 512;
 /// What to do where a receiver does not agree.
-const ADVICE: &str =
-    "correct the receiver and try again, or save the webhook with \"enabled\": false and switch it on later";
+const ADVICE: &str = "correct the receiver and try again, or save the webhook switched off and switch it on later";
 
 /// Seats for receivers that are being asked.
 pub fn asking_seats() -> Seats {

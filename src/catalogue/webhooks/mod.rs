@@ -24,7 +24,8 @@ use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
 pub use create::create;
-pub use edit::edit;
+pub use edit::{edit, edit_seen};
+pub use endpoint::judge_url;
 pub use handshake::asking_seats;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
 pub use input::{RetryShape, SecretInput, SecretShape, WebhookInput, given};

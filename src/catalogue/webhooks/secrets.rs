@@ -107,8 +107,9 @@ pub(super) fn replace_secret(
         secrets.push(new);
     }
     if secrets.len() > MAX_SECRETS {
-        let message =
-            format!("cannot be replaced now: {MAX_SECRETS} secrets still sign; set overlap_seconds to 0 to end them");
+        let message = format!(
+            "cannot be replaced now: {MAX_SECRETS} secrets still sign; choose an overlap of 0, which ends them at once"
+        );
         return Err(CatalogueError::field("secret", message));
     }
     credentials.secrets = secrets;

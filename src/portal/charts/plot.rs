@@ -171,11 +171,13 @@ impl Plot<'_> {
     /// What shows a slot's figures where it is pointed at.
     fn draw_pointers(&self, out: &mut String) {
         let width = self.across(1);
-        for (at, said) in self.said.iter().enumerate() {
+        for (at, (said, slot)) in self.said.iter().zip(self.slots).enumerate() {
+            let end = Timestamp(slot.start.0 + slot.length);
             write(
                 out,
                 format_args!(
-                    "<rect class=\"slot\" x=\"{:.2}%\" y=\"{ABOVE}\" width=\"{width:.2}%\" height=\"{HEIGHT}\"><title>{}</title></rect>",
+                    "<rect class=\"slot\" data-from=\"{}\" data-to=\"{end}\" x=\"{:.2}%\" y=\"{ABOVE}\" width=\"{width:.2}%\" height=\"{HEIGHT}\"><title>{}</title></rect>",
+                    slot.start,
                     self.across(at),
                     escaped(said)
                 ),

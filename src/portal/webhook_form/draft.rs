@@ -38,6 +38,8 @@ pub(super) struct Draft {
     pub(super) delays: String,
     pub(super) timeout: String,
     pub(super) enabled: bool,
+    /// Which state of the webhook the form showed; `None` for a new one.
+    pub(super) version: Option<i64>,
 }
 
 impl Draft {
@@ -87,6 +89,7 @@ impl Draft {
             delays: retry.map(|retry| typed_delays(&retry.delays_seconds)).unwrap_or_default(),
             timeout: settings.timeout_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
             enabled: webhook.row.status.takes_events(),
+            version: Some(webhook.row.version),
             ..Draft::default()
         }
     }
@@ -118,12 +121,31 @@ impl Draft {
             delays: text("delays"),
             timeout: text("timeout"),
             enabled: form.has("enabled"),
+            version: form.given("version").and_then(|text| text.parse().ok()),
         }
     }
 
-    /// The same with a further row for a header.
-    pub(super) fn with_blank_header(mut self) -> Draft {
-        self.headers.push(Default::default());
+    /// The same with a further row for a header, where the form asks for one.
+    pub(super) fn with_blank_header(mut self, form: &Form) -> Draft {
+        if form.get("more") == "headers" {
+            self.headers.push(Default::default());
+        }
+        self
+    }
+
+    /// The same for another profile: what that does not offer becomes as it has it at first.
+    pub(super) fn fitting(mut self, profile: &Profile) -> Draft {
+        let blank = Draft::blank(profile);
+        if self.method(profile).is_none() {
+            self.method = blank.method;
+        }
+        if self.content_type(profile).is_none() {
+            self.content_type = blank.content_type;
+        }
+        if !self.own_retry {
+            self.delays = blank.delays;
+        }
+        self.all_events &= blank.all_events;
         self
     }
 

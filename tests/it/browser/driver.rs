@@ -189,6 +189,21 @@ impl Browser {
         self.client.issue_cmd(Ask::devtools(command, &parameters)).await.unwrap()
     }
 
+    /// Has the browser drop the cookies that it would have dropped when so many seconds have passed.
+    pub(super) async fn outlive_cookies(&self, seconds: u64) {
+        let then = self.run("return Date.now() / 1000").await.as_f64().unwrap() + seconds as f64;
+        let kept = self.devtools("Network.getAllCookies", json!({})).await;
+        for cookie in kept["cookies"].as_array().unwrap() {
+            if cookie["expires"].as_f64().is_some_and(|end| end > 0.0 && end <= then) {
+                let mut named = json!({"name": cookie["name"], "domain": cookie["domain"], "path": cookie["path"]});
+                if let Some(key) = cookie.get("partitionKey") {
+                    named["partitionKey"] = key.clone();
+                }
+                self.devtools("Network.deleteCookies", named).await;
+            }
+        }
+    }
+
     /// Goes into the frame that is selected.
     pub(super) async fn enter_frame(&self, selector: &str) {
         self.see(selector).await.enter_frame().await.unwrap();

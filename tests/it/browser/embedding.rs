@@ -1,6 +1,9 @@
 //! The portal inside a page of the host's.
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::http::Method;
 use axum::response::Html;
 use axum::routing::get;
 use serde_json::json;
@@ -8,8 +11,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::driver::Browser;
-use super::link;
+use super::{base, link};
 use crate::api::Api;
+
+/// How long a visit lasts, in seconds.
+const LASTS: u64 = 3_600;
 
 /// A page of the host's that frames the portal; ends when dropped.
 struct Host {
@@ -51,6 +57,38 @@ async fn a_listed_page_frames_it_and_learns_its_height() {
     browser.press("[role=switch]").await;
     browser.see("[role=switch][aria-checked=false]").await;
     browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_visit_in_a_frame_says_what_is_wrong_and_when_it_is_over() {
+    let api = Api::start().await;
+    let project = api.post("/v1/projects", json!({"name": "shop"})).await.created();
+    let key = api.key(&["manage"], json!({"project": project["id"]})).await;
+    let made = api.ask(Method::PUT, "/v1/organizations/acme").key(&key).json(&json!({"name": "Acme"}));
+    made.send().await.created();
+    let session = json!({"expires_in": LASTS});
+    let session = api.ask(Method::POST, "/v1/organizations/acme/portal-sessions").key(&key).json(&session);
+    let session = session.send().await.created();
+    let link = session["url"].as_str().unwrap();
+    let host = Host::start(&format!("{}{}", base(&api), &link[link.find("/portal/").unwrap()..])).await;
+    api.patch("/v1/projects/shop", json!({"frame_ancestors": [host.origin]})).await.ok();
+    let browser = Browser::start().await;
+    browser.open(&host.origin).await;
+    browser.enter_frame("#portal").await;
+    browser.see("main h1").await;
+
+    // Frames of other sites get no autofocus; the wrong field has the focus all the same.
+    browser.run("location.href = '/portal/webhooks/new'").await;
+    browser.press(".form > .actions [type=submit]").await;
+    browser.see("#url-error").await;
+    browser.until("the focus is there", "return document.activeElement.id === 'url'", json!([])).await;
+
+    api.clock.advance(Duration::from_secs(LASTS));
+    browser.outlive_cookies(LASTS).await;
+    browser.run("location.reload()").await;
+    browser.read("h1", "Your visit has ended").await;
+    drop(browser);
     api.stop().await;
 }
 

@@ -4,6 +4,7 @@ mod barriers;
 mod console_screens;
 mod driver;
 mod embedding;
+mod forms;
 mod keyboard;
 mod lists;
 mod portal_screens;

@@ -287,16 +287,66 @@ async fn the_form_offers_what_each_system_knows() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_saved_is_not_undone_unseen() {
+    let (api, visit) = of_profile("standard").await;
+    let webhook = id(&api.webhook("acme", json!({"name": "Orders"})).await);
+    let path = format!("/portal/webhooks/{webhook}/edit");
+    let version = visit.get(&path).await.ok().attribute("input[name=version]", "value").unwrap();
+    let own = format!("/v1/organizations/acme/webhooks/{webhook}");
+    let theirs = "https://93.184.216.35/theirs";
+    api.patch(&own, json!({"url": theirs})).await.ok();
+    let typed = |version| [("name", "Renamed"), ("url", URL), ("events", "all"), ("version", version)];
+    let refused = visit.post(&path, &typed(&version)).await.with(409);
+    assert!(refused.only("[role=alert]").contains("Somebody else changed this webhook"), "{}", refused.text);
+    assert_eq!(refused.attribute("#name", "value").unwrap(), "Renamed", "what was typed stays");
+    assert_eq!(refused.attribute("[role=alert] a", "href").unwrap(), format!("/portal/webhooks/{webhook}"));
+    assert_eq!(api.get(&own).await.ok()["url"], theirs);
+    let newer = refused.attribute("input[name=version]", "value").unwrap();
+    visit.post(&path, &typed(&newer)).await.leads();
+    let saved = api.get(&own).await.ok();
+    assert_eq!((&saved["name"], &saved["url"]), (&json!("Renamed"), &json!(URL)), "who saw it may replace it");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn urls_are_judged_while_the_form_is_filled_in() {
+    let (api, visit) = of_profile("standard").await;
+    let judge = async |url: &str| {
+        visit.post("/portal/webhooks/judge-url", &[("profile", "standard"), ("url", url)]).await.ok().texts("#url-said")
+    };
+    assert_eq!(judge("ftp://example.com").await, ["URL must start with https:// or http://."]);
+    assert!(judge("https://10.0.0.1/").await[0].starts_with("URL "), "a denied address");
+    for nothing in [URL, ""] {
+        assert_eq!(judge(nothing).await, [""]);
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn where_a_project_allows_several_formats_one_is_chosen() {
     let (api, visit) = of_profile("standard").await;
     api.patch("/v1/projects/default", json!({"allowed_profiles": ["github"]})).await.ok();
     let form = visit.get(NEW).await.ok();
     assert_eq!(form.attributes("#profile option", "value"), ["standard", "github"]);
-    let github = visit.get("/portal/webhooks/new?profile=github").await.ok();
-    assert_eq!(github.attribute("#profile option[selected]", "value").unwrap(), "github");
-    assert_eq!(github.attribute(".form input[name=profile]", "value").unwrap(), "github");
-    let unknown = visit.get("/portal/webhooks/new?profile=enate").await.ok();
-    assert_eq!(unknown.attribute(".form input[name=profile]", "value").unwrap(), "standard");
+    let chosen = |seen: &Seen| seen.attribute("#profile option[selected]", "value").unwrap();
+    assert_eq!(chosen(&visit.get("/portal/webhooks/new?profile=github").await.ok()), "github");
+    assert_eq!(chosen(&visit.get("/portal/webhooks/new?profile=enate").await.ok()), "standard");
+    // Another format keeps what was typed, and adds nothing yet.
+    let typed = [
+        ("profile", "github"),
+        ("shown_profile", "standard"),
+        ("name", "Orders"),
+        ("url", "https://x"),
+        ("more", "profile"),
+    ];
+    for typed in [&typed[..], &typed[..4]] {
+        let other = visit.post(NEW, typed).await.ok();
+        assert_eq!(
+            (chosen(&other), other.attribute("#name", "value").unwrap()),
+            ("github".to_owned(), "Orders".to_owned())
+        );
+        assert!(other.only("[role=status].notice").contains("Nothing was saved yet"), "{}", other.text);
+    }
     visit.post(NEW, &[("profile", "github"), ("url", URL), ("events", "all")]).await.leads();
     assert_eq!(only_webhook(&api).await["profile"], "github");
     api.stop().await;

@@ -26,7 +26,8 @@ async fn what_was_missed_is_counted_then_sent() {
     let off = visit.get(&asked).await.ok();
     assert_eq!((off.only("#count"), off.count("section form")), ("3 deliveries".to_owned(), 0));
     let refused = visit.post(&page, &[("since", "2026-11-22T09:00"), ("state", "exhausted")]).await.with(409);
-    assert!(refused.only("[data-message]").contains("Switch it on"), "{}", refused.text);
+    assert!(refused.only("[role=alert]").contains("Switch it on"), "{}", refused.text);
+    assert_eq!(refused.attribute("#since", "value").unwrap(), "2026-11-22T09:00", "what was typed stays");
     visit.post(&format!("{own}/status"), &[("to", "on")]).await.leads();
 
     let none = visit.get(&format!("{page}?since=2026-11-22T09%3A00&until=2026-11-22T09%3A10")).await.ok();
@@ -58,14 +59,21 @@ async fn what_cannot_be_recovered_says_why() {
     let page = format!("/portal/webhooks/{webhook}/recover");
     let first = visit.get(&page).await.ok();
     assert_eq!(first.attributes("[name=state][checked]", "value"), ["exhausted", "skipped", "cancelled"]);
-    for (query, words) in [
-        ("since=", "Say from which time on"),
-        ("since=soon", "is no time"),
-        ("since=2026-11-22T09%3A00&until=2026-11-22T08%3A00", "Until must be later"),
+    for (since, until, field, words) in [
+        ("", "", "since", "Say from which time on"),
+        ("soon", "", "since", "is no time"),
+        ("2026-11-22T09:00", "2026-11-22T08:00", "until", "Until must be later"),
     ] {
-        let seen = visit.get(&format!("{page}?{query}")).await.ok();
-        assert!(seen.texts("[role=alert]").join(" ").contains(words), "{query}: {}", seen.text);
-        assert_eq!(seen.count("#count"), 0);
+        for seen in [
+            visit.get(&format!("{page}?since={since}&until={until}&state=exhausted")).await.with(422),
+            visit.post(&page, &[("since", since), ("until", until), ("state", "exhausted")]).await.with(422),
+        ] {
+            assert!(seen.only(&format!("#{field}-error")).contains(words), "{since}: {}", seen.text);
+            assert_eq!(seen.attributes("[autofocus]", "id"), [field]);
+            assert_eq!(seen.attribute("#until", "value").unwrap(), until);
+            assert_eq!(seen.attributes("[name=state][checked]", "value"), ["exhausted"]);
+            assert_eq!(seen.count("#count"), 0);
+        }
     }
     let stranger = api.visit("other").await;
     assert_eq!(stranger.get(&page).await.status, 404);

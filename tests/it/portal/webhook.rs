@@ -106,7 +106,18 @@ async fn secrets_are_hidden_until_they_are_asked_for() {
     let shown = visit.post(&format!("{page}/secret"), &[]).await.ok();
     assert_eq!(shown.texts(".secrets code"), [second.as_str(), first.as_str()]);
     assert!(shown.texts(".secrets dd")[1].contains("still signs until 2026-11-22 10:30:00 UTC"), "{}", shown.text);
-    visit.post(&format!("{page}/secret/rotate"), &[("overlap", "0"), ("secret", "short")]).await.with(409);
+    let refused =
+        visit.post(&format!("{page}/secret/rotate"), &[("overlap", "0"), ("secret", "short")]).await.with(422);
+    assert!(refused.only("#new-secret-error").starts_with("New secret "), "{}", refused.text);
+    assert_eq!(refused.attribute("#new-secret", "value").unwrap(), "short", "what was typed stays");
+    assert_eq!(refused.attribute("#overlap option[selected]", "value").unwrap(), "0");
+    assert_eq!(
+        (refused.count("details.more[open]"), refused.attributes("[autofocus]", "id")),
+        (1, vec!["new-secret".to_owned()])
+    );
+    let unclear = visit.post(&format!("{page}/secret/rotate"), &[("overlap", "soon")]).await.with(422);
+    assert!(unclear.only("#overlap-error").contains("must be a whole number"), "{}", unclear.text);
+    assert_eq!(secret(api.get(&format!("{api_path}/secret")).await.ok()), second);
     api.stop().await;
 }
 

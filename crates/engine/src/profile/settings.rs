@@ -83,7 +83,11 @@ impl Profile {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    fn check_url(&self, text: &str) -> Result<(), String> {
+    /// Whether webhooks of this profile may have this URL, by its form alone.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn check_url(&self, text: &str) -> Result<(), String> {
         if text.len() > MAX_URL_BYTES {
             return Err(format!("must have at most {MAX_URL_BYTES} bytes"));
         }

@@ -169,6 +169,18 @@ pub fn running(limit: u32) -> Query<JobId> {
     )
 }
 
+/// The newest jobs of an organization that run or wait for their turn.
+pub fn running_of(organization: OrganizationId, limit: u32) -> Query<Job> {
+    query(
+        format!(
+            "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND organization_id = ?1
+             ORDER BY id DESC LIMIT ?2"
+        ),
+        arguments![organization.0, i64::from(limit)],
+        decode,
+    )
+}
+
 /// How many jobs of a project run or wait for their turn.
 pub fn count_running(project: ProjectId) -> Query<i64> {
     query("SELECT count(*) FROM jobs WHERE state = 'running' AND project_id = ?1", arguments![project.0], decode_int)
