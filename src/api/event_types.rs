@@ -43,6 +43,11 @@ pub struct EventTypeBody {
     schema: Option<Value>,
     /// An example of the data.
     example: Option<Value>,
+    /// Whether it is deprecated: new webhooks are not offered it, and its events are still taken and sent.
+    deprecated: bool,
+    /// Since when; null where it is not.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    deprecated_at: Option<Timestamp>,
     /// What people see, where the project's profile has a title for it.
     title: Option<String>,
     /// What the project's profile says of the filters of webhooks that name it; null where it says nothing.
@@ -104,6 +109,8 @@ impl EventTypeBody {
             description: kind.description,
             schema: json(kind.schema),
             example: json(kind.example),
+            deprecated: kind.deprecated_at.is_some(),
+            deprecated_at: kind.deprecated_at,
             created_at: kind.created_at,
             updated_at: kind.updated_at,
         }
@@ -145,6 +152,8 @@ pub struct EventTypePatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Value>)]
     example: Option<Option<Value>>,
+    /// Whether it is deprecated: new webhooks are not offered it, and its events are still taken and sent.
+    deprecated: Option<bool>,
 }
 
 /// Which event types.
@@ -188,6 +197,7 @@ async fn create(
         description: Some(new.description),
         schema: Some(new.schema),
         example: Some(new.example),
+        deprecated: None,
     };
     let kind = event_types::create(&app, principal.project, &new.name, changes).await?;
     Ok((StatusCode::CREATED, Json(shown(&app, kind).await?)))
@@ -219,6 +229,7 @@ async fn patch(
         description: patch.description,
         schema: patch.schema,
         example: patch.example,
+        deprecated: patch.deprecated,
     };
     let kind = event_types::edit(&app, principal.project, &name, changes).await?;
     Ok(Json(shown(&app, kind).await?))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fanfare_engine::event::{MAX_TYPE_NAME, is_valid_type_name};
 use fanfare_engine::id::ProjectId;
 use fanfare_engine::profile::{EventTypeKnobs, Profile};
+use fanfare_engine::time::Timestamp;
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::event_types::{self as rows, EventType};
@@ -36,6 +37,8 @@ pub struct EventTypeChanges {
     pub description: Option<Option<String>>,
     pub schema: Option<Option<Value>>,
     pub example: Option<Option<Value>>,
+    /// Whether it is deprecated: not offered any more, though its events are still taken and sent.
+    pub deprecated: Option<bool>,
 }
 
 /// Makes an event type.
@@ -58,11 +61,12 @@ pub async fn create(
         description: None,
         schema: None,
         example: None,
+        deprecated_at: None,
         version: 1,
         created_at: now,
         updated_at: now,
     };
-    let kind = apply(kind, changes);
+    let kind = apply(kind, changes, now);
     check(&kind)?;
     app.store.change(rows::insert(&kind), Some(touches(project))).await?;
     app.observer.project_changed(project);
@@ -76,9 +80,10 @@ pub async fn create(
 pub async fn edit(app: &App, project: ProjectId, name: &str, changes: EventTypeChanges) -> CatalogueResult<EventType> {
     let _turn = app.turns.wait(project.0).await;
     for _ in 0..EDIT_TRIES {
-        let mut kind = apply(get(app, project, name).await?, changes.clone());
+        let now = app.now();
+        let mut kind = apply(get(app, project, name).await?, changes.clone(), now);
         check(&kind)?;
-        kind.updated_at = app.now();
+        kind.updated_at = now;
         match app.store.change(rows::update(&kind), Some(touches(project))).await {
             Ok(_) => {
                 app.observer.project_changed(project);
@@ -119,6 +124,7 @@ pub(super) fn of_profiles(app: &App, project: &Project) -> Vec<Step> {
         description: known.description.clone(),
         schema: known.schema.clone(),
         example: known.example.as_ref().map(|example| example.data.clone()),
+        deprecated_at: None,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -174,12 +180,17 @@ fn touches(project: ProjectId) -> Touches {
     Touches { project, organization: None }
 }
 
-fn apply(mut kind: EventType, changes: EventTypeChanges) -> EventType {
+fn apply(mut kind: EventType, changes: EventTypeChanges, now: Timestamp) -> EventType {
     let text = |value: Option<Value>| value.map(|value| value.to_string());
     kind.kind = changes.kind.unwrap_or(kind.kind);
     kind.description = changes.description.unwrap_or(kind.description);
     kind.schema = changes.schema.map_or(kind.schema, text);
     kind.example = changes.example.map_or(kind.example, text);
+    kind.deprecated_at = match changes.deprecated {
+        None => kind.deprecated_at,
+        Some(true) => kind.deprecated_at.or(Some(now)),
+        Some(false) => None,
+    };
     kind
 }
 

@@ -1,5 +1,6 @@
 //! What people have sent by hand: a delivery once more, a test event.
 
+use bytes::Bytes;
 use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::webhook::Status;
@@ -10,6 +11,8 @@ use fanfare_store::queue::{Answer as StoreAnswer, Operation, Resend};
 use super::webhooks::OpenWebhook;
 use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
+use crate::dispatch::report;
+use crate::test_event::TestEvent;
 use crate::{intake, test_event};
 
 /// Gives a delivery one more attempt, now. Answers whether it does: what is being sent, or held back by an earlier one of its
@@ -66,6 +69,27 @@ pub async fn try_out(app: &App, webhook: &OpenWebhook, wanted: Option<&str>) -> 
     let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {
         return Err(CatalogueError::field("event_type", "is no event type of this project"));
     };
+    let (delivery, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
+    pending.wait().await?;
+    Ok(delivery)
+}
+
+/// Sends one of the operator's own webhooks the example of an operational event. Answers the delivery.
+///
+/// # Errors
+/// It gets nothing as it is, or there is no such event.
+pub async fn try_out_report(app: &App, webhook: &OpenWebhook, kind: &str) -> CatalogueResult<DeliveryId> {
+    let status = webhook.row.status;
+    if !status.takes_events() {
+        return Err(CatalogueError::Unready(format!("the webhook is {}; switch it on first", status.name())));
+    }
+    let Some(data) = report::example(kind) else {
+        return Err(CatalogueError::field("event_type", "is no event of the operator's webhooks"));
+    };
+    let unknown = CatalogueError::NotFound("webhook");
+    let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or(unknown)?;
+    compiled.sender().map_err(|why| CatalogueError::Unready(why.0.clone()))?;
+    let event = TestEvent { data: Bytes::from(data.to_string()), ..TestEvent::bare(kind) };
     let (delivery, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
     pending.wait().await?;
     Ok(delivery)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
-use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
 use fanfare_engine::scheduler::Job;
 use fanfare_store::queue::{Accept, Learn, LoggedAttempt, NewDelivery};
 use serde_json::json;
@@ -26,6 +26,31 @@ pub const OPERATIONAL_EVENTS: [(&str, &str); 2] = [
         "A webhook was switched off because its receiver failed for too long or answered 410 Gone.",
     ),
 ];
+
+/// What an operational event of this type says, with made-up values; `None` where there is no such type.
+pub fn example(kind: &str) -> Option<serde_json::Value> {
+    match kind {
+        DELIVERY_EXHAUSTED => Some(json!({
+            "delivery_id": DeliveryId(1),
+            "event_id": EventId(1),
+            "event_type": "job.created",
+            "organization_id": OrganizationId(1),
+            "webhook_id": WebhookId(1),
+            "attempts": 9,
+            "outcome": Outcome::Status,
+            "response_code": 503,
+            "error": null,
+        })),
+        WEBHOOK_AUTO_DISABLED => Some(json!({
+            "webhook_id": WebhookId(1),
+            "organization_id": OrganizationId(1),
+            "name": "An example",
+            "url": "https://example.com/webhooks",
+            "reason": "This is a test. Nothing was switched off.",
+        })),
+        _ => None,
+    }
+}
 
 /// An operational event to keep, and the webhooks that get it.
 pub(super) struct Report {

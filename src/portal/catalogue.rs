@@ -64,6 +64,8 @@ struct Entry {
     /// As HTML, and as text to copy.
     example: Option<(String, String)>,
     schema: Option<(String, String)>,
+    /// Whether new webhooks are not offered it any more.
+    deprecated: bool,
 }
 
 async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
@@ -104,6 +106,7 @@ async fn kinds(app: &App, visitor: &Visitor, search: Option<&str>) -> CatalogueR
             description: kind.description.unwrap_or_default(),
             example: kind.example.map(json),
             schema: kind.schema.map(json),
+            deprecated: kind.deprecated_at.is_some(),
         };
         match kinds.iter_mut().find(|known| known.name == group) {
             Some(known) => known.types.push(entry),

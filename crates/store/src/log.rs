@@ -211,6 +211,10 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
         (None, Some(organization), None) => {
             ("INDEXED BY deliveries_by_organization WHERE organization_id = ?1", vec![Value::Int(organization.0)])
         }
+        (None, None, Some(state)) if filter.project.is_some() => (
+            "INDEXED BY deliveries_ended_badly_anywhere WHERE state > 2 AND project_id = ?1 AND state = ?2",
+            crate::arguments![filter.project.map_or(0, |project| project.0), state as i64],
+        ),
         (None, None, _) => ("WHERE 1", Vec::new()),
     };
     let next = arguments.len() + 1;
@@ -390,6 +394,18 @@ pub fn backlog() -> Query<u64> {
     Query {
         sql: Cow::Borrowed("SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2"),
         arguments: Vec::new(),
+        decode: |row| small(row.int(0)?),
+    }
+}
+
+/// How many deliveries are not final and with no node, counted up to `limit`.
+pub fn waiting(limit: u32) -> Query<u64> {
+    Query {
+        sql: Cow::Borrowed(
+            "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_live
+                 WHERE state < 2 AND lease_node = 0 LIMIT ?1)",
+        ),
+        arguments: crate::arguments![i64::from(limit)],
         decode: |row| small(row.int(0)?),
     }
 }

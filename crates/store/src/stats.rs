@@ -3,6 +3,7 @@
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::Status;
 
 use crate::catalogue::Page;
 use crate::error::{StoreError, StoreResult};
@@ -114,6 +115,10 @@ pub struct Backlog {
     pub deliveries: u64,
     /// When the first of them is or was due.
     pub first_due: Option<Timestamp>,
+    /// The same of webhooks that are on: what is paused waits as it should.
+    pub first_due_of_active: Option<Timestamp>,
+    /// Whether there may be more: only [`MAX_BACKLOG`] were looked at.
+    pub more: bool,
 }
 
 fn count(row: &dyn Row, column: usize) -> StoreResult<u64> {
@@ -176,16 +181,18 @@ pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
               WHERE kind = 2 AND subject_id = ?1 AND span = 1 AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1"
             .into(),
         arguments: crate::arguments![webhook.0],
-        decode: |row| {
-            let damaged = |what: &str| StoreError::Damaged(format!("the last attempt has {what}"));
-            let code = row.int_or_null(2)?.map(u16::try_from).transpose();
-            Ok(LastAttempt {
-                at: Timestamp(row.int(0)?),
-                outcome: Outcome::from_number(row.int(1)?).ok_or_else(|| damaged("an unknown outcome"))?,
-                response_code: code.map_err(|_| damaged("no status"))?,
-            })
-        },
+        decode: |row| last(row, 0),
     }
+}
+
+fn last(row: &dyn Row, at: usize) -> StoreResult<LastAttempt> {
+    let damaged = |what: &str| StoreError::Damaged(format!("the last attempt has {what}"));
+    let code = row.int_or_null(at + 2)?.map(u16::try_from).transpose();
+    Ok(LastAttempt {
+        at: Timestamp(row.int(at)?),
+        outcome: Outcome::from_number(row.int(at + 1)?).ok_or_else(|| damaged("an unknown outcome"))?,
+        response_code: code.map_err(|_| damaged("no status"))?,
+    })
 }
 
 /// What a webhook got in one hour.
@@ -300,17 +307,61 @@ pub fn organizations(project: ProjectId, since: [Timestamp; 2], page: Page) -> Q
 /// What waits for the webhooks of a project. Looks at no more than [`MAX_BACKLOG`] deliveries, in an index.
 pub fn backlog(project: ProjectId) -> Query<Backlog> {
     Query {
-        sql: "SELECT coalesce(sum(waiting), 0), min(due) FROM (
+        sql: "SELECT coalesce(sum(CASE WHEN h.project_id = ?2 THEN w.waiting END), 0),
+                  min(CASE WHEN h.project_id = ?2 THEN w.due END),
+                  min(CASE WHEN h.project_id = ?2 AND h.status = ?3 THEN w.due END),
+                  coalesce(sum(w.waiting), 0)
+              FROM (
                   SELECT webhook_id, count(*) AS waiting, min(next_attempt_at) AS due
                   FROM (SELECT lease_node, webhook_id, next_attempt_at FROM deliveries INDEXED BY deliveries_live
                         WHERE state < 2 ORDER BY lease_node, webhook_id LIMIT ?1)
                   GROUP BY lease_node, webhook_id) w
-              JOIN webhooks ON webhooks.id = w.webhook_id WHERE webhooks.project_id = ?2"
+              LEFT JOIN webhooks h ON h.id = w.webhook_id"
             .into(),
-        arguments: crate::arguments![i64::from(MAX_BACKLOG), project.0],
+        arguments: crate::arguments![i64::from(MAX_BACKLOG), project.0, Status::Active as i64],
         decode: |row| {
-            let first_due = row.int_or_null(1)?.map(Timestamp).filter(|due| *due != Timestamp::NEVER);
-            Ok(Backlog { deliveries: count(row, 0)?, first_due })
+            let due = |column| -> StoreResult<Option<Timestamp>> {
+                Ok(row.int_or_null(column)?.map(Timestamp).filter(|due| *due != Timestamp::NEVER))
+            };
+            Ok(Backlog {
+                deliveries: count(row, 0)?,
+                first_due: due(1)?,
+                first_due_of_active: due(2)?,
+                more: count(row, 3)? >= u64::from(MAX_BACKLOG),
+            })
         },
+    }
+}
+
+/// What these organizations used since a time, which is taken down to a whole hour. Those that used nothing are left out.
+pub fn usage_of(organizations: &[OrganizationId], since: Timestamp) -> Query<(OrganizationId, Usage)> {
+    let list = organizations.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    Query {
+        sql: format!(
+            "SELECT subject_id, sum(events), sum(deliveries), sum({ATTEMPTS}), sum({FAILED}) FROM stats
+             WHERE kind = 1 AND subject_id IN ({list}) AND span = 1 AND bucket >= ?1 GROUP BY subject_id"
+        )
+        .into(),
+        arguments: crate::arguments![Span::Hour.start(since)],
+        decode: |row| Ok((OrganizationId(row.int(0)?), usage(row, 1)?)),
+    }
+}
+
+/// How the last attempt for each of these webhooks ended, while statistics of it are kept.
+pub fn last_attempts(webhooks: &[WebhookId]) -> Query<(WebhookId, LastAttempt)> {
+    let values = webhooks.iter().map(|id| format!("({})", id.0)).collect::<Vec<_>>().join(",");
+    // A list without entries is not valid, and no webhook has the id 0.
+    let values = if values.is_empty() { "(0)".to_owned() } else { values };
+    Query {
+        sql: format!(
+            "WITH w (id) AS (VALUES {values})
+             SELECT w.id, s.last_at, s.last_outcome, s.last_response FROM w
+             JOIN stats s ON s.kind = 2 AND s.subject_id = w.id AND s.span = 1 AND s.bucket = (
+                 SELECT max(bucket) FROM stats
+                 WHERE kind = 2 AND subject_id = w.id AND span = 1 AND last_at IS NOT NULL)"
+        )
+        .into(),
+        arguments: Vec::new(),
+        decode: |row| Ok((WebhookId(row.int(0)?), last(row, 1)?)),
     }
 }

@@ -13,8 +13,9 @@ use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::webhooks::WebhookFilter;
 
 use super::Answer;
+use super::faults::{Faults, Field, refused};
 use super::operator::{Change, Operator};
-use super::shell::{Shell, faults};
+use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::webhooks::{self as service, OPERATOR_EVENTS, Place, Switch, WebhookInput};
 use crate::catalogue::{CatalogueResult, organizations};
@@ -24,7 +25,9 @@ use crate::portal::texts::Texts;
 use crate::portal::webhooks::name_of;
 use crate::portal::words::{Moment, Standing};
 
-const PATH: &str = "/console/alerts";
+pub(super) const PATH: &str = "/console/alerts";
+/// What the form has.
+pub(super) const FIELDS: [Field; 3] = [("name", "Name"), ("url", "URL"), ("events", "Events")];
 /// How many are shown; nobody needs as many.
 const SHOWN: u32 = 250;
 
@@ -58,7 +61,7 @@ struct Row {
 }
 
 /// Where the operator's own webhooks of the project are.
-async fn place(app: &App, operator: &Operator) -> CatalogueResult<Place> {
+pub(super) async fn place(app: &App, operator: &Operator) -> CatalogueResult<Place> {
     let organization = organizations::operator(app, operator.project.id).await?;
     let (project, organization) = (operator.project.id, organization.id);
     Ok(Place { project, organization, operator: true, user: None, imports: false })
@@ -106,31 +109,36 @@ impl Page {
 }
 
 async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
-    let events: Vec<String> = OPERATOR_EVENTS
-        .iter()
-        .filter(|name| form.all("event").any(|known| known == **name))
-        .map(ToString::to_string)
-        .collect();
-    let input = WebhookInput {
-        name: Some(form.get("name").trim().to_owned()),
-        url: Some(form.get("url").trim().to_owned()),
-        events: Some(if events.len() == OPERATOR_EVENTS.len() { Events::All } else { Events::Only(events) }),
-        ..WebhookInput::default()
-    };
     let shell = Shell::new(&operator, PATH, "Alerts");
-    match service::create(&app, &place(&app, &operator).await?, input).await {
+    match service::create(&app, &place(&app, &operator).await?, input(&form)).await {
         Ok((_, made)) => {
             let shell = shell.saying(Some("The webhook was added."));
             page(&Page::of(&app, &operator, shell, Form::default(), made).await?)
         }
-        Err(error) => page(&Page::of(&app, &operator, shell.faulting(faults(error)?), form, None).await?),
+        Err(error) => {
+            let shell = shell.faulting(Faults::of(error, &FIELDS)?);
+            refused(&Page::of(&app, &operator, shell, form, None).await?)
+        }
+    }
+}
+
+/// What a form says of a webhook.
+pub(super) fn input(form: &Form) -> WebhookInput {
+    let ticked = |name: &&str| form.all("event").any(|known| known == *name);
+    let events: Vec<String> = OPERATOR_EVENTS.into_iter().filter(ticked).map(str::to_owned).collect();
+    WebhookInput {
+        name: Some(form.get("name").trim().to_owned()),
+        url: Some(form.get("url").trim().to_owned()),
+        events: Some(if events.len() == OPERATOR_EVENTS.len() { Events::All } else { Events::Only(events) }),
+        ..WebhookInput::default()
     }
 }
 
 async fn turn(State(app): State<Arc<App>>, Path(id): Path<String>, Change(operator, form): Change) -> Answer {
     let to = if form.get("to") == "on" { Switch::Enable } else { Switch::Disable };
     service::switch(&app, &place(&app, &operator).await?, &id, to).await?;
-    Ok(Redirect::to(PATH).into_response())
+    let back = if form.get("from") == "page" { format!("{PATH}/{id}") } else { PATH.to_owned() };
+    Ok(Redirect::to(&back).into_response())
 }
 
 async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, Change(operator, _): Change) -> Answer {

@@ -12,9 +12,10 @@ use fanfare_engine::id::ApiKeyId;
 use fanfare_store::catalogue::Page as Piece;
 
 use super::Answer;
-use super::failing::names;
+use super::faults::{Faults, Field, refused};
+use super::names;
 use super::operator::{Change, Operator};
-use super::shell::{Shell, faults};
+use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::api_keys::{self as service, NewApiKey};
 use crate::catalogue::{CatalogueError, CatalogueResult, organizations};
@@ -26,6 +27,14 @@ use crate::portal::texts::Texts;
 use crate::portal::words::Moment;
 
 const PATH: &str = "/console/api-keys";
+/// What the form has.
+const FIELDS: [Field; 5] = [
+    ("name", "Name"),
+    ("scopes", "Scopes"),
+    ("organization", "Organization"),
+    ("user", "User"),
+    ("expires_at", "The end"),
+];
 /// The scopes there are, with what each lets do.
 const SCOPES: [(&str, &str); 3] = [
     ("manage", "everything, secrets included"),
@@ -76,10 +85,11 @@ impl Page {
     ) -> CatalogueResult<Page> {
         let piece = Piece { before: None, limit: service::MAX_API_KEYS };
         let found = service::list(app, operator.project.id, piece).await?;
-        let names = names(app, operator, found.iter().filter_map(|key| key.organization)).await?;
+        let names = names::organizations(app, operator, found.iter().filter_map(|key| key.organization)).await?;
         let now = app.now();
         let rows = found.into_iter().map(|key| {
-            let organization = key.organization.map(|id| names.get(&id).cloned().unwrap_or_default());
+            let organization =
+                key.organization.map(|id| names.get(&id).map(|label| label.name.clone()).unwrap_or_default());
             Row {
                 id: key.id.to_string(),
                 name: key.name,
@@ -109,8 +119,8 @@ async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Ans
             page(&Page::of(&app, &operator, shell, Form::default(), Some(key)).await?)
         }
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, "API keys").faulting(faults(error)?);
-            page(&Page::of(&app, &operator, shell, form, None).await?)
+            let shell = Shell::new(&operator, PATH, "API keys").faulting(Faults::of(error, &FIELDS)?);
+            refused(&Page::of(&app, &operator, shell, form, None).await?)
         }
     }
 }

@@ -1,38 +1,48 @@
-//! `/console/deliveries`: deliveries of all organizations, with filters in the address.
+//! `/console/deliveries`: deliveries of all organizations, with filters in the address; those that wait can be cancelled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
+use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::get;
 use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::id::{DeliveryId, OrganizationId};
 use fanfare_store::catalogue::event_types;
-use fanfare_store::log;
+use fanfare_store::catalogue::jobs::Task;
+use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
+use tokio::time::Instant;
 
-use super::Answer;
-use super::failing::names;
-use super::operator::Operator;
+use super::delivery_rows::{Row, rows};
+use super::operator::{Change, Operator};
 use super::shell::Shell;
+use super::{Answer, jobs as jobs_page};
 use crate::app::App;
-use crate::catalogue::{CatalogueError, organizations};
-use crate::portal::deliveries::{Named, Row, filter, rows};
+use crate::catalogue::{CatalogueError, CatalogueResult, jobs, organizations};
+use crate::portal::deliveries::filter;
+use crate::portal::job::counted;
+use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
 use crate::portal::wanted::Wanted;
 use crate::portal::words;
 
-const PATH: &str = "/console/deliveries";
+pub(super) const PATH: &str = "/console/deliveries";
 const FILTERS: [&str; 7] = ["organization", "state", "event_type", "response_code", "since", "until", "webhook"];
 /// How many a page shows.
 const SHOWN: u32 = 50;
-/// How many rows are looked at for a page. A filter that few match gives shorter pages.
+/// How many rows are looked at in one go. Those of all projects are among them, so a filter that few match, or a project that
+/// sends little beside another, needs several.
 const SCAN: u32 = 20_000;
+/// For how long a page is looked for, and in how many goes at most; then it is shown as far as it was found.
+const PATIENCE: Duration = Duration::from_millis(700);
+const MAX_GOES: u32 = 50;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route(PATH, get(list))
+    Router::new().route(PATH, get(list)).route("/console/deliveries/cancel", get(ask).post(cancel))
 }
 
 #[derive(Template)]
@@ -42,11 +52,37 @@ struct Page {
     t: &'static Texts,
     wanted: Wanted,
     faults: Vec<String>,
-    /// Each with its organization's id and name.
-    rows: Vec<(Row, String, String)>,
+    rows: Vec<Row>,
     event_types: Vec<String>,
     older: Option<String>,
     /// Whether it stopped looking before it found a whole page.
+    cut: bool,
+    /// Where what waits of this can be cancelled.
+    cancel: Option<String>,
+}
+
+/// What is asked before deliveries are cancelled.
+#[derive(Template)]
+#[template(path = "console/deliveries_cancel.html")]
+struct Asking {
+    shell: Shell,
+    t: &'static Texts,
+    /// The list's filters, as a query.
+    list: String,
+    /// Where the list is.
+    back: String,
+    /// The filters in words: names and values.
+    filters: Vec<(&'static str, String)>,
+    /// How many deliveries it is about.
+    count: String,
+    /// Whether there is anything to cancel.
+    some: bool,
+}
+
+/// What was found for a page.
+struct Found {
+    rows: Vec<DeliveryRow>,
+    next: Option<DeliveryId>,
     cut: bool,
 }
 
@@ -54,46 +90,109 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     let t = operator.t;
     let project = operator.project.id;
     let wanted = Wanted::of(&FILTERS, &uri);
+    let (mut filter, faults) = asked(&app, &operator, &wanted).await?;
+    let list = format!("console deliveries {project} {}", wanted.query());
+    filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
+    let found = match faults.is_empty() {
+        true => look(&app, filter).await?,
+        false => Found { rows: Vec::new(), next: None, cut: false },
+    };
+    let live = wanted.given("state").is_none_or(|state| ["pending", "delivering"].contains(&state));
+    let cancellable = operator.manages() && live && faults.is_empty() && !found.rows.is_empty();
+    page(&Page {
+        shell: Shell::new(&operator, PATH, "Deliveries"),
+        t,
+        rows: rows(&app, &operator, found.rows).await?,
+        event_types: app.store.read(event_types::names(project)).await?,
+        older: found.next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0)))),
+        cut: found.cut,
+        cancel: cancellable.then(|| wanted.href("/console/deliveries/cancel", None)),
+        faults,
+        wanted,
+    })
+}
+
+/// The filter that the address means, and what of it cannot be read.
+async fn asked(app: &App, operator: &Operator, wanted: &Wanted) -> CatalogueResult<(DeliveryFilter, Vec<String>)> {
+    let project = operator.project.id;
     let (organization, fault) = match wanted.given("organization") {
         None => (None, None),
-        Some(text) => match organizations::find(&app, project, text).await {
+        Some(text) => match organizations::find(app, project, text).await {
             Ok(organization) => (Some(organization.id), None),
             // No row has the id 0.
             Err(CatalogueError::NotFound(_)) => {
                 (Some(OrganizationId(0)), Some(format!("There is no organization “{text}”.")))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         },
     };
-    let (mut filter, mut faults) = filter(&app, t, project, organization, &wanted).await?;
+    let (filter, mut faults) = filter(app, operator.t, project, organization, wanted).await?;
     faults.extend(fault);
-    let list = format!("console deliveries {project} {}", wanted.query());
-    filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
-    let mut found =
-        if faults.is_empty() { app.store.read(log::deliveries(&filter, SHOWN + 1, SCAN)).await? } else { Vec::new() };
-    let mut next = None;
-    let mut cut = false;
-    if found.len() > SHOWN as usize {
-        found.truncate(SHOWN as usize);
-        next = found.last().map(|row| row.id);
-    } else if faults.is_empty() {
-        next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
-        cut = next.is_some();
+    Ok((filter, faults))
+}
+
+/// Looks for a page, in as many goes as it takes and the time allows.
+async fn look(app: &App, mut filter: DeliveryFilter) -> CatalogueResult<Found> {
+    let begun = Instant::now();
+    let mut found: Vec<DeliveryRow> = Vec::new();
+    for go in 1..=MAX_GOES {
+        let missing = SHOWN + 1 - found.len() as u32;
+        found.extend(app.store.read(log::deliveries(&filter, missing, SCAN)).await?);
+        if found.len() > SHOWN as usize {
+            found.truncate(SHOWN as usize);
+            let next = found.last().map(|row| row.id);
+            return Ok(Found { rows: found, next, cut: false });
+        }
+        let end = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
+        if end.is_none() || go == MAX_GOES || begun.elapsed() >= PATIENCE {
+            return Ok(Found { rows: found, next: end, cut: end.is_some() });
+        }
+        filter.before = end;
     }
-    let organizations: Vec<OrganizationId> = found.iter().map(|row| row.organization).collect();
-    let names = names(&app, &operator, organizations.iter().copied()).await?;
-    let with_names = rows(&app, t, found, Named::Yes, false).await?.into_iter().zip(organizations).map(|(row, id)| {
-        let name = names.get(&id).filter(|name| !name.is_empty()).cloned();
-        (row, id.to_string(), name.unwrap_or_else(|| id.to_string()))
-    });
-    page(&Page {
-        shell: Shell::new(&operator, PATH, "Deliveries"),
+    Ok(Found { rows: found, next: filter.before, cut: true })
+}
+
+/// What waits of what the filters match.
+async fn waiting(app: &App, operator: &Operator, wanted: &Wanted) -> Result<DeliveryFilter, Refusal> {
+    let (mut filter, faults) = asked(app, operator, wanted).await?;
+    // With less than all filters it would be more than what was looked at.
+    if !faults.is_empty() {
+        return Err(Refusal::State(faults.join(" ")));
+    }
+    match filter.state {
+        // Those that wait in memory for their turn are meant, too.
+        None | Some(DeliveryState::Pending) => filter.state = None,
+        Some(DeliveryState::Delivering) => {}
+        Some(_) => return Err(Refusal::State("what is over cannot be cancelled".to_owned())),
+    }
+    filter.live = true;
+    Ok(filter)
+}
+
+/// Says how many wait, before anything is done.
+async fn ask(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answer {
+    let t = operator.t;
+    let wanted = Wanted::of(&FILTERS, &uri);
+    let filter = waiting(&app, &operator, &wanted).await?;
+    let count = jobs::count(&app, &Task::Cancel(filter)).await?;
+    let labels = ["Organization", "State", "Event type", "Response code", "Since", "Before", "Webhook"];
+    let filters = FILTERS.iter().zip(labels).filter_map(|(name, label)| Some((label, wanted.given(name)?.to_owned())));
+    page(&Asking {
+        shell: Shell::new(&operator, PATH, "Cancel deliveries"),
         t,
-        rows: with_names.collect(),
-        event_types: app.store.read(event_types::names(project)).await?,
-        older: next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0)))),
-        cut,
-        faults,
-        wanted,
+        filters: filters.collect(),
+        list: wanted.query(),
+        back: wanted.href(PATH, None),
+        count: counted(t, count),
+        some: count.count > 0 || count.more,
     })
+}
+
+async fn cancel(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
+    let wanted = Wanted::read(&FILTERS, form.get("list"));
+    let filter = waiting(&app, &operator, &wanted).await?;
+    let organization = filter.organization;
+    let job = jobs::start(&app, operator.project.id, organization, Task::Cancel(filter)).await?;
+    tracing::info!(job = %job.id, by = %operator.session.id, "deliveries are cancelled from the console");
+    Ok(Redirect::to(&format!("{}?done=begun", jobs_page::PATH)).into_response())
 }

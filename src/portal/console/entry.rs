@@ -80,12 +80,12 @@ async fn sign_in(State(app): State<Arc<App>>, Extension(tries): Extension<Arc<Tr
     let t = language(&parts.headers);
     let form = Form::sent(&parts, body).await?;
     let to = destination(form.get("to"));
-    if !tries.may(app.now()) {
-        let fault = "Too many wrong keys were tried. Wait a minute, then try again.";
-        return answer(StatusCode::TOO_MANY_REQUESTS, t, Some(fault), to);
-    }
+    // The key is looked at first: however many wrong ones are tried, and by whom, they never keep a right one out.
     let Some(operates) = operators::by_key(&app, form.get("key").trim()).await? else {
-        tries.wrong(app.now());
+        if !tries.another(app.now()) {
+            let fault = "Too many wrong keys were tried, and this one is wrong, too. Wait a minute, then try again.";
+            return answer(StatusCode::TOO_MANY_REQUESTS, t, Some(fault), to);
+        }
         tracing::warn!("a key was tried at the console that does not open it");
         let fault = "This key does not open the console. It may be mistyped, expired or deleted, bound to an \
              organization, or made for posting events only.";

@@ -1,18 +1,22 @@
-//! `/console/event-types/new` and `/console/event-types/edit/{name}`: one event type, with its schema and example.
+//! `/console/event-types/new` and `/console/event-types/edit/{name}`: one event type, with its schema and example; whether it
+//! is deprecated; and a payload checked against it.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
+use fanfare_store::catalogue::event_types::EventType;
 use serde_json::Value;
 
 use super::Answer;
 use super::event_types::PATH;
-use super::operator::{Change, Operator};
-use super::shell::{Shell, encoded, faults};
+use super::faults::{Faults, Field, refused};
+use super::operator::{Change, Operator, Sent};
+use super::shell::{Shell, encoded};
 use crate::app::App;
 use crate::catalogue::event_types::{self as service, EventTypeChanges};
 use crate::catalogue::{CatalogueError, CatalogueResult};
@@ -20,11 +24,18 @@ use crate::portal::form::Form;
 use crate::portal::json::indented;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
+use crate::portal::words::Moment;
+
+/// What the form has.
+const FIELDS: [Field; 5] =
+    [("name", "Name"), ("kind", "Group"), ("description", "Description"), ("example", "Example"), ("schema", "Schema")];
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/console/event-types/new", get(new).post(add))
         .route("/console/event-types/edit/{name}", get(show).post(save))
+        .route("/console/event-types/deprecate/{name}", post(deprecate))
+        .route("/console/event-types/check/{name}", post(check))
         .route("/console/event-types/delete/{name}", post(delete))
 }
 
@@ -33,11 +44,29 @@ pub(super) fn routes() -> Router<Arc<App>> {
 struct Page {
     shell: Shell,
     t: &'static Texts,
-    /// The name of the one that is there; none for a new one.
-    edited: Option<String>,
+    /// The one that is there; none for a new one.
+    edited: Option<Edited>,
+    draft: Draft,
+    check: Check,
+}
+
+/// The event type that is edited.
+struct Edited {
+    name: String,
     /// Whether it comes with the project's profile, and stays with it.
     of_profile: bool,
-    draft: Draft,
+    deprecated: Option<Moment>,
+    has_schema: bool,
+    /// Which state of it the form shows.
+    version: i64,
+}
+
+/// A payload that was to be checked.
+#[derive(Default)]
+struct Check {
+    payload: String,
+    /// What is wrong with it, each with the place in the payload; `None` where nothing was checked.
+    found: Option<Vec<(String, String)>>,
 }
 
 /// What the form holds.
@@ -62,6 +91,17 @@ impl Draft {
         }
     }
 
+    fn of(kind: &EventType) -> Draft {
+        let json = |text: &Option<String>| text.as_deref().map(indented).unwrap_or_default();
+        Draft {
+            name: kind.name.clone(),
+            kind: kind.kind.clone().unwrap_or_default(),
+            description: kind.description.clone().unwrap_or_default(),
+            schema: json(&kind.schema),
+            example: json(&kind.example),
+        }
+    }
+
     /// What it changes; everything is said, so that what is empty is taken away.
     fn changes(&self) -> CatalogueResult<EventTypeChanges> {
         let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -76,33 +116,44 @@ impl Draft {
             description: Some(text(&self.description)),
             schema: Some(json("schema", &self.schema)?),
             example: Some(json("example", &self.example)?),
+            deprecated: None,
         })
     }
 }
 
-async fn new(operator: Operator) -> Answer {
-    let shell = Shell::new(&operator, PATH, "Add an event type");
-    page(&Page { shell, t: operator.t, edited: None, of_profile: false, draft: Draft::default() })
+impl Page {
+    fn new(operator: &Operator, draft: Draft, faults: Faults) -> Page {
+        let shell = Shell::new(operator, PATH, "Add an event type").faulting(faults);
+        Page { shell, t: operator.t, edited: None, draft, check: Check::default() }
+    }
+
+    async fn of(app: &App, operator: &Operator, kind: &EventType, draft: Draft) -> CatalogueResult<Page> {
+        let profile = service::profile(app, operator.project.id).await?;
+        let edited = Edited {
+            name: kind.name.clone(),
+            of_profile: profile.is_some_and(|profile| profile.catalogue.get(&kind.name).is_some()),
+            deprecated: kind.deprecated_at.map(Moment::from),
+            has_schema: kind.schema.is_some(),
+            version: kind.version,
+        };
+        let shell = Shell::new(operator, PATH, kind.name.clone());
+        Ok(Page { shell, t: operator.t, edited: Some(edited), draft, check: Check::default() })
+    }
 }
 
-async fn show(State(app): State<Arc<App>>, operator: Operator, Path(name): Path<String>) -> Answer {
-    let kind = service::get(&app, operator.project.id, &name).await?;
-    let profile = service::profile(&app, operator.project.id).await?;
-    let json = |text: Option<String>| text.map(|text| indented(&text)).unwrap_or_default();
-    let draft = Draft {
-        name: name.clone(),
-        kind: kind.kind.unwrap_or_default(),
-        description: kind.description.unwrap_or_default(),
-        schema: json(kind.schema),
-        example: json(kind.example),
+async fn new(operator: Operator) -> Answer {
+    page(&Page::new(&operator, Draft::default(), Faults::default()))
+}
+
+async fn show(State(app): State<Arc<App>>, operator: Operator, Path(name): Path<String>, uri: Uri) -> Answer {
+    let notice = match Form::parse(uri.query().unwrap_or_default().as_bytes()).get("done") {
+        "deprecated" => Some("It is deprecated. New webhooks are not offered it; its events are still taken and sent."),
+        "offered" => Some("It is offered again."),
+        _ => None,
     };
-    page(&Page {
-        shell: Shell::new(&operator, PATH, name.clone()),
-        t: operator.t,
-        of_profile: profile.is_some_and(|profile| profile.catalogue.get(&name).is_some()),
-        edited: Some(name),
-        draft,
-    })
+    let kind = service::get(&app, operator.project.id, &name).await?;
+    let shown = Page::of(&app, &operator, &kind, Draft::of(&kind)).await?;
+    page(&Page { shell: shown.shell.saying(notice), ..shown })
 }
 
 async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
@@ -113,26 +164,52 @@ async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Ans
     };
     match made {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
-        Err(error) => {
-            let shell = Shell::new(&operator, PATH, "Add an event type").faulting(faults(error)?);
-            page(&Page { shell, t: operator.t, edited: None, of_profile: false, draft })
-        }
+        Err(error) => refused(&Page::new(&operator, draft, Faults::of(error, &FIELDS)?)),
     }
 }
 
 async fn save(State(app): State<Arc<App>>, Path(name): Path<String>, Change(operator, form): Change) -> Answer {
+    let kind = service::get(&app, operator.project.id, &name).await?;
     let draft = Draft { name: name.clone(), ..Draft::typed(&form) };
+    // What somebody else wrote since the form was loaded is not written over unseen.
     let saved = match draft.changes() {
+        Ok(_) if form.get("version") != kind.version.to_string() => Err(CatalogueError::Contended("event type")),
         Ok(changes) => service::edit(&app, operator.project.id, &name, changes).await,
         Err(error) => Err(error),
     };
     match saved {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=saved")).into_response()),
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, name.clone()).faulting(faults(error)?);
-            page(&Page { shell, t: operator.t, edited: Some(name), of_profile: false, draft })
+            let shown = Page::of(&app, &operator, &kind, draft).await?;
+            refused(&Page { shell: shown.shell.faulting(Faults::of(error, &FIELDS)?), ..shown })
         }
     }
+}
+
+async fn deprecate(State(app): State<Arc<App>>, Path(name): Path<String>, Change(operator, form): Change) -> Answer {
+    let deprecated = form.get("to") != "offered";
+    let changes = EventTypeChanges { deprecated: Some(deprecated), ..EventTypeChanges::default() };
+    service::edit(&app, operator.project.id, &name, changes).await?;
+    let done = if deprecated { "deprecated" } else { "offered" };
+    Ok(Redirect::to(&format!("{PATH}/edit/{}?done={done}", encoded(&name))).into_response())
+}
+
+/// Checks a payload against the schema that is saved, as when an event of the type is posted. Nothing is changed.
+async fn check(State(app): State<Arc<App>>, Path(name): Path<String>, Sent(operator, form): Sent) -> Answer {
+    let kind = service::get(&app, operator.project.id, &name).await?;
+    let payload = form.get("payload").replace("\r\n", "\n");
+    let found = match serde_json::from_str::<Value>(&payload) {
+        Err(error) => vec![("the payload".to_owned(), format!("is no JSON: {error}"))],
+        Ok(_) => {
+            let types = app.compiled().event_types(operator.project.id).await?;
+            let checked = types.get(&name).map_or(Ok(()), |known| known.check(&payload));
+            let at = |pointer: String| if pointer.is_empty() { "the payload".to_owned() } else { pointer };
+            let errors = checked.err().unwrap_or_default();
+            errors.into_iter().map(|error| (at(error.pointer), error.message)).collect()
+        }
+    };
+    let shown = Page::of(&app, &operator, &kind, Draft::of(&kind)).await?;
+    page(&Page { check: Check { payload, found: Some(found) }, ..shown })
 }
 
 async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>, Change(operator, _): Change) -> Answer {

@@ -44,6 +44,7 @@ struct Row {
     description: Option<String>,
     has_schema: bool,
     has_example: bool,
+    deprecated: bool,
     /// Whether it comes with the project's profile.
     of_profile: bool,
 }
@@ -71,6 +72,7 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
         description: kind.description,
         has_schema: kind.schema.is_some(),
         has_example: kind.example.is_some(),
+        deprecated: kind.deprecated_at.is_some(),
     };
     page(&Page {
         shell: Shell::new(&operator, PATH, "Event types").saying(notice),

@@ -8,16 +8,16 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::routing::get;
-use fanfare_engine::id::OrganizationId;
+use fanfare_engine::id::WebhookId;
 use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter};
-use fanfare_store::stats;
+use fanfare_store::stats::{self, LastAttempt};
 
 use super::Answer;
+use super::names;
 use super::operator::Operator;
 use super::shell::Shell;
 use crate::app::App;
-use crate::catalogue::{CatalogueError, CatalogueResult, organizations};
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
 use crate::portal::wanted::Wanted;
@@ -68,42 +68,24 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     found.truncate(SHOWN as usize);
     let last = found.last().map(|webhook| webhook.id.0).filter(|_| more);
     let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
-    let names = names(&app, &operator, found.iter().map(|webhook| webhook.organization)).await?;
-    let mut shown = Vec::with_capacity(found.len());
-    for webhook in found {
-        let last = app.store.read_one(stats::last_attempt(webhook.id)).await?;
-        shown.push(Row {
+    let names = names::organizations(&app, &operator, found.iter().map(|webhook| webhook.organization)).await?;
+    let ids: Vec<WebhookId> = found.iter().map(|webhook| webhook.id).collect();
+    let last: BTreeMap<WebhookId, LastAttempt> =
+        app.store.read(stats::last_attempts(&ids)).await?.into_iter().collect();
+    let show = |webhook: rows::WebhookRow| {
+        let last = last.get(&webhook.id);
+        Row {
             id: webhook.id.to_string(),
             name: name_of(t, &webhook.settings),
             organization: webhook.organization.to_string(),
-            organization_name: names.get(&webhook.organization).cloned().unwrap_or_default(),
+            organization_name: names.get(&webhook.organization).map(|label| label.name.clone()).unwrap_or_default(),
             standing: Standing::of(webhook.status, webhook.failing_since),
             since: webhook.failing_since.map(Moment::from),
             reason: webhook.status_reason,
             last: last.map(|last| (last.at.into(), words::outcome(t, last.outcome), last.response_code)),
             url: webhook.settings.url,
-        });
-    }
-    page(&Page { shell: Shell::new(&operator, PATH, "Failing webhooks"), t, wanted, rows: shown, older })
-}
-
-/// The names of these organizations.
-pub(super) async fn names(
-    app: &App,
-    operator: &Operator,
-    ids: impl Iterator<Item = OrganizationId>,
-) -> CatalogueResult<BTreeMap<OrganizationId, String>> {
-    let mut names = BTreeMap::new();
-    for id in ids {
-        if names.contains_key(&id) {
-            continue;
         }
-        let name = match organizations::find(app, operator.project.id, &id.to_string()).await {
-            Ok(organization) => organization.name,
-            Err(CatalogueError::NotFound(_)) => String::new(),
-            Err(error) => return Err(error),
-        };
-        names.insert(id, name);
-    }
-    Ok(names)
+    };
+    let shown = found.into_iter().map(show).collect();
+    page(&Page { shell: Shell::new(&operator, PATH, "Failing webhooks"), t, wanted, rows: shown, older })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use url::form_urlencoded::Serializer;
@@ -17,6 +17,10 @@ use crate::portal::refusal::Refusal;
 use crate::portal::texts::Texts;
 use crate::portal::visitor::language;
 
+/// By which htmx says that it asks for a part of a page, and is told to load another one.
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+
 /// What a page may load; none may be framed.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -28,30 +32,36 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     let t = language(request.headers());
     let uri = request.uri().clone();
     let safe = request.method().is_safe();
+    let part = request.headers().contains_key(HX_REQUEST);
     let most = match Operator::of(&app, request.headers()).await {
         Ok(Some(operator)) => {
             request.extensions_mut().insert(operator);
             form::MAX_BYTES
         }
         Ok(None) => MAX_STRANGERS_BYTES,
-        Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe)),
+        Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe, part)),
     };
     let answer = run(&app, request, next, most).await;
     match answer.extensions().get::<Refusal>() {
-        Some(refusal) => dressed(refused(t, refusal, &uri, safe)),
+        Some(refusal) => dressed(refused(t, refusal, &uri, safe, part)),
         None => dressed(answer),
     }
 }
 
-/// Who is not signed in comes to where that is done, and back afterwards.
-fn refused(t: &'static Texts, refusal: &Refusal, uri: &Uri, safe: bool) -> Response {
+/// Who is not signed in comes to where that is done, and back afterwards. A script that asked for a part of a page has the
+/// whole browser go there: it would look for its part in the page that signs in.
+fn refused(t: &'static Texts, refusal: &Refusal, uri: &Uri, safe: bool, part: bool) -> Response {
     match refusal {
         Refusal::NoSession | Refusal::Ended => {
             let wanted = uri.path_and_query().filter(|wanted| safe && wanted.as_str() != HOME);
             let query = wanted.map(|wanted| {
                 format!("?to={}", Serializer::new(String::new()).append_key_only(wanted.as_str()).finish())
             });
-            Redirect::to(&format!("{}{}", entry::PATH, query.unwrap_or_default())).into_response()
+            let to = format!("{}{}", entry::PATH, query.unwrap_or_default());
+            match HeaderValue::try_from(&to) {
+                Ok(to) if part => (StatusCode::UNAUTHORIZED, [(HX_REDIRECT, to)]).into_response(),
+                _ => Redirect::to(&to).into_response(),
+            }
         }
         other => other.show_before(t, (HOME, "To the console")),
     }

@@ -3,16 +3,22 @@
 //!
 //! `gate` stands before all of them, `operator` says who asks: by an API key, which decides what may be seen and changed.
 
+mod alert;
 mod alerts;
 mod api_keys;
 mod deliveries;
+mod delivery_rows;
 mod entry;
 mod event_type;
 mod event_types;
 mod failing;
+mod faults;
+mod figures;
 mod gate;
 mod jobs;
+mod names;
 mod operator;
+mod organization;
 mod organizations;
 mod overview;
 mod pauses;
@@ -41,6 +47,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .merge(entry::routes())
         .merge(overview::routes())
         .merge(organizations::routes())
+        .merge(organization::routes())
         .merge(visits::routes())
         .merge(failing::routes())
         .merge(deliveries::routes())
@@ -51,6 +58,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .merge(pauses::routes())
         .merge(jobs::routes())
         .merge(alerts::routes())
+        .merge(alert::routes())
         .merge(system::routes())
         .route("/console/{*rest}", axum::routing::any(async || Refusal::NotFound))
         .method_not_allowed_fallback(async || Refusal::NotFound)

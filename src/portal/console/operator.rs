@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use fanfare_store::catalogue::Page;
+use fanfare_store::catalogue::labels;
 use fanfare_store::catalogue::projects::Project;
 use fanfare_store::catalogue::sessions::Session;
 
 use crate::app::App;
 use crate::catalogue::operators::{self, Operates};
-use crate::catalogue::{CatalogueError, CatalogueResult, projects};
+use crate::catalogue::projects::{self, MAX_PROJECTS};
+use crate::catalogue::{CatalogueError, CatalogueResult};
 use crate::portal::form::Form;
 use crate::portal::refusal::Refusal;
 use crate::portal::texts::Texts;
@@ -19,8 +20,8 @@ use crate::portal::visitor::{cookie, language};
 
 /// The cookie by which a browser shows its session.
 pub(super) const COOKIE_NAME: &str = "__Host-fanfare-console";
-/// How many projects can be chosen from.
-const MAX_CHOICES: u32 = 200;
+/// The field of a form that says of which project its page was.
+const OF_PROJECT: &str = "of_project";
 
 /// One who may see a project's pages.
 #[derive(Clone)]
@@ -44,12 +45,13 @@ impl Operator {
             Err(CatalogueError::NotFound(_)) => return Ok(None),
             other => other?,
         };
-        let all = match operates {
-            Operates::Admin => projects::list(app, Page { before: None, limit: MAX_CHOICES }).await?,
+        let mut choices: Vec<(String, String)> = match operates {
+            Operates::Admin => {
+                let all = app.store.read(labels::projects(MAX_PROJECTS)).await?;
+                all.into_iter().map(|(id, name)| (id.to_string(), name)).collect()
+            }
             Operates::Key { .. } => Vec::new(),
         };
-        let mut choices: Vec<_> = all.into_iter().map(|project| (project.id.to_string(), project.name)).collect();
-        choices.sort_by(|one, other| one.1.cmp(&other.1));
         if choices.len() < 2 {
             choices.clear();
         }
@@ -85,7 +87,8 @@ impl FromRequest<Arc<App>> for Sent {
     }
 }
 
-/// A form of one who may change things: everything that changes more than the session takes this.
+/// A form of one who may change things: everything that changes more than the session takes this. The project is chosen for
+/// all tabs of a browser, so a form says of which its page was, and is carried out in that one or not at all.
 pub(super) struct Change(pub(super) Operator, pub(super) Form);
 
 impl FromRequest<Arc<App>> for Change {
@@ -96,6 +99,14 @@ impl FromRequest<Arc<App>> for Change {
         if !operator.manages() {
             let why = "the key you signed in with may only look; sign in with one that has the scope manage";
             return Err(Refusal::Forbidden(why.to_owned()));
+        }
+        if form.get(OF_PROJECT) != operator.project.id.to_string() {
+            let why = format!(
+                "the form is of another project than {}, which you chose since, perhaps in another tab; nothing was changed: \
+                 choose the form's project again, load its page and repeat it",
+                operator.project.name
+            );
+            return Err(Refusal::State(why));
         }
         Ok(Change(operator, form))
     }

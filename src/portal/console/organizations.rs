@@ -1,5 +1,6 @@
 //! `/console/organizations`: the customers, with what each used, and the way into their portals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::get;
-use fanfare_engine::time::Timestamp;
+use fanfare_engine::id::OrganizationId;
 use fanfare_store::catalogue::Page as Piece;
-use fanfare_store::stats::{self, Figures, Span, Subject};
+use fanfare_store::stats::{self, Usage};
 
 use super::Answer;
+use super::faults::{Faults, Field, refused};
+use super::figures::before;
 use super::operator::{Change, Operator};
-use super::shell::{Shell, faults};
+use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::CatalogueResult;
 use crate::catalogue::organizations::{self as service, OrganizationChanges};
@@ -26,8 +29,10 @@ use crate::portal::texts::Texts;
 use crate::portal::wanted::Wanted;
 use crate::portal::words::{self, Moment};
 
-const PATH: &str = "/console/organizations";
+pub(super) const PATH: &str = "/console/organizations";
 const FILTERS: [&str; 1] = ["search"];
+/// What the form of an organization has.
+pub(super) const FIELDS: [Field; 2] = [("name", "Name"), ("external_id", "External id")];
 /// How many a page shows.
 const SHOWN: u32 = 50;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -62,8 +67,11 @@ struct Row {
 }
 
 async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answer {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let notice = (form.get("done") == "added").then_some("The organization was added.");
+    let notice = match Form::parse(uri.query().unwrap_or_default().as_bytes()).get("done") {
+        "added" => Some("The organization was added."),
+        "deleted" => Some("The organization was deleted, with its webhooks, users and keys."),
+        _ => None,
+    };
     let shell = Shell::new(&operator, PATH, "Organizations").saying(notice);
     page(&Page::of(&app, &operator, shell, Wanted::of(&FILTERS, &uri), Form::default()).await?)
 }
@@ -72,47 +80,48 @@ impl Page {
     async fn of(app: &App, operator: &Operator, shell: Shell, wanted: Wanted, draft: Form) -> CatalogueResult<Page> {
         let project = operator.project.id;
         let list = format!("console organizations {project} {}", wanted.query());
-        let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
-        let piece = Piece { before, limit: SHOWN + 1 };
+        let from = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
+        let piece = Piece { before: from, limit: SHOWN + 1 };
         let mut found = service::list(app, project, wanted.given("search"), piece).await?;
         let more = found.len() > SHOWN as usize;
         found.truncate(SHOWN as usize);
         let last = found.last().map(|organization| organization.id.0).filter(|_| more);
         let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
-        let since = Timestamp(app.now().millis() - i64::try_from(DAY.as_millis()).unwrap_or(0));
-        let mut rows = Vec::with_capacity(found.len());
-        for organization in found {
-            let subject = Subject::Organization(organization.id);
-            let mut day = Figures::default();
-            for (_, figures) in app.store.read(stats::series(subject, Span::Hour, since)).await? {
-                day.add(&figures);
-            }
-            rows.push(Row {
+        let ids: Vec<OrganizationId> = found.iter().map(|organization| organization.id).collect();
+        let used = app.store.read(stats::usage_of(&ids, before(app.now(), DAY))).await?;
+        let used: BTreeMap<OrganizationId, Usage> = used.into_iter().collect();
+        let rows = found.into_iter().map(|organization| {
+            let day = used.get(&organization.id).copied().unwrap_or_default();
+            Row {
                 id: organization.id.to_string(),
                 external_id: organization.external_id,
                 name: organization.name,
                 created: organization.created_at.into(),
                 events: grouped(day.events),
-                attempts: grouped(day.attempts()),
-                failed: words::percent(day.failed(), day.attempts()),
-                bad: day.failed() * 10 > day.attempts(),
-            });
-        }
-        Ok(Page { shell, t: operator.t, wanted, rows, older, draft })
+                attempts: grouped(day.attempts),
+                failed: words::percent(day.failed, day.attempts),
+                bad: day.failed * 10 > day.attempts,
+            }
+        });
+        Ok(Page { shell, t: operator.t, wanted, rows: rows.collect(), older, draft })
     }
 }
 
 async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
-    let changes = OrganizationChanges {
+    match service::create(&app, operator.project.id, changes(&form)).await {
+        Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
+        Err(error) => {
+            let shell = Shell::new(&operator, PATH, "Organizations").faulting(Faults::of(error, &FIELDS)?);
+            refused(&Page::of(&app, &operator, shell, Wanted::default(), form).await?)
+        }
+    }
+}
+
+/// What a form of an organization says. Its metadata are the host's, and stay.
+pub(super) fn changes(form: &Form) -> OrganizationChanges {
+    OrganizationChanges {
         name: Some(form.get("name").trim().to_owned()),
         external_id: Some(form.given("external_id").map(str::to_owned)),
         metadata: None,
-    };
-    match service::create(&app, operator.project.id, changes).await {
-        Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
-        Err(error) => {
-            let shell = Shell::new(&operator, PATH, "Organizations").faulting(faults(error)?);
-            page(&Page::of(&app, &operator, shell, Wanted::default(), form).await?)
-        }
     }
 }

@@ -13,9 +13,10 @@ use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::pauses::Hold;
 
 use super::Answer;
-use super::failing::names;
+use super::faults::{Faults, Field, refused};
+use super::names;
 use super::operator::{Change, Operator};
-use super::shell::{Shell, faults};
+use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, organizations, pauses as service};
 use crate::portal::form::Form;
@@ -25,6 +26,8 @@ use crate::portal::texts::Texts;
 use crate::portal::words::Moment;
 
 const PATH: &str = "/console/pauses";
+/// What the form has.
+const FIELDS: [Field; 3] = [("what", "What is held"), ("host", "Host"), ("organization", "Organization")];
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route(PATH, get(list).post(hold)).route("/console/pauses/{pause}/end", post(end))
@@ -63,14 +66,15 @@ impl Page {
             Hold::Organization(id) => Some(*id),
             Hold::Host(_) | Hold::Everything => None,
         });
-        let names = names(app, operator, organizations).await?;
+        let names = names::organizations(app, operator, organizations).await?;
         let rows = found.iter().map(|pause| Row {
             id: pause.id.to_string(),
             what: match &pause.hold {
                 Hold::Everything => "Everything of this project".to_owned(),
                 Hold::Host(host) => format!("Requests to {host}"),
                 Hold::Organization(id) => {
-                    format!("The organization {}", names.get(id).cloned().unwrap_or_else(|| id.to_string()))
+                    let name = names.get(id).map_or_else(|| id.to_string(), |label| label.name.clone());
+                    format!("The organization {name}")
                 }
             },
             since: pause.created_at.into(),
@@ -83,8 +87,8 @@ async fn hold(State(app): State<Arc<App>>, Change(operator, form): Change) -> An
     match begin(&app, &operator, &form).await {
         Ok(()) => Ok(Redirect::to(&format!("{PATH}?done=held")).into_response()),
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, "Pauses").faulting(faults(error)?);
-            page(&Page::of(&app, &operator, shell, form).await?)
+            let shell = Shell::new(&operator, PATH, "Pauses").faulting(Faults::of(error, &FIELDS)?);
+            refused(&Page::of(&app, &operator, shell, form).await?)
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::faults::Faults;
 use super::operator::Operator;
-use crate::catalogue::CatalogueError;
 use crate::portal::assets::{ASSETS, Assets};
-use crate::portal::refusal::{Refusal, sentence};
 
 /// The pages that the navigation leads to: path and label.
 const PLACES: [(&str, &str); 11] = [
@@ -37,8 +36,8 @@ pub(super) struct Shell {
     pub(super) manages: bool,
     /// What was just done, said once above the content.
     pub(super) notice: Option<String>,
-    /// What was wrong with what was to be done.
-    pub(super) faults: Vec<String>,
+    /// What was wrong with the form that was sent.
+    pub(super) faults: Faults,
 }
 
 impl Shell {
@@ -54,7 +53,7 @@ impl Shell {
             form_mark: operator.form_mark.clone(),
             manages: operator.manages(),
             notice: None,
-            faults: Vec::new(),
+            faults: Faults::default(),
         }
     }
 
@@ -64,28 +63,8 @@ impl Shell {
     }
 
     /// The same with what was wrong.
-    pub(super) fn faulting(self, faults: Vec<String>) -> Shell {
+    pub(super) fn faulting(self, faults: Faults) -> Shell {
         Shell { faults, ..self }
-    }
-}
-
-/// What was wrong with a form, for people.
-///
-/// # Errors
-/// What is not the form's fault.
-pub(super) fn faults(error: CatalogueError) -> Result<Vec<String>, Refusal> {
-    match error {
-        CatalogueError::Invalid(errors) => {
-            let said = |field: &str| sentence(&field.replace('_', " ")).trim_end_matches('.').to_owned();
-            Ok(errors.iter().map(|error| format!("{} {}.", said(&error.field), error.message)).collect())
-        }
-        CatalogueError::Denied(_)
-        | CatalogueError::Taken(_)
-        | CatalogueError::State(_)
-        | CatalogueError::Unready(_)
-        | CatalogueError::Contended(_)
-        | CatalogueError::Full { .. } => Ok(vec![sentence(&error.to_string())]),
-        other => Err(other.into()),
     }
 }
 

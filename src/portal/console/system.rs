@@ -14,12 +14,12 @@ use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
 use fanfare_store::stats::{self, Figures, Span, Subject};
 
 use super::Answer;
+use super::figures::{Figure, Pace, age, at_least, before};
 use super::operator::Operator;
-use super::overview::{Figure, age};
 use super::shell::Shell;
 use crate::app::App;
+use crate::catalogue::CatalogueResult;
 use crate::portal::charts::grouped;
-use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
 use crate::portal::words::Moment;
@@ -30,6 +30,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const FILES: [&str; 2] = ["", "-wal"];
 /// After how long without a sign a node is shown as silent.
 const SILENT: Duration = Duration::from_secs(30);
+/// How many deliveries of a backlog are counted.
+const MAX_COUNTED: u32 = 1_000_000;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route(PATH, get(show))
@@ -42,6 +44,7 @@ struct Page {
     t: &'static Texts,
     version: &'static str,
     now: Vec<Figure>,
+    throughput: Vec<Figure>,
     speed: Vec<Figure>,
     nodes: Vec<Node>,
     /// Where the store is, and how large.
@@ -74,26 +77,28 @@ async fn show(State(app): State<Arc<App>>, operator: Operator) -> Answer {
         t: operator.t,
         version: env!("CARGO_PKG_VERSION"),
         now: holds(&app).await?,
+        throughput: throughput(&app, &operator).await?,
         speed: speed(&app, &operator).await?,
         nodes,
         store: app.store.path().display().to_string(),
     })
 }
 
-/// What this node holds.
-async fn holds(app: &App) -> Result<Vec<Figure>, Refusal> {
-    let backlog = app.store.read_one(log::backlog()).await?.unwrap_or(0);
+/// What waits, and what this node holds.
+async fn holds(app: &App) -> CatalogueResult<Vec<Figure>> {
+    let waiting = app.store.read_one(log::waiting(MAX_COUNTED)).await?.unwrap_or(0);
+    // Bounded by what nodes hold in memory.
     let leased = app.store.read_one(log::leased()).await?.unwrap_or(0);
     let figures = app.dispatcher.figures();
     let oldest = app.dispatcher.oldest_due();
-    let figure = |label, value: String, note: &str| Figure { label, value, note: note.to_owned() };
+    let backlog = at_least(waiting + leased, waiting >= u64::from(MAX_COUNTED));
     Ok(vec![
-        figure("Backlog", grouped(backlog), "deliveries of all projects that are not over"),
-        figure("Leased", grouped(leased), "of them with a node"),
-        figure("Under way", figures.in_flight.to_string(), "requests to receivers"),
-        figure("In memory", figures.queued.to_string(), &format!("deliveries, {}", bytes(figures.bytes as u64))),
-        figure("Busy webhooks", figures.lanes.to_string(), "with anything to do"),
-        figure(
+        Figure::new("Backlog", backlog, "deliveries of all projects that are not over"),
+        Figure::new("Leased", grouped(leased), "of them with a node"),
+        Figure::new("Under way", figures.in_flight.to_string(), "requests to receivers"),
+        Figure::new("In memory", figures.queued.to_string(), format!("deliveries, {}", bytes(figures.bytes as u64))),
+        Figure::new("Busy webhooks", figures.lanes.to_string(), "with anything to do"),
+        Figure::new(
             "Oldest due",
             oldest.map_or_else(|| "none".to_owned(), |due| age(app.now().since(due))),
             "how long it waits",
@@ -101,31 +106,37 @@ async fn holds(app: &App) -> Result<Vec<Figure>, Refusal> {
     ])
 }
 
+/// How much comes in and goes out.
+async fn throughput(app: &App, operator: &Operator) -> CatalogueResult<Vec<Figure>> {
+    let pace = Pace::of(app, operator).await?;
+    Ok(vec![
+        pace.figure("Events a second", |usage| usage.events),
+        pace.figure("Deliveries a second", |usage| usage.deliveries),
+        pace.figure("Attempts a second", |usage| usage.attempts),
+    ])
+}
+
 /// How fast receivers and store are.
-async fn speed(app: &App, operator: &Operator) -> Result<Vec<Figure>, Refusal> {
-    let since = fanfare_engine::time::Timestamp(app.now().millis() - i64::try_from(HOUR.as_millis()).unwrap_or(0));
+async fn speed(app: &App, operator: &Operator) -> CatalogueResult<Vec<Figure>> {
+    let since = before(app.now(), HOUR);
     let subject = Subject::Project(operator.project.id);
     let mut hour = Figures::default();
     for (_, figures) in app.store.read(stats::series(subject, Span::FiveMinutes, since)).await? {
         hour.add(&figures);
     }
     let took = |share| hour.percentile_ms(share).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0} ms"));
-    let figure = |label, value: String, note: &str| Figure { label, value, note: note.to_owned() };
     let commits = app.store.figures();
     let counts: Vec<u64> = commits.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
     let (made, done) = (commits.commits.load(Ordering::Relaxed), commits.operations.load(Ordering::Relaxed));
     let size: u64 = FILES.iter().filter_map(|end| store_file(app, end)).sum();
+    let together = done.checked_div(made).map_or_else(|| "–".to_owned(), |each| each.to_string());
     Ok(vec![
-        figure("Receivers, median", took(0.5), "of this project's attempts in the last hour"),
-        figure("Receivers, 95 %", took(0.95), "answered within this"),
-        figure("Receivers, 99 %", took(0.99), "answered within this"),
-        figure("Store size", bytes(size), "on disk"),
-        figure("Commits, 99 %", within(&counts, 0.99), "of the store, since this server started"),
-        figure(
-            "Writes together",
-            done.checked_div(made).map_or_else(|| "–".to_owned(), |each| each.to_string()),
-            &format!("operations a commit; {} wait", app.store.waiting()),
-        ),
+        Figure::new("Receivers, median", took(0.5), "of this project's attempts in the last hour"),
+        Figure::new("Receivers, 95 %", took(0.95), "answered within this"),
+        Figure::new("Receivers, 99 %", took(0.99), "answered within this"),
+        Figure::new("Store size", bytes(size), "on disk"),
+        Figure::new("Commits, 99 %", within(&counts, 0.99), "of the store, since this server started"),
+        Figure::new("Writes together", together, format!("operations a commit; {} wait", app.store.waiting())),
     ])
 }
 

@@ -1,4 +1,4 @@
-//! How often wrong keys may be tried: a few at once, then slowly.
+//! How often a wrong key is looked at and noted: a few at once, then slowly. Right ones never wait.
 
 use std::time::Duration;
 
@@ -25,18 +25,13 @@ impl Default for Tries {
 }
 
 impl Tries {
-    /// Whether a key may be tried now.
-    pub(super) fn may(&self, now: Timestamp) -> bool {
+    /// Counts a wrong key; false where there were too many of late.
+    pub(super) fn another(&self, now: Timestamp) -> bool {
         let mut state = self.0.lock();
         refill(&mut state, now);
-        state.left > 0
-    }
-
-    /// A wrong key was tried.
-    pub(super) fn wrong(&self, now: Timestamp) {
-        let mut state = self.0.lock();
-        refill(&mut state, now);
+        let may = state.left > 0;
         state.left = state.left.saturating_sub(1);
+        may
     }
 }
 
@@ -58,16 +53,12 @@ mod tests {
         let tries = Tries::default();
         let start = Timestamp(1_790_000_000_000);
         let at = |seconds: u64| start.plus(Duration::from_secs(seconds));
-        for _ in 0..AT_ONCE {
-            assert!(tries.may(start));
-            tries.wrong(start);
-        }
-        assert!(!tries.may(start) && !tries.may(at(5)));
-        assert!(tries.may(at(6)));
-        tries.wrong(at(6));
-        assert!(!tries.may(at(7)));
+        (0..AT_ONCE).for_each(|_| assert!(tries.another(start)));
+        assert!(!tries.another(start) && !tries.another(at(5)));
+        assert!(tries.another(at(6)));
+        assert!(!tries.another(at(7)));
         // A long time gives no more than at first.
-        (0..AT_ONCE).for_each(|_| tries.wrong(at(100_000)));
-        assert!(!tries.may(at(100_000)));
+        (0..AT_ONCE).for_each(|_| assert!(tries.another(at(100_000))));
+        assert!(!tries.another(at(100_000)));
     }
 }

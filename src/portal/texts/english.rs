@@ -450,6 +450,8 @@ pub(super) static TEXTS: Texts = Texts {
         no_webhooks: "Add a webhook that is on to send this example to it.",
         other_kind: "Other",
         list: "Events",
+        deprecated: "Deprecated",
+        deprecated_note: "New webhooks cannot choose this any more. Webhooks that have it still get it.",
     },
     charts: ChartsTexts {
         title: "What was sent",

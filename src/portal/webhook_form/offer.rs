@@ -3,7 +3,7 @@
 use fanfare_engine::profile::{
     AuthKind, CustomHeaders, EventTypeKnobs, FilterRule, Handshake, Profile, SecretRule, TestOn,
 };
-use fanfare_engine::webhook::{Auth, Settings};
+use fanfare_engine::webhook::{Auth, Events, Settings};
 use fanfare_store::catalogue::event_types::{self, EventType};
 
 use super::draft::may_filter;
@@ -59,6 +59,8 @@ pub(super) struct Choice {
     pub(super) description: String,
     /// What its filter must be, in words.
     pub(super) rule: String,
+    /// Whether it is offered only because the webhook has it already.
+    pub(super) deprecated: bool,
 }
 
 /// Types of entity that a filter may name; none for any.
@@ -124,7 +126,7 @@ fn blank_settings(profile: &Profile) -> Settings {
     Settings {
         name: String::new(),
         url: String::new(),
-        events: fanfare_engine::webhook::Events::All,
+        events: Events::All,
         method: profile.methods.default,
         content_type: profile.content_types.default,
         include_entity: false,
@@ -162,8 +164,13 @@ fn notes(t: &FormTexts, profile: &Profile, edited: bool) -> Vec<&'static str> {
 }
 
 /// The event types by kind: those of the profile in its order, then the others by name; and those that the webhook names
-/// though there are none of these names any more.
+/// though there are none of these names any more. Deprecated ones are offered to a webhook only that names them already.
 fn groups(t: &Texts, profile: &Profile, mut types: Vec<EventType>, webhook: Option<&OpenWebhook>) -> Vec<Group> {
+    let named = match webhook.map(|webhook| &webhook.row.settings.events) {
+        Some(Events::Only(names)) => names.as_slice(),
+        Some(Events::All) | None => &[],
+    };
+    types.retain(|kind| kind.deprecated_at.is_none() || named.contains(&kind.name));
     types.sort_by_key(|kind| profile.catalogue.iter().position(|known| known.name == kind.name).unwrap_or(usize::MAX));
     let mut groups: Vec<Group> = Vec::new();
     let mut add = |kind: Option<String>, choice: Choice| {
@@ -182,13 +189,13 @@ fn groups(t: &Texts, profile: &Profile, mut types: Vec<EventType>, webhook: Opti
         let title = known.and_then(|known| known.title.clone()).unwrap_or_else(|| kind.name.clone());
         let rule = known.map(|known| rule(&t.form, profile, known)).unwrap_or_default();
         shown.push(kind.name.clone());
-        add(kind.kind, Choice { name: kind.name, title, description: kind.description.unwrap_or_default(), rule });
+        let deprecated = kind.deprecated_at.is_some();
+        let description = kind.description.unwrap_or_default();
+        add(kind.kind, Choice { name: kind.name, title, description, rule, deprecated });
     }
-    if let Some(fanfare_engine::webhook::Events::Only(names)) = webhook.map(|webhook| &webhook.row.settings.events) {
-        for name in names.iter().filter(|name| !shown.contains(name)) {
-            let (title, description, rule) = (name.clone(), String::new(), String::new());
-            add(None, Choice { name: name.clone(), title, description, rule });
-        }
+    for name in named.iter().filter(|name| !shown.contains(name)) {
+        let (title, description, rule) = (name.clone(), String::new(), String::new());
+        add(None, Choice { name: name.clone(), title, description, rule, deprecated: false });
     }
     groups
 }

@@ -39,8 +39,17 @@ async fn enter(api: &Api, answer: Seen) -> Visit {
     let mut visit = api.stranger();
     visit.cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     assert!(visit.get(&answer.leads()).await.leads().starts_with("/console"));
-    visit.mark = visit.get("/console").await.ok().attribute("input[name=form_mark]", "value").unwrap();
+    visit.turned().await;
     visit
+}
+
+impl Visit {
+    /// Reads from a page what its forms carry.
+    async fn turned(&mut self) {
+        let page = self.get("/console/event-types/new").await.ok();
+        self.mark = page.attribute("input[name=form_mark]", "value").unwrap();
+        self.project = page.attribute("input[name=of_project]", "value").unwrap();
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) struct Visit {
     router: Router,
     cookie: String,
     pub(crate) mark: String,
+    /// The project whose pages of the console it looks at; empty in a portal.
+    pub(crate) project: String,
 }
 
 /// An answer to it.
@@ -71,7 +73,7 @@ impl Api {
 
     /// A browser that is not in.
     pub(crate) fn stranger(&self) -> Visit {
-        Visit { router: portal::router(self.app()), cookie: String::new(), mark: String::new() }
+        Visit { router: portal::router(self.app()), cookie: String::new(), mark: String::new(), project: String::new() }
     }
 }
 
@@ -88,7 +90,9 @@ impl Visit {
 
     /// Sends a form with the session's mark, as its own page would.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let fields = [&[("form_mark", self.mark.as_str())], fields].concat();
+        let marks = [("form_mark", self.mark.as_str()), ("of_project", self.project.as_str())];
+        let marks = if self.project.is_empty() { &marks[..1] } else { &marks[..] };
+        let fields = [marks, fields].concat();
         self.send(Method::POST, path, &[("sec-fetch-site", "same-origin")], fields).await
     }
 

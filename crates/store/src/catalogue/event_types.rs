@@ -22,12 +22,15 @@ pub struct EventType {
     pub schema: Option<String>,
     /// An example of the event's data, as JSON text.
     pub example: Option<String>,
+    /// Since when it is not offered any more; events of it are still taken and sent.
+    pub deprecated_at: Option<Timestamp>,
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, project_id, name, kind, description, schema, example, version, created_at, updated_at";
+const COLUMNS: &str =
+    "id, project_id, name, kind, description, schema, example, deprecated_at, version, created_at, updated_at";
 
 fn decode(row: &dyn Row) -> StoreResult<EventType> {
     Ok(EventType {
@@ -38,25 +41,26 @@ fn decode(row: &dyn Row) -> StoreResult<EventType> {
         description: row.text_or_null(4)?,
         schema: row.text_or_null(5)?,
         example: row.text_or_null(6)?,
-        version: row.int(7)?,
-        created_at: Timestamp(row.int(8)?),
-        updated_at: Timestamp(row.int(9)?),
+        deprecated_at: row.int_or_null(7)?.map(Timestamp),
+        version: row.int(8)?,
+        created_at: Timestamp(row.int(9)?),
+        updated_at: Timestamp(row.int(10)?),
     })
 }
 
 /// Makes an event type; `Taken("name")` where the project has one of this name.
 pub fn insert(kind: &EventType) -> Change {
     let sql = "INSERT INTO event_types
-        (id, project_id, name, kind, description, schema, example, version, created_at, updated_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        (id, project_id, name, kind, description, schema, example, deprecated_at, version, created_at, updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     Change::one(unique(step(sql, values(kind)), "name"))
 }
 
 /// Makes an event type where the project has none of this name.
 pub fn insert_missing(kind: &EventType) -> Step {
     let sql = "INSERT INTO event_types
-        (id, project_id, name, kind, description, schema, example, version, created_at, updated_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (project_id, name) DO NOTHING";
+        (id, project_id, name, kind, description, schema, example, deprecated_at, version, created_at, updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (project_id, name) DO NOTHING";
     step(sql, values(kind))
 }
 
@@ -69,6 +73,7 @@ fn values(kind: &EventType) -> Vec<Value> {
         kind.description.clone(),
         kind.schema.clone(),
         kind.example.clone(),
+        kind.deprecated_at,
         kind.version,
         kind.created_at,
         kind.updated_at
@@ -79,14 +84,15 @@ fn values(kind: &EventType) -> Vec<Value> {
 pub fn update(kind: &EventType) -> Change {
     Change::one(must(
         "event type",
-        "UPDATE event_types SET kind = ?1, description = ?2, schema = ?3, example = ?4, version = version + 1,
-             updated_at = ?5
-         WHERE id = ?6 AND version = ?7",
+        "UPDATE event_types SET kind = ?1, description = ?2, schema = ?3, example = ?4, deprecated_at = ?5,
+             version = version + 1, updated_at = ?6
+         WHERE id = ?7 AND version = ?8",
         arguments![
             kind.kind.clone(),
             kind.description.clone(),
             kind.schema.clone(),
             kind.example.clone(),
+            kind.deprecated_at,
             kind.updated_at,
             kind.id.0,
             kind.version

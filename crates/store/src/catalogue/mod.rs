@@ -9,6 +9,7 @@ pub mod entities;
 pub mod event_types;
 pub mod idempotency;
 pub mod jobs;
+pub mod labels;
 pub mod meta;
 pub mod nodes;
 pub mod organizations;

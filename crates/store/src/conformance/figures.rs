@@ -36,7 +36,9 @@ pub(crate) async fn the_last_attempt_of_a_webhook<B: Backend>(rig: &Rig<B>) {
         let outcome = if status == 200 { Outcome::Success } else { Outcome::Status };
         let last = LastAttempt { at: rig.now(), outcome, response_code: Some(status) };
         assert_eq!(rig.read_one(stats::last_attempt(WEBHOOK)).await, Some(last));
+        assert_eq!(rig.read(stats::last_attempts(&[OTHER_WEBHOOK, WEBHOOK])).await, [(WEBHOOK, last)]);
     }
+    assert_eq!(rig.read(stats::last_attempts(&[])).await, []);
 }
 
 pub(crate) async fn what_happens_in_a_project<B: Backend>(rig: &Rig<B>) {
@@ -56,6 +58,8 @@ pub(crate) async fn what_happens_in_a_project<B: Backend>(rig: &Rig<B>) {
     let usage = Usage { events: 3, deliveries: 4, attempts: 2, failed: 1 };
     assert_eq!(rig.read(stats::project(PROJECT, rig.now())).await, [(Timestamp(start), usage)]);
     assert_eq!(rig.read(stats::project(PROJECT, rig.in_seconds(300))).await, []);
+    assert_eq!(rig.read(stats::usage_of(&[ORGANIZATION], rig.now())).await, [(ORGANIZATION, usage)]);
+    assert_eq!(rig.read(stats::usage_of(&[], rig.now())).await, []);
 }
 
 pub(crate) async fn attempts_by_kind_and_duration<B: Backend>(rig: &Rig<B>) {

@@ -252,6 +252,8 @@ pub(crate) async fn the_backlog_is_counted<B: Backend>(rig: &Rig<B>) {
     let delivered = rig.ended(200, Next::Delivered).await;
     assert_eq!(rig.read_one(log::backlog()).await, Some(4));
     assert_eq!(rig.read_one(log::leased()).await, Some(1));
+    assert_eq!(rig.read_one(log::waiting(9)).await, Some(3));
+    assert_eq!(rig.read_one(log::waiting(2)).await, Some(2));
     rig.released(Operation::Resend(Resend { deliveries: vec![delivered] })).await;
     assert_eq!(rig.read_one(log::backlog()).await, Some(5));
 }

@@ -28,17 +28,19 @@ CREATE TABLE projects (
     updated_at INTEGER NOT NULL
 );
 
+-- deprecated_at: since when it is not offered any more; its events are still taken.
 CREATE TABLE event_types (
-    id          INTEGER PRIMARY KEY,
-    project_id  INTEGER NOT NULL,
-    name        TEXT NOT NULL,
-    kind        TEXT,
-    description TEXT,
-    schema      TEXT,
-    example     TEXT,
-    version     INTEGER NOT NULL,
-    created_at  INTEGER NOT NULL,
-    updated_at  INTEGER NOT NULL,
+    id            INTEGER PRIMARY KEY,
+    project_id    INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    kind          TEXT,
+    description   TEXT,
+    schema        TEXT,
+    example       TEXT,
+    deprecated_at INTEGER,
+    version       INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
     UNIQUE (project_id, name)
 );
 
@@ -143,6 +145,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_organization ON sessions (organization_id, expires_at) WHERE organization_id IS NOT NULL;
 CREATE INDEX sessions_by_age ON sessions (expires_at);
+CREATE INDEX sessions_of_operators ON sessions (options, id) WHERE organization_id IS NULL;
 
 CREATE TABLE pauses (
     id              INTEGER PRIMARY KEY,
@@ -263,6 +266,7 @@ CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
 CREATE INDEX deliveries_by_organization ON deliveries (organization_id, id);
 -- The few that ended badly, for finding them among millions.
 CREATE INDEX deliveries_ended_badly ON deliveries (organization_id, state, id) WHERE state > 2;
+CREATE INDEX deliveries_ended_badly_anywhere ON deliveries (project_id, state, id) WHERE state > 2;
 
 -- The first attempt has its delivery's id as its own, so that it needs no index to be found.
 CREATE TABLE attempts (
