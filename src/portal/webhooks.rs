@@ -64,6 +64,7 @@ struct Row {
     name: String,
     url: String,
     copy_label: String,
+    view_label: String,
     switch_label: String,
     standing: Standing,
     reason: Option<String>,
@@ -165,6 +166,7 @@ async fn rows(app: &App, t: &Texts, webhooks: Vec<OpenWebhook>) -> CatalogueResu
         Row {
             id: row.id.to_string(),
             copy_label: fill(t.webhooks.copy_url, &[("name", &name)]),
+            view_label: fill(t.webhooks.view_of, &[("name", &name)]),
             switch_label: fill(t.webhooks.switch_label, &[("name", &name)]),
             name,
             standing: Standing::of(row.status, row.failing_since),

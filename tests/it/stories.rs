@@ -6,4 +6,4 @@ mod enate;
 mod etlworks;
 mod one_click_contractor;
 mod receiver;
-mod stage;
+pub(crate) mod stage;

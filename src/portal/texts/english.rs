@@ -147,6 +147,8 @@ pub(super) static TEXTS: Texts = Texts {
         status: "Status",
         last_day: "Last 24 hours",
         last_delivery: "Last delivery",
+        view: "View events",
+        view_of: "View events of {name}",
         switch: "On or off",
         search_label: "Search",
         search_hint: "Name or URL",

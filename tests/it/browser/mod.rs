@@ -11,6 +11,7 @@ mod portal_screens;
 mod routes;
 mod screen;
 mod story;
+mod systems;
 mod without_scripts;
 
 use serde_json::{Value, json};

@@ -31,7 +31,7 @@ enum Answer {
 }
 
 /// See the module. Ends when dropped.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     scheme: &'static str,
     requests: mpsc::Receiver<Request>,
@@ -41,7 +41,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// One that accepts everything; with an acceptor, over TLS alone.
-    pub(super) async fn start(tls: Option<TlsAcceptor>) -> Receiver {
+    pub(crate) async fn start(tls: Option<TlsAcceptor>) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -64,37 +64,37 @@ impl Receiver {
         Receiver { address, scheme, requests, answer, _accepting: accepting }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Answers with this status from now on.
-    pub(super) fn answer(&self, status: u16) {
+    pub(crate) fn answer(&self, status: u16) {
         self.answer_with(status, &[], "");
     }
 
     /// Answers with this status, these headers and this body from now on.
-    pub(super) fn answer_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
+    pub(crate) fn answer_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
         *self.answer.lock() = status_line(status, headers, body);
     }
 
     /// Takes requests and says nothing from now on.
-    pub(super) fn stay_silent(&self) {
+    pub(crate) fn stay_silent(&self) {
         *self.answer.lock() = Answer::Silence;
     }
 
     /// Takes requests and ends their connections from now on.
-    pub(super) fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         *self.answer.lock() = Answer::HangUp;
     }
 
     /// The next request.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(crate) async fn next(&mut self) -> Request {
         tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("no request came").unwrap()
     }
 
     /// Requests that came and were not looked at.
-    pub(super) fn rest(&mut self) -> Vec<Request> {
+    pub(crate) fn rest(&mut self) -> Vec<Request> {
         std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
     }
 }
@@ -148,12 +148,12 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Method, target and version.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// In their order, the names as they were sent.
     headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 impl Request {
@@ -164,14 +164,14 @@ impl Request {
 
     /// The value of the one header of this name.
     #[track_caller]
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let values = self.values(name);
         assert_eq!(values.len(), 1, "{name} in {self:?}");
         values[0]
     }
 
     /// The names of all headers but the automatic ones, in small letters.
-    pub(super) fn own_names(&self) -> BTreeSet<String> {
+    pub(crate) fn own_names(&self) -> BTreeSet<String> {
         self.own_headers().into_iter().map(|(name, _)| name).collect()
     }
 
@@ -186,7 +186,7 @@ impl Request {
     /// line and the body are the same byte for byte, the headers but for the case of their names and their order; besides
     /// them there are only the automatic ones.
     #[track_caller]
-    pub(super) fn assert_is(&self, golden: &str) {
+    pub(crate) fn assert_is(&self, golden: &str) {
         let (head, body) = golden.split_once("\n\n").unwrap_or((golden, ""));
         let mut lines = head.lines();
         assert_eq!(self.line, lines.next().unwrap());

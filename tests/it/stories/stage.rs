@@ -14,27 +14,27 @@ use crate::api::{Api, Reply};
 use crate::delivery_http::certificates::Authority;
 
 /// The organization of all stories.
-pub(super) const ORG: &str = "acme";
+pub(crate) const ORG: &str = "acme";
 /// Its webhooks.
-pub(super) const HOOKS: &str = "/v1/organizations/acme/webhooks";
+pub(crate) const HOOKS: &str = "/v1/organizations/acme/webhooks";
 const EVENTS: &str = "/v1/organizations/acme/events";
 const DELIVERIES: &str = "/v1/organizations/acme/deliveries";
 
 /// See the module.
-pub(super) struct Stage {
-    pub(super) api: Api,
-    pub(super) receiver: Receiver,
+pub(crate) struct Stage {
+    pub(crate) api: Api,
+    pub(crate) receiver: Receiver,
 }
 
 impl Stage {
     /// With a receiver that speaks plain HTTP.
-    pub(super) async fn start(profile: &str) -> Stage {
+    pub(crate) async fn start(profile: &str) -> Stage {
         let sources = Sources { profile: Some(profile.to_owned()), ..local() };
         Stage::over(Api::start_with(sources).await, Receiver::start(None).await).await
     }
 
     /// With a receiver whose certificate is of an authority that the server is told to trust.
-    pub(super) async fn start_secure(profile: &str) -> Stage {
+    pub(crate) async fn start_secure(profile: &str) -> Stage {
         let authority = Authority::new("the authority of the stories");
         let directory = tempfile::tempdir().unwrap();
         let roots = directory.path().join("authority.pem");
@@ -50,66 +50,66 @@ impl Stage {
     }
 
     /// Ends the story; there must be no request that it did not look at.
-    pub(super) async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.api.stop().await;
         assert_eq!(self.receiver.rest(), []);
     }
 
     /// Tells what a user may do.
-    pub(super) async fn user(&self, user: &str, rights: Value) {
+    pub(crate) async fn user(&self, user: &str, rights: Value) {
         let reply = self.api.put(&format!("/v1/organizations/{ORG}/users/{user}"), rights).await;
         assert!(reply.status.is_success(), "{reply:?}");
     }
 
     /// A request on behalf of a user.
-    pub(super) async fn by(&self, user: &str, method: Method, path: &str, body: Value) -> Reply {
+    pub(crate) async fn by(&self, user: &str, method: Method, path: &str, body: Value) -> Reply {
         self.api.ask(method, path).header("fanfare-user", user).json(&body).send().await
     }
 
     /// The settings of a webhook at `/h` of the receiver.
-    pub(super) fn hook(&self, settings: Value) -> Value {
+    pub(crate) fn hook(&self, settings: Value) -> Value {
         let mut body = json!({"url": self.receiver.url("/h")});
         body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         body
     }
 
     /// A webhook with these settings.
-    pub(super) async fn subscribe(&self, settings: Value) -> Value {
+    pub(crate) async fn subscribe(&self, settings: Value) -> Value {
         self.api.post(HOOKS, self.hook(settings)).await.created()
     }
 
     /// A webhook with these settings is refused for this field, each of `settings` put over those of `good`.
-    pub(super) async fn refuse(&self, good: &Value, settings: Value, field: &str) {
+    pub(crate) async fn refuse(&self, good: &Value, settings: Value, field: &str) {
         let mut body = self.hook(good.clone());
         body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         self.api.post(HOOKS, body).await.invalid(field);
     }
 
     /// Posts an event; answers its id and how many webhooks it is for.
-    pub(super) async fn post(&self, event: Value) -> (String, u64) {
+    pub(crate) async fn post(&self, event: Value) -> (String, u64) {
         let receipt = self.api.post(EVENTS, event).await.accepted();
         (receipt["id"].as_str().unwrap().to_owned(), receipt["deliveries"].as_u64().unwrap())
     }
 
     /// Posts an event that is for one webhook; answers its id.
-    pub(super) async fn event(&self, event: Value) -> String {
+    pub(crate) async fn event(&self, event: Value) -> String {
         let (id, deliveries) = self.post(event).await;
         assert_eq!(deliveries, 1);
         id
     }
 
     /// The event is refused for this field.
-    pub(super) async fn refuse_event(&self, event: Value, field: &str) {
+    pub(crate) async fn refuse_event(&self, event: Value, field: &str) {
         self.api.post(EVENTS, event).await.invalid(field);
     }
 
     /// The deliveries that the organization's list shows for a query, newest first.
-    pub(super) async fn deliveries(&self, query: &str) -> Vec<Value> {
+    pub(crate) async fn deliveries(&self, query: &str) -> Vec<Value> {
         self.api.get(&format!("{DELIVERIES}?{query}")).await.ok()["data"].as_array().unwrap().clone()
     }
 
     /// Waits until the one delivery that `query` names is in a state after so many attempts, and gives it.
-    pub(super) async fn delivery(&self, query: &str, state: &str, attempts: u32) -> Value {
+    pub(crate) async fn delivery(&self, query: &str, state: &str, attempts: u32) -> Value {
         until(&format!("{query} is {state} after {attempts} attempts"), async || {
             let found = self.deliveries(query).await;
             assert!(found.len() <= 1, "{found:?}");
@@ -119,7 +119,7 @@ impl Stage {
     }
 
     /// The attempts of a delivery, from the first.
-    pub(super) async fn attempts(&self, delivery: &Value) -> Vec<Value> {
+    pub(crate) async fn attempts(&self, delivery: &Value) -> Vec<Value> {
         let path = format!("{DELIVERIES}/{}/attempts", delivery["id"].as_str().unwrap());
         let mut attempts = self.api.get(&path).await.ok()["data"].as_array().unwrap().clone();
         attempts.reverse();
@@ -127,18 +127,18 @@ impl Stage {
     }
 
     /// Sends a delivery again by hand.
-    pub(super) async fn resend(&self, delivery: &Value) {
+    pub(crate) async fn resend(&self, delivery: &Value) {
         self.api.post(&format!("{DELIVERIES}/{}/resend", delivery["id"].as_str().unwrap()), json!({})).await.accepted();
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         use fanfare::clock::Clock as _;
         self.api.clock.now()
     }
 
     /// Lets an event of which the first attempt has just failed be tried after each of these delays, in seconds: at the
     /// moment and no sooner, with the same bytes. Answers the requests, the first of them `first`.
-    pub(super) async fn fail_by_schedule(&mut self, event: &str, first: Request, delays: &[u64]) -> Vec<Request> {
+    pub(crate) async fn fail_by_schedule(&mut self, event: &str, first: Request, delays: &[u64]) -> Vec<Request> {
         const BLINK: Duration = Duration::from_millis(1);
         let query = format!("event={event}");
         let mut requests = vec![first];
@@ -164,7 +164,7 @@ impl Stage {
     }
 
     /// However long one waits, nothing more is sent for a delivery.
-    pub(super) async fn stay_quiet(&mut self, query: &str, delivery: &Value) {
+    pub(crate) async fn stay_quiet(&mut self, query: &str, delivery: &Value) {
         for _ in 0..7 {
             self.api.pass(Duration::from_secs(86_400));
             assert_eq!(self.deliveries(query).await, std::slice::from_ref(delivery));
