@@ -402,7 +402,7 @@
       if (asking) { again = true; return; }
       asking = true;
       try {
-        const answer = await fetch(location.href, { credentials: "same-origin" });
+        const answer = await fetch(location.href, { credentials: "same-origin", headers: { "HX-Request": "true" } });
         // The visit has ended, or its right.
         if (answer.status === 401 || answer.status === 403) return location.reload();
         if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));

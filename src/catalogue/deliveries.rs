@@ -1,10 +1,12 @@
 //! Lists of deliveries: what a text finds, a page of what a filter finds, and what is known beside of each delivery.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
 use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, Search};
+use tokio::time::Instant;
 
 use super::CatalogueResult;
 use crate::app::App;
@@ -28,15 +30,31 @@ pub struct Page {
 /// # Errors
 /// The store's.
 pub async fn page(app: &App, filter: DeliveryFilter, limit: u32) -> CatalogueResult<Page> {
-    let filter = as_shown(app, filter).await?;
-    let mut rows = app.store.read(log::deliveries(&filter, limit.saturating_add(1), SCAN)).await?;
-    if rows.len() > limit as usize {
-        rows.truncate(limit as usize);
-        let next = rows.last().map(|row| row.id);
-        return Ok(Page { rows, next, cut: false });
+    page_within(app, filter, limit, Duration::ZERO).await
+}
+
+/// The same, but where few rows match it goes on looking for so long, some rows at a time.
+///
+/// # Errors
+/// The store's.
+pub async fn page_within(app: &App, filter: DeliveryFilter, limit: u32, patience: Duration) -> CatalogueResult<Page> {
+    let begun = Instant::now();
+    let mut filter = as_shown(app, filter).await?;
+    let mut rows = Vec::new();
+    loop {
+        let missing = limit.saturating_add(1).saturating_sub(rows.len() as u32);
+        rows.extend(app.store.read(log::deliveries(&filter, missing, SCAN)).await?);
+        if rows.len() > limit as usize {
+            rows.truncate(limit as usize);
+            let next = rows.last().map(|row: &DeliveryRow| row.id);
+            return Ok(Page { rows, next, cut: false });
+        }
+        let next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
+        if next.is_none() || begun.elapsed() >= patience {
+            return Ok(Page { rows, next, cut: next.is_some() });
+        }
+        filter.before = next;
     }
-    let next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
-    Ok(Page { rows, next, cut: next.is_some() })
 }
 
 /// The filter for no more of a webhook's deliveries than its profile lets its view show.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::routing::get;
 use fanfare_engine::access::Action;
 use fanfare_engine::delivery::State as DeliveryState;
@@ -33,6 +33,8 @@ pub(super) const PATH: &str = "/portal/deliveries";
 /// Its filters.
 pub(super) const FILTERS: [&str; 8] =
     ["search", "state", "event_type", "webhook", "response_code", "since", "until", "event"];
+/// What htmx, and the script that follows the list, send along.
+const BY_SCRIPT: HeaderName = HeaderName::from_static("hx-request");
 /// How many deliveries a page shows.
 pub(super) const SHOWN: u32 = 50;
 /// How many webhooks can be chosen from; beyond it, the list is opened from the webhook's own page.
@@ -81,8 +83,10 @@ pub(super) struct Row {
     pub(super) choose_label: String,
 }
 
-async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer {
+async fn list(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap, uri: Uri) -> Answer {
     let t = visitor.t;
+    // Scripts take the list alone out of the page, and ask often: what its filters offer is left out for them.
+    let whole = !headers.contains_key(BY_SCRIPT);
     reach::everything(&app, &visitor, Action::See).await?;
     let manages = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let wanted = Wanted::of(&FILTERS, &uri);
@@ -98,8 +102,8 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title).saying(resend::notice(t, &uri)),
         t,
         rows: rows(&app, t, found.rows, Named::Yes, manages).await?,
-        event_types: app.store.read(event_types::names(visitor.project.id)).await?,
-        webhooks: choices(&app, &visitor, &wanted).await?,
+        event_types: if whole { app.store.read(event_types::names(visitor.project.id)).await? } else { Vec::new() },
+        webhooks: if whole { choices(&app, &visitor, &wanted).await? } else { Vec::new() },
         older,
         manages,
         cut: found.cut,

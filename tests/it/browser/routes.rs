@@ -7,10 +7,11 @@ use super::{console_screens, portal_screens};
 use crate::shape::source::{SourceFile, rust_files};
 
 /// Routes that are asked for and show no page of their own.
-const NO_PAGES: [(&str, &str); 8] = [
+const NO_PAGES: [(&str, &str); 9] = [
     ("/portal", "leads to the webhooks"),
     ("/portal/", "leads to the webhooks"),
     ("/portal/opened/{session}", "leads to the webhooks"),
+    ("/portal/webhooks/{webhook}/secret", "the webhook's page, without its secret"),
     ("/portal/assets/{name}", "style sheet and scripts"),
     ("/portal/theme/{name}", "a style sheet"),
     ("/portal/deliveries/stream", "a stream"),

@@ -1,6 +1,6 @@
 //! The list of deliveries and the page of one.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use serde_json::json;
@@ -59,6 +59,13 @@ async fn deliveries_are_found_by_their_filters() {
         assert!(seen.count(".filters") == 1, "{query}");
     }
     let seen = visit.get(PATH).await.ok();
+    assert_eq!((seen.count("[name=webhook] option"), seen.count("[name=event_type] option")), (2, 3));
+    let list = visit.send(Method::GET, PATH, &[("hx-request", "true")], Vec::new()).await.ok();
+    assert_eq!(
+        (list.texts("#list"), list.count("[name=webhook] option")),
+        (seen.texts("#list"), 1),
+        "the list alone is meant"
+    );
     assert_eq!(seen.texts("tbody .pill"), ["Failed", "Delivered"]);
     assert_eq!(seen.texts("tbody td:nth-child(5)"), ["503", "200"]);
     assert_eq!(seen.texts("tbody td:nth-child(4) code"), [sink.url.as_str(); 2]);

@@ -47,7 +47,10 @@ async fn the_chosen_ones_are_sent_again() {
 
     visit.post(&format!("/portal/webhooks/{webhook}/status"), &[("to", "off")]).await.leads();
     let off = visit.post("/portal/deliveries/resend/chosen", &[("id", &boxes[2])]).await.leads();
-    assert_eq!(visit.get(&off).await.ok().only(".notice.good"), "1 was left alone: it is being sent already, or its webhook is off or deleted.");
+    assert_eq!(
+        visit.get(&off).await.ok().only(".notice.good"),
+        "1 was left alone: it is being sent already, or its webhook is off or deleted."
+    );
     assert!(sink.rest().is_empty());
     api.stop().await;
 }
