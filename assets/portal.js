@@ -344,6 +344,8 @@
     let source = null, due = null, asking = false, again = false, known = new Map();
     const held = () => button.getAttribute("aria-pressed") !== "true" || document.hidden;
     const soon = (wait) => { due ??= setTimeout(() => { due = null; refresh(); }, wait); };
+    // A row as it came, but for the mark of its forms, which is written differently each time.
+    const raw = (row) => row.outerHTML.replace(/name="form_mark" value="[^"]*"/g, "");
     // The list becomes what came, in its order. Rows that did not change stay as they are, and so does the one with the focus.
     const put = (page) => {
       if (isOther(page)) return location.reload();
@@ -351,7 +353,7 @@
       if (!old || !fresh) return;
       const [body, came] = [old, fresh].map((list) => list.querySelector("tbody"));
       const rows = all("tr[data-row]", fresh);
-      const raws = new Map(rows.map((row) => [row.id, row.outerHTML]));
+      const raws = new Map(rows.map((row) => [row.id, raw(row)]));
       if (!body || !came) {
         if (body || came) {
           old.replaceWith(fresh);

@@ -17,6 +17,7 @@ const SCAN: u32 = 20_000;
 const NO_EVENT: EventId = EventId(0);
 
 /// A page of deliveries.
+#[derive(Debug, Default)]
 pub struct Page {
     pub rows: Vec<DeliveryRow>,
     /// Where the list goes on, as `before` of its filter; `None` at its end.

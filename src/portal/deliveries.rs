@@ -95,7 +95,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap,
     let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
     let found = match faults.is_empty() {
         true => listing::page(&app, DeliveryFilter { before, ..filter }, SHOWN).await?,
-        false => listing::Page { rows: Vec::new(), next: None, cut: false },
+        false => listing::Page::default(),
     };
     let older = found.next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
     page(&List {

@@ -13,14 +13,14 @@ use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::id::{DeliveryId, OrganizationId};
 use fanfare_store::catalogue::event_types;
 use fanfare_store::catalogue::jobs::Task;
-use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
-use tokio::time::Instant;
+use fanfare_store::log::DeliveryFilter;
 
 use super::delivery_rows::{Row, rows};
 use super::operator::{Change, Operator};
 use super::shell::Shell;
 use super::{Answer, jobs as jobs_page};
 use crate::app::App;
+use crate::catalogue::deliveries as listing;
 use crate::catalogue::{CatalogueError, CatalogueResult, jobs, organizations};
 use crate::portal::deliveries::filter;
 use crate::portal::job::counted;
@@ -34,12 +34,9 @@ pub(super) const PATH: &str = "/console/deliveries";
 const FILTERS: [&str; 7] = ["organization", "state", "event_type", "response_code", "since", "until", "webhook"];
 /// How many a page shows.
 const SHOWN: u32 = 50;
-/// How many rows are looked at in one go. Those of all projects are among them, so a filter that few match, or a project that
-/// sends little beside another, needs several.
-const SCAN: u32 = 20_000;
-/// For how long a page is looked for, and in how many goes at most; then it is shown as far as it was found.
+/// For how long a page is looked for. Rows of all projects are looked at, so a filter that few match, or a project that sends
+/// little beside another, takes its time.
 const PATIENCE: Duration = Duration::from_millis(700);
-const MAX_GOES: u32 = 50;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route(PATH, get(list)).route("/console/deliveries/cancel", get(ask).post(cancel))
@@ -79,23 +76,16 @@ struct Asking {
     some: bool,
 }
 
-/// What was found for a page.
-struct Found {
-    rows: Vec<DeliveryRow>,
-    next: Option<DeliveryId>,
-    cut: bool,
-}
-
 async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answer {
     let t = operator.t;
     let project = operator.project.id;
     let wanted = Wanted::of(&FILTERS, &uri);
-    let (mut filter, faults) = asked(&app, &operator, &wanted).await?;
+    let (filter, faults) = asked(&app, &operator, &wanted).await?;
     let list = format!("console deliveries {project} {}", wanted.query());
-    filter.before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
+    let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
     let found = match faults.is_empty() {
-        true => look(&app, filter).await?,
-        false => Found { rows: Vec::new(), next: None, cut: false },
+        true => listing::page_within(&app, DeliveryFilter { before, ..filter }, SHOWN, PATIENCE).await?,
+        false => listing::Page::default(),
     };
     let live = wanted.given("state").is_none_or(|state| ["pending", "delivering"].contains(&state));
     let cancellable = operator.manages() && live && faults.is_empty() && !found.rows.is_empty();
@@ -129,27 +119,6 @@ async fn asked(app: &App, operator: &Operator, wanted: &Wanted) -> CatalogueResu
     let (filter, mut faults) = filter(app, operator.t, project, organization, wanted).await?;
     faults.extend(fault);
     Ok((filter, faults))
-}
-
-/// Looks for a page, in as many goes as it takes and the time allows.
-async fn look(app: &App, mut filter: DeliveryFilter) -> CatalogueResult<Found> {
-    let begun = Instant::now();
-    let mut found: Vec<DeliveryRow> = Vec::new();
-    for go in 1..=MAX_GOES {
-        let missing = SHOWN + 1 - found.len() as u32;
-        found.extend(app.store.read(log::deliveries(&filter, missing, SCAN)).await?);
-        if found.len() > SHOWN as usize {
-            found.truncate(SHOWN as usize);
-            let next = found.last().map(|row| row.id);
-            return Ok(Found { rows: found, next, cut: false });
-        }
-        let end = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
-        if end.is_none() || go == MAX_GOES || begun.elapsed() >= PATIENCE {
-            return Ok(Found { rows: found, next: end, cut: end.is_some() });
-        }
-        filter.before = end;
-    }
-    Ok(Found { rows: found, next: filter.before, cut: true })
 }
 
 /// What waits of what the filters match.

@@ -99,6 +99,30 @@ async fn a_list_that_is_followed_shows_what_is_so() {
 }
 
 #[tokio::test]
+async fn rows_that_did_not_change_stay_as_they_are() {
+    let mut sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    send(&api, &mut sink, 1).await;
+    api.until_state("delivered", 1).await;
+    let browser = visitor(&api, "acme").await;
+    browser.open(&format!("{}/portal/deliveries", super::base(&api))).await;
+    browser.press("[data-live]").await;
+    let rows = "return document.querySelectorAll('tbody .pill.delivered').length === arguments[0]";
+    for number in 2..=3 {
+        send(&api, &mut sink, 1).await;
+        api.until_state("delivered", number).await;
+        browser.until("the new row is there", rows, json!([number])).await;
+        if number == 2 {
+            browser.run("document.querySelector('tbody tr:last-child').kept = true").await;
+        }
+    }
+    let kept = "return document.querySelector('tbody tr:last-child').kept";
+    assert_eq!(browser.run(kept).await, json!(true), "what is selected in it would be lost");
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_opened_stays_open_while_an_attempt_is_under_way() {
     let mut sink = Sink::start().await;
     let (api, _) = ready(&sink).await;
