@@ -15,6 +15,9 @@ use crate::dispatch::report;
 use crate::test_event::TestEvent;
 use crate::{intake, test_event};
 
+/// How often a delivery is called back from memory before it counts as being sent.
+const RECALLS: usize = 3;
+
 /// Gives a delivery one more attempt, now. Answers whether it does: what is being sent, or held back by an earlier one of its
 /// ordering key, is left as it is.
 ///
@@ -33,6 +36,26 @@ pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<bool> {
     let is_sent = !due.is_empty();
     tell(app, due);
     Ok(is_sent)
+}
+
+/// Cancels a delivery: it is not tried again.
+///
+/// # Errors
+/// It is final already, or is being sent at this moment.
+pub async fn cancel(app: &App, row: &DeliveryRow) -> CatalogueResult<()> {
+    if row.state.is_final() && row.next_attempt_at.is_none() {
+        return Err(CatalogueError::Unready(format!("it is {} already", row.state.name())));
+    }
+    for _ in 0..RECALLS {
+        // What only waits in memory goes back to the store, where it can be cancelled.
+        app.dispatcher.tell(Input::Recall { webhook: row.webhook });
+        let cancelled = apply(app, Operation::Cancel { deliveries: vec![row.id] }).await?;
+        if !cancelled.is_empty() {
+            tell(app, cancelled);
+            return Ok(());
+        }
+    }
+    Err(CatalogueError::State("it is being sent at this moment; look again when the attempt is over"))
 }
 
 /// Has the store change deliveries; answers the webhooks that have something due by it.

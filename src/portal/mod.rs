@@ -22,6 +22,7 @@ mod refusal;
 mod resend;
 mod shell;
 mod sparkline;
+mod story;
 mod stream;
 mod texts;
 mod theme;

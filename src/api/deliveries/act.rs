@@ -6,20 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fanfare_engine::access::Action;
-use fanfare_engine::scheduler::Input;
 use fanfare_store::log;
-use fanfare_store::queue::Operation;
 
 use super::body::DeliveryBody;
 use super::list::{find, show};
 use crate::api::auth::Manager;
-use crate::api::problem::{Answer, Code, Problem};
+use crate::api::problem::{Answer, Problem};
 use crate::api::request::PathParts;
 use crate::app::App;
 use crate::catalogue::sending;
-
-/// How often a delivery is called back from memory before it counts as being sent.
-const RECALLS: usize = 3;
 
 /// Send a delivery again
 ///
@@ -59,18 +54,7 @@ pub(super) async fn cancel(
     PathParts((org, delivery)): PathParts<(String, String)>,
 ) -> Answer<Json<DeliveryBody>> {
     let row = find(&app, &principal, &org, &delivery, Action::Manage).await?;
-    if row.state.is_final() && row.next_attempt_at.is_none() {
-        return Err(Problem::new(Code::InvalidState, format!("it is {} already", row.state.name())));
-    }
-    for _ in 0..RECALLS {
-        // What only waits in memory goes back to the store, where it can be cancelled.
-        app.dispatcher.tell(Input::Recall { webhook: row.webhook });
-        let cancelled = sending::apply(&app, Operation::Cancel { deliveries: vec![row.id] }).await?;
-        if !cancelled.is_empty() {
-            sending::tell(&app, cancelled);
-            let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
-            return Ok(Json(show(&app, &row).await?));
-        }
-    }
-    Err(Problem::new(Code::InvalidState, "it is being sent at this moment; look again when the attempt is over"))
+    sending::cancel(&app, &row).await?;
+    let row = app.store.read_one(log::delivery(row.id)).await?.ok_or_else(|| Problem::not_found("delivery"))?;
+    Ok(Json(show(&app, &row).await?))
 }

@@ -7,6 +7,7 @@ mod alert;
 mod alerts;
 mod api_keys;
 mod deliveries;
+mod delivery;
 mod delivery_rows;
 mod entry;
 mod event_type;
@@ -51,6 +52,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .merge(visits::routes())
         .merge(failing::routes())
         .merge(deliveries::routes())
+        .merge(delivery::routes())
         .merge(event_types::routes())
         .merge(event_type::routes())
         .merge(profiles::routes())

@@ -30,7 +30,7 @@ async fn try_key(api: &Api, key: &str) -> Seen {
 }
 
 /// Signs in at the console.
-async fn operator(api: &Api, key: &str) -> Visit {
+pub(super) async fn operator(api: &Api, key: &str) -> Visit {
     enter(api, try_key(api, key).await).await
 }
 
@@ -45,7 +45,7 @@ async fn enter(api: &Api, answer: Seen) -> Visit {
 
 impl Visit {
     /// Reads from a page what its forms carry.
-    async fn turned(&mut self) {
+    pub(super) async fn turned(&mut self) {
         let page = self.get("/console/event-types/new").await.ok();
         self.mark = page.attribute("input[name=form_mark]", "value").unwrap();
         self.project = page.attribute("input[name=of_project]", "value").unwrap();
@@ -117,17 +117,19 @@ async fn keys_that_see_no_whole_project_do_not_open_it() {
 }
 
 #[tokio::test]
-async fn wrong_keys_are_slowed_down() {
+async fn wrong_keys_are_slowed_down_and_keep_nobody_out() {
     let api = Api::start().await;
     let router = api.stranger();
     let attempt = async |key| router.send(Method::POST, "/console/sign-in", &SAME_ORIGIN, vec![("key", key)]).await;
     for _ in 0..10 {
         attempt("wrong").await.with(401);
     }
-    // Even the right one waits, or it could be found by trying.
-    attempt(ADMIN).await.with(429);
-    api.clock.advance(Duration::from_secs(6));
+    attempt("wrong").await.with(429);
+    // Whoever tries wrong keys takes none of the right one's tries.
     attempt(ADMIN).await.leads();
+    api.clock.advance(Duration::from_secs(6));
+    attempt("wrong").await.with(401);
+    attempt("wrong").await.with(429);
     api.stop().await;
 }
 
@@ -187,7 +189,8 @@ async fn forms_of_others_are_not_carried_out() {
     let foreign = vec![("form_mark", other.mark.as_str()), ("what", "everything")];
     visit.send(Method::POST, "/console/pauses", &SAME_ORIGIN, foreign).await.with(403);
     assert_eq!(api.get("/v1/pauses").await.ok()["data"], json!([]));
-    visit.send(Method::POST, "/console/pauses", &SAME_ORIGIN, fields()).await.leads();
+    let own = [fields(), vec![("of_project", visit.project.as_str())]].concat();
+    visit.send(Method::POST, "/console/pauses", &SAME_ORIGIN, own).await.leads();
     assert_eq!(api.get("/v1/pauses").await.ok()["data"][0]["everything"], true);
     api.stop().await;
 }
@@ -287,8 +290,11 @@ async fn what_is_set_up_can_be_changed() {
     let api = Api::start().await;
     let visit = operator(&api, ADMIN).await;
     visit.post("/console/organizations", &[("name", "Acme"), ("external_id", "acme")]).await.leads();
-    let taken = visit.post("/console/organizations", &[("name", "<b>"), ("external_id", "acme")]).await.ok();
+    let taken = visit.post("/console/organizations", &[("name", "<b>"), ("external_id", "acme")]).await.with(422);
     assert!(taken.only("[role=alert]").contains("taken"), "{}", taken.text);
+    assert_eq!(taken.only("#external_id-error"), "External id is taken by another one.");
+    assert_eq!(taken.attribute("#external_id", "aria-describedby").unwrap(), "external_id-error");
+    assert!(taken.attribute("#external_id", "autofocus").is_some());
     assert_eq!(taken.attribute("#name", "value").unwrap(), "<b>");
 
     let draft = [
@@ -297,17 +303,25 @@ async fn what_is_set_up_can_be_changed() {
         ("example", "{\"id\": \"x\"}"),
         ("schema", "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"integer\"}}}"),
     ];
-    let unfit = visit.post("/console/event-types/new", &draft).await.ok();
+    let unfit = visit.post("/console/event-types/new", &draft).await.with(422);
+    assert_eq!((unfit.count("#example-error"), unfit.count("#schema-error")), (1, 0));
     assert!(unfit.only("[role=alert]").contains("does not fit the schema"), "{}", unfit.text);
     let fit = draft.map(|(name, value)| (name, if name == "example" { "{\"id\": 1}" } else { value }));
     visit.post("/console/event-types/new", &fit).await.leads();
     let path = visit.get("/console/event-types").await.ok().attribute("tbody .title", "href").unwrap();
-    assert!(visit.get(&path).await.ok().only("#example").contains("\"id\": 1"));
-    visit.post(&path, &[("kind", ""), ("description", "It is done"), ("example", "")]).await.leads();
+    let shown = visit.get(&path).await.ok();
+    assert!(shown.only("#example").contains("\"id\": 1"));
+    let version = ("version", shown.attribute("input[name=version]", "value").unwrap());
+    let version = (version.0, version.1.as_str());
+    visit.post(&path, &[version, ("kind", ""), ("description", "It is done"), ("example", "")]).await.leads();
     let saved = api.get("/v1/event-types").await.ok();
     assert_eq!((&saved["data"][0]["kind"], &saved["data"][0]["description"]), (&json!(null), &json!("It is done")));
-    let broken = visit.post(&path, &[("schema", "{")]).await.ok();
-    assert!(broken.only("[role=alert]").contains("is no JSON"), "{}", broken.text);
+    let broken = visit.post(&path, &[("schema", "{")]).await.with(422);
+    assert!(broken.only("#schema-error").contains("is no JSON"), "{}", broken.text);
+    // What was written since the form was loaded is not written over unseen.
+    let late = visit.post(&path, &[version, ("kind", "Other")]).await.with(422);
+    assert!(late.only("[role=alert]").contains("changed by somebody else"), "{}", late.text);
+    assert_eq!(late.attribute("#kind", "value").unwrap(), "Other");
     visit.post(&path.replace("/edit/", "/delete/"), &[]).await.leads();
     assert_eq!(visit.get("/console/event-types").await.ok().count("tbody tr"), 0);
 
@@ -317,15 +331,17 @@ async fn what_is_set_up_can_be_changed() {
     assert!(!visit.get("/console/api-keys").await.ok().text.contains(&key), "a key is shown once");
     let listed = api.get("/v1/api-keys").await.ok();
     assert_eq!(listed["data"][0]["expires_at"], "2030-01-31T12:00:00.000Z");
-    let nameless = visit.post("/console/api-keys", &[("name", ""), ("scope", "read")]).await.ok();
-    assert_eq!(nameless.count("[role=alert]"), 1);
+    let nameless = visit.post("/console/api-keys", &[("name", ""), ("scope", "read"), ("user", "u1")]).await.with(422);
+    assert_eq!(nameless.count(".more-card[open] .error"), 2);
+    assert_eq!(nameless.attributes("[autofocus]", "id"), ["name"]);
+    assert_eq!(nameless.count("input[value=read][checked]"), 1);
     visit.post(&format!("/console/api-keys/{}/delete", id(&listed["data"][0])), &[]).await.leads();
     assert_eq!(api.get("/v1/api-keys").await.ok()["data"], json!([]));
 
     for (what, field) in [("host", ("host", "hooks.example.com")), ("organization", ("organization", "acme"))] {
         visit.post("/console/pauses", &[("what", what), field]).await.leads();
     }
-    visit.post("/console/pauses", &[("what", "host"), ("host", "https://x")]).await.ok().only("[role=alert]");
+    visit.post("/console/pauses", &[("what", "host"), ("host", "https://x")]).await.with(422).only("#host-error");
     let held = visit.get("/console/pauses").await.ok();
     assert_eq!(held.texts("tbody .title"), ["The organization Acme", "Requests to hooks.example.com"]);
     for end in held.attributes("tbody form", "action") {
@@ -334,6 +350,9 @@ async fn what_is_set_up_can_be_changed() {
     assert_eq!(api.get("/v1/pauses").await.ok()["data"], json!([]));
 
     let told = [("name", "Pager"), ("url", "https://93.184.216.34/alerts"), ("event", "delivery.exhausted")];
+    let wrong = visit.post("/console/alerts", &[("name", "Pager"), ("url", "nonsense")]).await.with(422);
+    assert_eq!(wrong.attribute("#url", "aria-invalid").unwrap(), "true");
+    assert_eq!(wrong.attribute("#name", "value").unwrap(), "Pager");
     let added = visit.post("/console/alerts", &told).await.ok();
     assert!(added.only(".made code").starts_with("whsec_"), "{}", added.text);
     let own = api.get("/v1/operator-webhooks").await.ok();

@@ -1,6 +1,7 @@
 //! The portal's pages, asked for through its router as a browser would.
 
 mod console;
+mod console_changes;
 mod deliveries;
 mod event_catalogue;
 mod forms;
