@@ -9,10 +9,13 @@ use fanfare_engine::id::{NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::profile::Profiles;
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::projects::DEFAULT_PROJECT;
+use fanfare_store::log::Live;
+use fanfare_store::stats::Backlog;
 use fanfare_store::{Store, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
+use crate::asked_once::AskedOnce;
 use crate::background::Background;
 use crate::catalogue::seats::Seats;
 use crate::catalogue::turns::Turns;
@@ -27,8 +30,11 @@ use crate::vault::{Vault, VaultError};
 /// Is told what changed in the catalogue: after the commit and before the answer, so that whoever got the answer sees
 /// the change at work. It must not block.
 pub trait CatalogueObserver: Send + Sync {
-    /// An organization was made, edited or removed.
-    fn organization_changed(&self, project: ProjectId, organization: OrganizationId);
+    /// An organization was removed, which the host called so. That one was made concerns nothing that is kept in memory, nor
+    /// do its name and metadata.
+    fn organization_removed(&self, project: ProjectId, organization: OrganizationId, external_id: Option<&str>);
+    /// An organization that the host called so is called otherwise now.
+    fn external_id_changed(&self, project: ProjectId, external_id: &str);
     /// A project or its event types were made or edited.
     fn project_changed(&self, project: ProjectId);
     /// A project allows other profiles now.
@@ -112,6 +118,11 @@ pub struct App {
     pub asking: Seats,
     /// Who has streams of deliveries open.
     pub streams: Seats,
+    /// Whose bulk work is being counted beforehand.
+    pub counting: Turns,
+    /// What is under way of all projects, and what waits in each.
+    pub live: AskedOnce<(), Option<Live>>,
+    pub backlogs: AskedOnce<ProjectId, Option<Backlog>>,
 }
 
 /// Why the application cannot start.
@@ -160,6 +171,9 @@ impl App {
             turns: Turns::default(),
             asking: webhooks::asking_seats(),
             streams: watching::seats(),
+            counting: Turns::default(),
+            live: AskedOnce::default(),
+            backlogs: AskedOnce::default(),
         };
         event_types::complete(&app).await?;
         Ok(app)

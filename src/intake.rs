@@ -142,7 +142,7 @@ fn write(
         .map(|(webhook, id)| {
             // One that may have to wait for an earlier one of its ordering key is the store's to hold back.
             let ordered = event.ordering_key.is_some();
-            let in_memory = !ordered && dispatcher.admit(webhook.webhook.id, webhook.lane, weight);
+            let in_memory = !ordered && dispatcher.admit(webhook.webhook.id, webhook.lane(), weight);
             let lease = in_memory.then_some(dispatcher.tools.node);
             NewDelivery { id: DeliveryId(*id), webhook: webhook.webhook.id, lease, due: now, trigger }
         })

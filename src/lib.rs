@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod asked_once;
 pub mod background;
 pub mod bench;
 pub mod catalogue;

@@ -36,9 +36,13 @@ impl Observer {
 }
 
 impl CatalogueObserver for Observer {
-    fn organization_changed(&self, project: ProjectId, organization: OrganizationId) {
-        self.dispatcher.tools.compiled.organization_changed(project, organization);
-        self.dispatcher.organization_changed(organization);
+    fn organization_removed(&self, project: ProjectId, organization: OrganizationId, external_id: Option<&str>) {
+        self.dispatcher.tools.compiled.organization_removed(project, organization, external_id);
+        self.dispatcher.organization_removed(organization);
+    }
+
+    fn external_id_changed(&self, project: ProjectId, external_id: &str) {
+        self.dispatcher.tools.compiled.external_id_changed(project, external_id);
     }
 
     fn project_changed(&self, project: ProjectId) {

@@ -2,6 +2,7 @@
 //!
 //! Events have their own way to the same end, in the commit that keeps them; this is for everything else.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use fanfare_engine::time::Timestamp;
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::idempotency as rows;
 use fanfare_store::queue::IdempotencyKey;
+use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use super::auth::{Principal, authenticate};
@@ -73,13 +75,10 @@ async fn keyed(app: Arc<App>, request: Request, next: Next) -> Answer<Response> 
         return Ok(answer);
     }
     let request = Request::from_parts(parts, Body::from(bytes));
-    // The work goes on though the client may go, so that what is kept under the key is what happened.
+    // Whoever changes something is brought to its end though the client may go, so that what is kept under the key is what
+    // happened.
     let work = work(Arc::clone(&app), key.clone(), request, next);
-    let Some(answer) = app.background.start(work) else {
-        give_back(&app, &key).await;
-        return Err(Problem::new(Code::Unavailable, "too many requests with idempotency keys are at work"));
-    };
-    match answer.await {
+    match AssertUnwindSafe(work).catch_unwind().await {
         Ok(answer) => answer,
         Err(_) => {
             give_back(&app, &key).await;

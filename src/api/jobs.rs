@@ -94,7 +94,7 @@ pub(super) async fn start_or_preview(
     preview: bool,
 ) -> Answer<Response> {
     if preview {
-        let jobs::Count { count, more } = jobs::count(app, &task).await?;
+        let jobs::Count { count, more } = jobs::count(app, principal.project, organization, &task).await?;
         return Ok(Json(Preview { count, more }).into_response());
     }
     let job = jobs::start(app, principal.project, organization, task).await?;

@@ -83,7 +83,8 @@ pub struct OrganizationPatch {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OrganizationQuery {
-    /// Only those with this in their name or external id.
+    /// Only those with this in their name or external id. Of many, so many are looked at for a piece: one may be short or
+    /// empty though `next_cursor` says that the list goes on.
     search: Option<String>,
     /// At most so many entries: 1 to 250, by default 50.
     limit: Option<u32>,
@@ -103,7 +104,7 @@ async fn list(
     let name = format!("organizations {project} {:?}", query.search);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let found = organizations::list(&app, project, query.search.as_deref(), list.page()).await?;
-    Ok(list.answer(found, |organization| organization.id.0, OrganizationBody::from))
+    Ok(list.answer_found(found, |organization| organization.id.0, OrganizationBody::from))
 }
 
 /// Makes an organization.
@@ -162,7 +163,7 @@ async fn patch(
     Ok(Json(organizations::edit(&app, &organization, changes).await?.into()))
 }
 
-/// Removes an organization with its webhooks and keys.
+/// Removes an organization with its webhooks, users and keys.
 #[utoipa::path(delete, path = "/v1/organizations/{org}", tag = "Organizations",
     params(("org" = String, Path, description = "Its id or external id")), responses((status = 204)))]
 async fn delete(

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::{Answer, Code, Problem};
+use crate::catalogue::Found;
 use crate::vault::Vault;
 
 /// How many entries a list gives where the request does not say.
@@ -64,6 +65,17 @@ impl<'a> List<'a> {
     pub fn answer_cut<T>(&self, mut found: Vec<T>, id: impl Fn(&T) -> i64, cut: Option<i64>) -> Json<ListBody<T>> {
         let next_cursor = self.next_cursor(&mut found, id, cut);
         Json(ListBody { data: found, next_cursor })
+    }
+
+    /// The answer with what was found of a list that may search.
+    pub fn answer_found<R, T>(
+        &self,
+        mut found: Found<R>,
+        id: impl Fn(&R) -> i64,
+        show: impl Fn(R) -> T,
+    ) -> Json<ListBody<T>> {
+        let next_cursor = found.next(self.limit as usize, id).map(|id| self.vault.cursor(&self.name, id));
+        Json(ListBody { data: found.rows.into_iter().map(show).collect(), next_cursor })
     }
 
     /// Cuts what was found to what is answered, and says where the list goes on.

@@ -14,6 +14,11 @@ use crate::recovery::{self, Wanted};
 
 /// How many jobs of a project may run or wait for their turn.
 pub const MAX_RUNNING: u32 = 100;
+/// How many of them may be about the same organization, so that no customer takes the room of the others.
+pub const MAX_RUNNING_OF_ONE: u32 = 3;
+/// How many questions of an organization for how much a job would be about may wait for their turn, the one that is being
+/// answered among them.
+const MAX_COUNTING: usize = 4;
 /// How far is counted.
 pub const MAX_COUNT: u32 = 10_000;
 /// How many deliveries are looked at to count.
@@ -40,11 +45,20 @@ impl Count {
     }
 }
 
-/// Counts what a task is about, within limits.
+/// Counts what a task is about, within limits: for an organization, or else for a project, one after the other, since it may
+/// read much.
 ///
 /// # Errors
-/// The webhook of a recovery is unknown.
-pub async fn count(app: &App, task: &Task) -> CatalogueResult<Count> {
+/// The webhook of a recovery is unknown, or too many wait for their turn.
+pub async fn count(
+    app: &App,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    task: &Task,
+) -> CatalogueResult<Count> {
+    const WHY: &str = "as many such questions wait for their answer as may; try again soon";
+    let owner = organization.map_or(project.0, |organization| organization.0);
+    let _turn = app.counting.wait_among(owner, MAX_COUNTING).await.ok_or(CatalogueError::Busy(WHY))?;
     match task {
         Task::Resend(filter) | Task::Cancel(filter) => count_deliveries(app, filter).await,
         Task::Recover(recovery) => count_recovery(app, recovery).await,
@@ -81,7 +95,7 @@ async fn count_recovery(app: &App, recovery: &Recovery) -> CatalogueResult<Count
 /// Makes a job, about one organization or the whole project, and has it begun.
 ///
 /// # Errors
-/// Too many jobs run already.
+/// Too many jobs run already, of the project or of the organization.
 pub async fn start(
     app: &App,
     project: ProjectId,
@@ -89,7 +103,16 @@ pub async fn start(
     task: Task,
 ) -> CatalogueResult<Job> {
     check_room(app.store.read_one(rows::count_running(project)).await?, "jobs of a project that run", MAX_RUNNING)?;
-    let total = count(app, &task).await?.exact();
+    if let Some(organization) = organization {
+        let running = app.store.read_one(rows::count_running_of(organization)).await?;
+        check_room(running, "jobs of an organization that run", MAX_RUNNING_OF_ONE)?;
+    }
+    let total = match count(app, project, organization, &task).await {
+        Ok(count) => count.exact(),
+        // It is not worth refusing the job.
+        Err(CatalogueError::Busy(_)) => None,
+        Err(error) => return Err(error),
+    };
     let now = app.now();
     let job = Job {
         id: app.ids.next(),

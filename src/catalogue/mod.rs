@@ -98,6 +98,23 @@ impl From<VaultError> for CatalogueError {
 /// The result of something done with the catalogue.
 pub type CatalogueResult<T> = Result<T, CatalogueError>;
 
+/// What a list found for a page.
+#[derive(Clone, Debug)]
+pub struct Found<T> {
+    pub rows: Vec<T>,
+    /// The last row that was looked at, where a search stopped there and not at the end of the page or of the list.
+    pub cut: Option<i64>,
+}
+
+impl<T> Found<T> {
+    /// Keeps the first `shown`. Answers below which id the list goes on; `None` at its end.
+    pub fn next(&mut self, shown: usize, id: impl Fn(&T) -> i64) -> Option<i64> {
+        let goes_on = self.rows.len() > shown;
+        self.rows.truncate(shown);
+        self.rows.last().map(id).filter(|_| goes_on).or(self.cut)
+    }
+}
+
 /// Refuses one more where there are `most` already.
 fn check_room(count: Option<i64>, what: &'static str, most: u32) -> CatalogueResult<()> {
     match count {

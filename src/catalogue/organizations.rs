@@ -9,7 +9,7 @@ use fanfare_store::catalogue::organizations::{self as rows, Organization};
 use fanfare_store::queue::Touches;
 
 use super::fields::Faults;
-use super::{CatalogueError, CatalogueResult, EDIT_TRIES};
+use super::{CatalogueError, CatalogueResult, EDIT_TRIES, Found};
 use crate::app::App;
 
 const NAME: &str = "organization";
@@ -42,7 +42,6 @@ pub async fn create(app: &App, project: ProjectId, changes: OrganizationChanges)
     let organization = apply(organization, changes);
     check(&organization)?;
     app.store.change(rows::insert(&organization), Some(touches(project, organization.id))).await?;
-    app.observer.organization_changed(project, organization.id);
     Ok(organization)
 }
 
@@ -82,7 +81,7 @@ pub async fn put(
     Err(CatalogueError::Contended(NAME))
 }
 
-/// Edits an organization.
+/// Edits an organization. One that is so already stays as it is.
 ///
 /// # Errors
 /// Fields that are not valid, an external id that is taken, or it is gone.
@@ -95,12 +94,17 @@ pub async fn edit(
     let _turn = app.turns.wait(id.0).await;
     for _ in 0..EDIT_TRIES {
         let read = app.store.read_one(rows::by_id(project, id)).await?.ok_or(CatalogueError::NotFound(NAME))?;
-        let mut edited = apply(read, changes.clone());
+        let mut edited = apply(read.clone(), changes.clone());
+        if edited == read {
+            return Ok(read);
+        }
         check(&edited)?;
         edited.updated_at = app.now();
         match app.store.change(rows::update(&edited), Some(touches(project, id))).await {
             Ok(_) => {
-                app.observer.organization_changed(project, id);
+                if let Some(before) = read.external_id.filter(|before| edited.external_id.as_ref() != Some(before)) {
+                    app.observer.external_id_changed(project, &before);
+                }
                 edited.version += 1;
                 return Ok(edited);
             }
@@ -128,14 +132,21 @@ pub async fn operator(app: &App, project: ProjectId) -> CatalogueResult<Organiza
     app.store.read_one(rows::operator(project)).await?.ok_or(CatalogueError::NotFound(NAME))
 }
 
-/// A page of a project's customers, perhaps only those with `search` in their name or external id.
+/// A page of a project's customers, perhaps only those with `search` in their name or external id, of as many as are looked
+/// at for one page.
 pub async fn list(
     app: &App,
     project: ProjectId,
     search: Option<&str>,
     page: Page,
-) -> CatalogueResult<Vec<Organization>> {
-    Ok(app.store.read(rows::list(project, search, page)).await?)
+) -> CatalogueResult<Found<Organization>> {
+    let rows = app.store.read(rows::list(project, search, page)).await?;
+    let is_short = rows.len() < page.limit as usize;
+    let cut = match search {
+        Some(_) if is_short => app.store.read_one(rows::scan_end(project, page)).await?,
+        _ => None,
+    };
+    Ok(Found { rows, cut })
 }
 
 /// Removes an organization, its webhooks and its keys. What still waits for the webhooks is skipped, with that reason.
@@ -143,7 +154,7 @@ pub async fn delete(app: &App, organization: &Organization) -> CatalogueResult<(
     let (project, id) = (organization.project, organization.id);
     app.store.change(rows::delete(id), Some(touches(project, id))).await?;
     app.keyring.forget();
-    app.observer.organization_changed(project, id);
+    app.observer.organization_removed(project, id, organization.external_id.as_deref());
     // Its holds went with it.
     if app.compiled().holds().names(id) {
         app.observer.pauses_changed().await;

@@ -84,11 +84,15 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
         let mut project = apply(before, changes.clone());
         check(app, &project, changes.theme.is_some())?;
         project.updated_at = app.now();
-        let change = with_event_types(app, &project, rows::update(&project));
+        let other_profiles = profiles != (project.profile.clone(), project.options.allowed_profiles.clone());
+        let change = match other_profiles {
+            true => with_event_types(app, &project, rows::update(&project)),
+            false => rows::update(&project),
+        };
         match app.store.change(change, Some(touches(id))).await {
             Ok(_) => {
                 app.observer.project_changed(id);
-                if profiles != (project.profile.clone(), project.options.allowed_profiles.clone()) {
+                if other_profiles {
                     app.observer.profiles_changed(id);
                 }
                 project.version += 1;
@@ -101,7 +105,7 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
     Err(CatalogueError::Contended("project"))
 }
 
-/// A change of a project, and the event types that its profile brings.
+/// A change of a project, and the event types that its profiles bring.
 fn with_event_types(app: &App, project: &Project, change: Change) -> Change {
     event_types::of_profiles(app, project).into_iter().fold(change, Change::then)
 }

@@ -49,7 +49,7 @@ pub(super) enum What {
 
 impl Dirty {
     /// Notes that a webhook changed, or with `None` that anything may have. Answers `false` where there is no room for the
-    /// note: then everything counts as changed.
+    /// note.
     #[must_use]
     pub(super) fn note(&self, organization: OrganizationId, webhook: Option<WebhookId>) -> bool {
         let mut noted = self.noted.lock();
@@ -94,11 +94,17 @@ impl Dirty {
         self.count.store(noted.organizations.len(), Ordering::SeqCst);
     }
 
-    /// Everything counts as changed, so that nothing need be noted.
-    pub(super) fn clear(&self) {
+    /// Of what anything is noted, and up to when.
+    pub(super) fn all(&self) -> (Vec<OrganizationId>, u64) {
+        let noted = self.noted.lock();
+        (noted.organizations.keys().copied().collect(), noted.latest)
+    }
+
+    /// All that was noted up to then is dealt with. What was noted since stays.
+    pub(super) fn forget_all(&self, latest: u64) {
         let mut noted = self.noted.lock();
-        noted.organizations.clear();
-        self.count.store(0, Ordering::SeqCst);
+        noted.organizations.retain(|_, changes| changes.latest > latest);
+        self.count.store(noted.organizations.len(), Ordering::SeqCst);
     }
 }
 
@@ -131,5 +137,11 @@ mod tests {
             assert!(dirty.note(OrganizationId(organization), None));
         }
         assert!(!dirty.note(OrganizationId(-1), None));
+        let (all, latest) = dirty.all();
+        assert_eq!(all.len(), ORGANIZATIONS);
+        assert!(dirty.note(OrganizationId(7), None));
+        dirty.forget_all(latest);
+        assert!(dirty.is_clean(OrganizationId(0)) && !dirty.is_clean(OrganizationId(7)));
+        assert!(dirty.note(OrganizationId(-1), None));
     }
 }

@@ -5,10 +5,12 @@
 //! before its answer, so that whoever saw the answer sees the change in effect.
 
 mod access;
+mod changes;
 mod dirty;
 mod event_types;
 mod flights;
 mod from_store;
+mod generations;
 mod holds;
 mod loads;
 mod organization;
@@ -20,7 +22,6 @@ mod weight;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_engine::access::User;
 use fanfare_engine::event::EntityRef;
@@ -31,13 +32,14 @@ use fanfare_store::StoreResult;
 use futures_util::future::BoxFuture;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use parking_lot::RwLock;
 
 pub use self::access::{Fact, Known, Revoked};
 use self::dirty::{Dirty, What};
 pub use self::event_types::{CompiledType, DataError, EventTypes};
 use self::flights::Flights;
 pub use self::from_store::{FromStore, whole};
+use self::generations::Generations;
+use self::holds::HeldNow;
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
 use self::senders::Senders;
@@ -136,10 +138,9 @@ pub struct Compiled {
     external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
     event_types: Cache<ProjectId, Arc<EventTypes>>,
-    holds: RwLock<Arc<Holds>>,
+    holds: Arc<HeldNow>,
     reading_holds: tokio::sync::Mutex<()>,
-    /// Counts changes, so that what was read before one is not kept after it.
-    generation: AtomicU64,
+    generations: Generations,
     loads: Loads,
 }
 
@@ -168,9 +169,9 @@ impl Compiled {
             external_ids: Cache::new(PROJECTS),
             operators: Cache::new(PROJECTS),
             event_types: Cache::new(PROJECTS),
-            holds: RwLock::new(Arc::new(holds)),
+            holds: Arc::new(HeldNow::new(holds)),
             reading_holds: tokio::sync::Mutex::new(()),
-            generation: AtomicU64::new(0),
+            generations: Generations::default(),
             loads: Loads::default(),
         })
     }
@@ -185,46 +186,48 @@ impl Compiled {
         if let Some(fresh) = self.fresh(id) {
             return Ok(Some(fresh));
         }
-        // In this order: what changes while it is read stays noted.
-        let seen = self.dirty.seen(id);
-        let generation = self.generation.load(Ordering::SeqCst);
+        // In this order: what changes from now on is noted, and what changes while it is read stays so.
         let loading = self.loads.begin(id);
-        let holds = self.holds();
-        let known = self.organizations.get(&id).filter(|known| known.is_under(&holds));
+        let seen = self.dirty.seen(id);
+        let known = self.organizations.get(&id).filter(|known| known.is_settled());
         let part = match (known, &seen.what) {
-            (Some(known), What::Webhooks(changed)) => self.load_part(&known, changed, &holds).await?,
+            (Some(known), What::Webhooks(changed)) => self.load_part(&known, changed).await?,
             _ => None,
         };
         let loaded = match part {
             Some(part) => Some(part),
-            None => self.load_whole(id, holds).await?,
+            None => self.load_whole(id).await?,
         };
         let Some(loaded) = loaded.map(Arc::new) else {
             self.organizations.invalidate(&id);
             self.dirty.forget(id, &seen);
             return Ok(None);
         };
+        // Others find it only once it is settled: what changes before this question is in its answer, and for what changes
+        // after it the organization is found and noted.
         self.organizations.insert(id, Arc::clone(&loaded));
-        self.dirty.forget(id, &seen);
-        // Where something changed meanwhile, what was read is as new as this call and may be used, but only by it.
-        if self.generation.load(Ordering::SeqCst) != generation || loading.missed(|fact| loaded.relies_on(fact)) {
-            self.note(id, None);
+        if loading.missed(loaded.project, |fact| loaded.relies_on(fact)) {
+            // What was read is as new as this call and may be used, but only by it.
+            self.organizations.invalidate(&id);
+        } else {
+            loaded.settle();
         }
+        self.dirty.forget(id, &seen);
         Ok(Some(loaded))
     }
 
     /// What is compiled of an organization, unless something changed since.
     fn fresh(&self, id: OrganizationId) -> Option<Arc<CompiledOrganization>> {
         let known = self.organizations.get(&id)?;
-        (self.dirty.is_clean(id) && known.is_under(&self.holds.read())).then_some(known)
+        (known.is_settled() && self.dirty.is_clean(id)).then_some(known)
     }
 
-    async fn load_whole(&self, id: OrganizationId, holds: Arc<Holds>) -> StoreResult<Option<CompiledOrganization>> {
+    async fn load_whole(&self, id: OrganizationId) -> StoreResult<Option<CompiledOrganization>> {
         let Some(mut stored) = self.source.organization(id).await? else { return Ok(None) };
         let known = Known::read(&*self.source, id, &stored.webhooks, &self.profiles).await?;
         let rows = std::mem::take(&mut stored.webhooks);
-        let webhooks = rows.into_iter().map(|webhook| self.compile(webhook, &known, &holds)).collect();
-        Ok(Some(CompiledOrganization::new(stored, webhooks, &self.profiles, known.into_facts(), holds)))
+        let webhooks = rows.into_iter().map(|webhook| self.compile(webhook, &known)).collect();
+        Ok(Some(CompiledOrganization::new(stored, webhooks, &self.profiles, known.into_facts())))
     }
 
     /// Reads only the webhooks that changed; `None` where all must be read.
@@ -232,31 +235,41 @@ impl Compiled {
         &self,
         organization: &CompiledOrganization,
         changed: &[WebhookId],
-        holds: &Holds,
     ) -> StoreResult<Option<CompiledOrganization>> {
         let rows = self.source.webhooks(organization.id, changed.to_vec()).await?;
         let known = Known::read(&*self.source, organization.id, &rows, &self.profiles).await?;
         let mut now: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>> =
             changed.iter().map(|webhook| (*webhook, None)).collect();
-        now.extend(rows.into_iter().map(|webhook| (webhook.id, Some(self.compile(webhook, &known, holds)))));
+        now.extend(rows.into_iter().map(|webhook| (webhook.id, Some(self.compile(webhook, &known)))));
         Ok(organization.with(now, known.into_facts()))
     }
 
-    fn compile(&self, webhook: Webhook, known: &Known, holds: &Holds) -> Arc<CompiledWebhook> {
+    fn compile(&self, webhook: Webhook, known: &Known) -> Arc<CompiledWebhook> {
         let access = known.judge(&webhook, &self.profiles);
         let (profiles, concurrency) = (&self.profiles, self.concurrency);
-        Arc::new(CompiledWebhook::compile(webhook, access, profiles, holds, concurrency, &self.senders))
+        Arc::new(CompiledWebhook::compile(webhook, access, profiles, &self.holds, concurrency, &self.senders))
     }
 
     /// The customer's organization that `name` names in a project: its id or the host's own id for it.
     pub async fn resolve(&self, project: ProjectId, name: &str) -> StoreResult<Option<Arc<CompiledOrganization>>> {
-        let id = match OrganizationId::parse(name) {
-            Some(id) => Some(id),
-            None => self.by_external_id(project, name).await?,
+        let found = match OrganizationId::parse(name) {
+            Some(id) => self.organization(id).await?,
+            None => self.called(project, name).await?,
         };
-        let Some(id) = id else { return Ok(None) };
-        let found = self.organization(id).await?;
         Ok(found.filter(|found| found.project == project && !found.is_operator))
+    }
+
+    async fn called(&self, project: ProjectId, name: &str) -> StoreResult<Option<Arc<CompiledOrganization>>> {
+        let Some(id) = self.by_external_id(project, name).await? else { return Ok(None) };
+        if let Some(found) = self.organization(id).await? {
+            return Ok(Some(found));
+        }
+        // It is gone, and another one may be called so by now.
+        self.external_id_changed(project, name);
+        match self.by_external_id(project, name).await? {
+            Some(id) => self.organization(id).await,
+            None => Ok(None),
+        }
     }
 
     async fn by_external_id(&self, project: ProjectId, name: &str) -> StoreResult<Option<OrganizationId>> {
@@ -264,11 +277,11 @@ impl Compiled {
         if let Some(known) = by_name.as_ref().and_then(|ids| ids.get(name)) {
             return Ok(Some(known));
         }
-        let generation = self.generation.load(Ordering::SeqCst);
+        let generation = self.generations.of(project);
         let Some(id) = self.source.by_external_id(project, name).await? else { return Ok(None) };
         let ids = self.external_ids.get_with(project, || Cache::new(EXTERNAL_IDS));
         ids.insert(name.to_owned(), id);
-        if self.generation.load(Ordering::SeqCst) != generation {
+        if self.generations.of(project) != generation {
             ids.invalidate(name);
         }
         Ok(Some(id))
@@ -292,10 +305,10 @@ impl Compiled {
         let operator = match self.operators.get(&project) {
             Some(known) => known,
             None => {
-                let generation = self.generation.load(Ordering::SeqCst);
+                let generation = self.generations.of(project);
                 let found = self.source.operator(project).await?;
                 self.operators.insert(project, found);
-                if self.generation.load(Ordering::SeqCst) != generation {
+                if self.generations.of(project) != generation {
                     self.operators.invalidate(&project);
                 }
                 found
@@ -312,13 +325,13 @@ impl Compiled {
         if let Some(known) = self.event_types.get(&project) {
             return Ok(known);
         }
-        let generation = self.generation.load(Ordering::SeqCst);
+        let generation = self.generations.of(project);
         let compiled = Arc::new(match self.source.event_types(project).await? {
             Some(stored) => EventTypes::compile(stored.types, self.profiles.get(&stored.profile).cloned()),
             None => EventTypes::default(),
         });
         self.event_types.insert(project, Arc::clone(&compiled));
-        if self.generation.load(Ordering::SeqCst) != generation {
+        if self.generations.of(project) != generation {
             self.event_types.invalidate(&project);
         }
         Ok(compiled)
@@ -326,64 +339,7 @@ impl Compiled {
 
     /// What is held.
     pub fn holds(&self) -> Arc<Holds> {
-        Arc::clone(&self.holds.read())
-    }
-
-    /// Has a webhook that changed read anew when its organization is next asked for.
-    pub fn webhook_changed(&self, id: OrganizationId, webhook: WebhookId) {
-        self.note(id, Some(webhook));
-    }
-
-    /// Has an organization read anew where the right to any of its webhooks rests on what changed. It does not block.
-    pub fn fact_changed(&self, id: OrganizationId, fact: &Fact) {
-        self.loads.changed(id, fact);
-        if self.organizations.get(&id).is_some_and(|known| known.relies_on(fact)) {
-            self.note(id, None);
-        }
-    }
-
-    /// Has the organizations of a project read anew, which allows other profiles now.
-    pub fn profiles_changed(&self, project: ProjectId) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        for (id, organization) in &self.organizations {
-            if organization.project == project {
-                self.note(*id, None);
-            }
-        }
-    }
-
-    /// Has an organization that changed read anew when it is next asked for, its webhooks with it.
-    pub fn organization_changed(&self, project: ProjectId, id: OrganizationId) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.note(id, None);
-        self.operators.invalidate(&project);
-        // Which name it had is not known here.
-        self.external_ids.invalidate(&project);
-    }
-
-    fn note(&self, id: OrganizationId, webhook: Option<WebhookId>) {
-        if !self.dirty.note(id, webhook) {
-            // Too much is noted of what nobody asks for: all that is compiled counts as compiled under other holds.
-            let mut holds = self.holds.write();
-            *holds = Arc::new(Holds::clone(&holds));
-            self.dirty.clear();
-        }
-    }
-
-    /// Forgets what depends on a project that changed.
-    pub fn project_changed(&self, project: ProjectId) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.event_types.invalidate(&project);
-        self.operators.invalidate(&project);
-    }
-
-    /// Reads anew what is held. What was compiled under other holds is not used any more.
-    pub async fn holds_changed(&self) -> StoreResult<()> {
-        // One after the other, so that the last to read is the last to write.
-        let _turn = self.reading_holds.lock().await;
-        let holds = Holds::new(self.source.holds().await?);
-        *self.holds.write() = Arc::new(holds);
-        Ok(())
+        self.holds.get()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_engine::event::{EntityRef, Event};
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
@@ -10,7 +11,7 @@ use fanfare_engine::profile::{Profile, Profiles};
 use fanfare_store::queue::Learn;
 
 use super::webhook::CompiledWebhook;
-use super::{Fact, Holds, StoredOrganization};
+use super::{Fact, StoredOrganization};
 
 /// Most webhooks that stand beside the index because they changed since it was built.
 const BESIDE: usize = 256;
@@ -37,8 +38,8 @@ pub struct CompiledOrganization {
     indexed: Arc<Indexed>,
     /// What changed since then; `None` for a webhook that is gone.
     beside: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>>,
-    /// What was held when it was compiled.
-    holds: Arc<Holds>,
+    /// Whether it is known that nothing changed while it was loaded; others may use it from then on.
+    settled: AtomicBool,
 }
 
 /// Webhooks by id, with an index.
@@ -73,7 +74,6 @@ impl CompiledOrganization {
         webhooks: Vec<Arc<CompiledWebhook>>,
         profiles: &Profiles,
         facts: HashSet<Fact>,
-        holds: Arc<Holds>,
     ) -> Self {
         let own = webhooks.iter().map(|webhook| &*webhook.webhook.profile);
         let names: BTreeSet<&str> = stored.profiles.iter().map(String::as_str).chain(own).collect();
@@ -91,7 +91,7 @@ impl CompiledOrganization {
             facts_beside: HashSet::new(),
             indexed: Arc::new(Indexed::build(webhooks)),
             beside: BTreeMap::new(),
-            holds,
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -127,7 +127,7 @@ impl CompiledOrganization {
             facts_beside,
             indexed: Arc::clone(&self.indexed),
             beside,
-            holds: Arc::clone(&self.holds),
+            settled: AtomicBool::new(false),
         };
         if with.beside.len() > BESIDE {
             let webhooks: Vec<_> = with.webhooks().map(Arc::clone).collect();
@@ -141,9 +141,14 @@ impl CompiledOrganization {
         Some(with)
     }
 
-    /// Whether these were the holds when it was compiled.
-    pub(super) fn is_under(&self, holds: &Arc<Holds>) -> bool {
-        Arc::ptr_eq(&self.holds, holds)
+    /// Nothing that it rests on changed while it was loaded.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Whether others than who loaded it may use it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Whether the right to any of the webhooks rests on this.

@@ -1,6 +1,7 @@
 //! Shows that what changes while an organization is loaded is not kept as it was before.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_engine::access::Grants;
 use fanfare_engine::event::Entity;
@@ -151,6 +152,7 @@ async fn what_is_revoked_during_a_load_is_not_missed() {
     let (before, ()) = tokio::join!(load, revoke);
     // The load that was under way is of the time before; nobody else is answered by it.
     assert!(before);
+    assert!(!compiled.organizations.contains_key(&ORGANIZATION));
     assert!(!may(&compiled).await);
     assert_eq!(held.loads.load(Ordering::SeqCst), 2);
 }

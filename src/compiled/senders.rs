@@ -11,7 +11,7 @@ use super::webhook::Sender;
 const WEIGHT: u64 = 64 << 20;
 
 /// See the module.
-pub struct Senders {
+pub(super) struct Senders {
     kept: Cache<u64, Arc<Sender>>,
     next: AtomicU64,
 }

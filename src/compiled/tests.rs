@@ -1,6 +1,7 @@
 //! The compiled catalogue over a source that the test steers.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_engine::webhook::{ContentType, Credentials, Events, Filter, Method, Secret, Settings, Status};
 use futures_util::FutureExt as _;
@@ -17,6 +18,8 @@ struct Steered {
     asked: AtomicU64,
     singly: parking_lot::Mutex<Vec<Vec<i64>>>,
     permits: Semaphore,
+    holds: parking_lot::Mutex<Vec<Hold>>,
+    names: parking_lot::Mutex<HashMap<String, OrganizationId>>,
 }
 
 fn webhook(id: i64, url: &str) -> Webhook {
@@ -93,8 +96,8 @@ impl Source for Steered {
         async { Ok(Some(ORG)) }.boxed()
     }
 
-    fn by_external_id<'a>(&'a self, _: ProjectId, _: &'a str) -> BoxFuture<'a, StoreResult<Option<OrganizationId>>> {
-        async { Ok(None) }.boxed()
+    fn by_external_id<'a>(&'a self, _: ProjectId, name: &'a str) -> BoxFuture<'a, StoreResult<Option<OrganizationId>>> {
+        async { Ok(self.names.lock().get(name).copied()) }.boxed()
     }
 
     fn operator(&self, _: ProjectId) -> BoxFuture<'_, StoreResult<Option<OrganizationId>>> {
@@ -106,7 +109,7 @@ impl Source for Steered {
     }
 
     fn holds(&self) -> BoxFuture<'_, StoreResult<Vec<Hold>>> {
-        async { Ok(Vec::new()) }.boxed()
+        async { Ok(self.holds.lock().clone()) }.boxed()
     }
 }
 
@@ -117,6 +120,8 @@ async fn catalogue(webhooks: Vec<Webhook>) -> (Arc<Steered>, Compiled) {
         asked: AtomicU64::new(0),
         singly: Default::default(),
         permits: Semaphore::new(0),
+        holds: Default::default(),
+        names: Default::default(),
     });
     let profiles = Arc::new(Profiles::load([]).unwrap());
     let compiled = Compiled::load(Arc::clone(&source) as _, profiles, 8).await.unwrap();
@@ -204,7 +209,7 @@ async fn one_changed_webhook_leaves_the_others_compiled() {
     assert!(same(1) && same(5) && !same(2));
     assert_eq!((source.asked.load(Ordering::SeqCst), source.singly.lock().len()), (1, 1));
 
-    compiled.organization_changed(ProjectId(1), ORG);
+    compiled.organization_removed(ProjectId(1), ORG, None);
     compiled.organization(ORG).await.unwrap();
     assert_eq!(source.asked.load(Ordering::SeqCst), 2, "it may have been removed");
 
@@ -231,13 +236,65 @@ async fn many_changes_are_indexed_at_last() {
 }
 
 #[tokio::test]
-async fn other_holds_compile_everything_anew() {
-    let (source, compiled) = catalogue(vec![webhook(1, "https://a.example/")]).await;
+async fn other_holds_compile_nothing_anew() {
+    let webhooks = vec![webhook(1, "https://A.example/"), webhook(2, "https://b.example/")];
+    let (source, compiled) = catalogue(webhooks).await;
     source.permits.add_permits(10);
-    compiled.organization(ORG).await.unwrap();
-    compiled.holds_changed().await.unwrap();
-    compiled.organization(ORG).await.unwrap();
+    let organization = compiled.organization(ORG).await.unwrap().unwrap();
+    let held = async |holds: Vec<Hold>| {
+        *source.holds.lock() = holds;
+        compiled.holds_changed().await.unwrap();
+        let found = compiled.organization(ORG).await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&found, &organization));
+        [1, 2].map(|id| found.webhook(WebhookId(id)).unwrap().lane().held)
+    };
+    let host = |host: &str| Hold::Host(ProjectId(1), host.to_owned());
+    assert_eq!(held(vec![Hold::Organization(ORG)]).await, [true, true]);
+    assert_eq!(held(vec![host("a.example"), Hold::Everything(ProjectId(2))]).await, [true, false]);
+    assert_eq!(held(vec![Hold::Host(ProjectId(2), "a.example".to_owned())]).await, [false, false]);
+    assert_eq!(held(vec![Hold::Everything(ProjectId(1))]).await, [true, true]);
+    assert_eq!(held(Vec::new()).await, [false, false]);
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_changes_elsewhere_while_an_organization_is_loaded_does_not_load_it_again() {
+    let (source, compiled) = catalogue(vec![webhook(1, "https://a.example/")]).await;
+    let mut first = Box::pin(compiled.organization(ORG));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    compiled.organization_removed(ProjectId(1), OrganizationId(8), Some("customer-8"));
+    compiled.webhook_changed(OrganizationId(9), WebhookId(9));
+    compiled.profiles_changed(ProjectId(2));
+    compiled.project_changed(ProjectId(1));
+    source.permits.add_permits(10);
+    first.await.unwrap().unwrap();
+    compiled.organization(ORG).await.unwrap().unwrap();
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+    assert!(compiled.dirty.all().0.is_empty(), "nothing is noted of what is not in memory");
+    // What its project allows concerns it.
+    compiled.profiles_changed(ProjectId(1));
+    compiled.organization(ORG).await.unwrap().unwrap();
     assert_eq!(source.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_an_organization_was_called_is_forgotten() {
+    let (source, compiled) = catalogue(Vec::new()).await;
+    let other = OrganizationId(8);
+    source.webhooks.lock().insert(other, Vec::new());
+    source.permits.add_permits(100);
+    let called = async |name: &str| compiled.resolve(ProjectId(1), name).await.unwrap().map(|found| found.id);
+    source.names.lock().insert("customer".to_owned(), ORG);
+    assert_eq!((called("customer").await, called("client").await), (Some(ORG), None));
+    source.names.lock().clear();
+    source.names.lock().insert("client".to_owned(), ORG);
+    compiled.external_id_changed(ProjectId(1), "customer");
+    assert_eq!((called("customer").await, called("client").await), (None, Some(ORG)));
+    // Removed under another name than it had when that was looked at, and made anew.
+    source.webhooks.lock().remove(&ORG);
+    source.names.lock().insert("client".to_owned(), other);
+    compiled.organization_removed(ProjectId(1), ORG, Some("customer"));
+    assert_eq!(called("client").await, Some(other));
 }
 
 #[tokio::test]
@@ -248,7 +305,7 @@ async fn what_is_needed_to_send_is_made_once() {
     let sender = |id| organization.webhook(WebhookId(id)).unwrap().sender();
     assert!(Arc::ptr_eq(&sender(1).unwrap(), &sender(1).unwrap()));
     assert!(sender(2).is_err());
-    assert!(organization.webhook(WebhookId(2)).unwrap().lane.held, "what cannot be sent waits");
+    assert!(organization.webhook(WebhookId(2)).unwrap().lane().held, "what cannot be sent waits");
 }
 
 #[tokio::test]
@@ -274,7 +331,7 @@ async fn an_organization_with_100_000_webhooks_is_kept() {
         webhook
     };
     source.webhooks.lock().insert(ORG, vec![heavy(1)]);
-    compiled.organization_changed(ProjectId(1), ORG);
+    compiled.organization_removed(ProjectId(1), ORG, None);
     for _ in 0..3 {
         compiled.organization(ORG).await.unwrap();
         compiled.organizations.run_pending_tasks();

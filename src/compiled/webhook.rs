@@ -14,8 +14,9 @@ use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Status, Webhook};
 
+use super::Revoked;
+use super::holds::HeldNow;
 use super::senders::Senders;
-use super::{Holds, Revoked};
 
 /// In `failing_since`: the last attempt succeeded, or none was made.
 const NOT_FAILING: i64 = i64::MIN;
@@ -28,7 +29,11 @@ pub struct Unsendable(pub String);
 pub struct CompiledWebhook {
     pub webhook: Webhook,
     pub interest: Interest,
-    pub lane: LaneConfig,
+    /// But for what is held from outside.
+    lane: LaneConfig,
+    /// Where its requests go; empty where nothing can be sent.
+    pub(super) host: Box<str>,
+    holds: Arc<HeldNow>,
     /// Whether its owner may still have it; else why not.
     pub access: Result<(), Revoked>,
     /// Why nothing can be sent.
@@ -55,11 +60,11 @@ pub struct Sender {
 
 impl CompiledWebhook {
     /// Works out everything that does not change from one delivery to the next.
-    pub fn compile(
+    pub(super) fn compile(
         webhook: Webhook,
         access: Result<(), Revoked>,
         profiles: &Profiles,
-        holds: &Holds,
+        holds: &Arc<HeldNow>,
         concurrency: u32,
         senders: &Arc<Senders>,
     ) -> Self {
@@ -73,18 +78,17 @@ impl CompiledWebhook {
         if let (Err(Unsendable(reason)), true) = (&sender, webhook.status.takes_events()) {
             tracing::warn!(webhook = %webhook.id, reason, "a webhook cannot be sent to; its deliveries wait");
         }
-        let held = webhook.status == Status::Paused
-            || sender.is_err()
-            || holds.covers(webhook.project, webhook.organization, &host);
         CompiledWebhook {
             interest: profile.map_or_else(nothing, |profile| Interest::of(profile, &webhook.settings)),
             lane: LaneConfig {
                 organization: webhook.organization,
                 concurrency,
                 per_second: webhook.settings.rate_limit.map(|limit| limit.per_second),
-                held,
+                held: webhook.status == Status::Paused || sender.is_err(),
                 at_most_once: sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown),
             },
+            host: host.into(),
+            holds: Arc::clone(holds),
             unsendable: sender.err().map(Box::new),
             profile: profile.map(Arc::clone),
             senders: Arc::clone(senders),
@@ -93,6 +97,13 @@ impl CompiledWebhook {
             webhook,
             access,
         }
+    }
+
+    /// What the scheduler must know of it at this moment.
+    pub fn lane(&self) -> LaneConfig {
+        let Webhook { project, organization, .. } = self.webhook;
+        let held = self.lane.held || self.holds.covers(project, organization, &self.host);
+        LaneConfig { held, ..self.lane }
     }
 
     /// How to send; else why that cannot be done.

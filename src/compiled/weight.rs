@@ -36,6 +36,7 @@ impl CompiledWebhook {
             + INDEXED
             + text(&settings.name)
             + text(&settings.url)
+            + text(&self.host)
             + text(&self.webhook.profile)
             + optional(status_reason)
             + optional(created_by)

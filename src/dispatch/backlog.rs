@@ -48,7 +48,7 @@ async fn try_claim(
     if let Some(reason) = reason {
         return skip(dispatcher, webhook, reason).await;
     }
-    let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane);
+    let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane());
     if config.held || (config.at_most_once && !slots) {
         let due = tools.clock.now();
         return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });

@@ -214,8 +214,8 @@ impl Dispatcher {
         }
     }
 
-    /// An organization changed or was deleted: what waits for its webhooks is looked at anew.
-    pub fn organization_changed(self: &Arc<Self>, organization: OrganizationId) {
+    /// An organization was removed: what waits for its webhooks is looked at anew.
+    pub fn organization_removed(self: &Arc<Self>, organization: OrganizationId) {
         let webhooks = self.scheduler.lock().webhooks_of(organization);
         let due = self.tools.clock.now();
         self.tell_all(webhooks.into_iter().map(|webhook| Input::Stored { webhook, config: None, due }));
@@ -233,7 +233,7 @@ impl Dispatcher {
     pub async fn webhook_changed(self: &Arc<Self>, webhook: WebhookId) {
         match self.tools.compiled.webhook(webhook).await {
             Ok(Some(compiled)) if compiled.webhook.status.takes_events() => {
-                self.tell(Input::Configured { webhook, config: compiled.lane });
+                self.tell(Input::Configured { webhook, config: compiled.lane() });
             }
             // What waits is skipped when it is claimed, which a pause would prevent.
             Ok(_) => self.look_anew(webhook),

@@ -116,7 +116,7 @@ async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
     match webhook.webhook.status {
         Status::Deactivated => Decision::Skip(SkipReason::WebhookDeactivated),
         Status::AutoDisabled => Decision::Skip(SkipReason::WebhookAutoDisabled),
-        Status::Active | Status::Paused if webhook.lane.held => Decision::GiveBack,
+        Status::Active | Status::Paused if webhook.lane().held => Decision::GiveBack,
         Status::Active | Status::Paused if job.may_have_been_sent && wants_nothing_twice(&webhook) => {
             Decision::GiveUp(organization)
         }
@@ -155,7 +155,7 @@ fn is_held(dispatcher: &Dispatcher, webhook: &CompiledWebhook, first: &FirstSent
 }
 
 fn wants_nothing_twice(webhook: &CompiledWebhook) -> bool {
-    webhook.lane.at_most_once
+    webhook.lane().at_most_once
 }
 
 async fn attempt(

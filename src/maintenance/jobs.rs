@@ -10,7 +10,7 @@ use std::time::Duration;
 use fanfare_engine::id::{DeliveryId, JobId, WebhookId};
 use fanfare_engine::scheduler::Input;
 use fanfare_store::bulk;
-use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, Task};
+use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, RunningJob, Task};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow};
 use fanfare_store::queue::{Answer, Deliver, Operation, Work};
 use fanfare_store::{StoreError, StoreResult};
@@ -22,6 +22,10 @@ use crate::recovery::{self, Wanted};
 
 /// Jobs at work at once; the others wait for their turn.
 const AT_ONCE: usize = 4;
+/// Of these, those about the same organization, or about the whole of the same project.
+const OF_ONE: usize = 2;
+/// After so many pieces a job makes room for others that wait.
+const TURN: u32 = 100;
 /// Deliveries changed in one commit.
 const PIECE: usize = 200;
 /// Deliveries looked at for one piece.
@@ -62,23 +66,30 @@ pub async fn run(dispatcher: Arc<Dispatcher>, bell: Arc<Notify>, mut stopping: w
 struct Crew {
     dispatcher: Arc<Dispatcher>,
     tasks: JoinSet<()>,
-    at_work: HashMap<Id, JobId>,
+    at_work: HashMap<Id, RunningJob>,
 }
 
 impl Crew {
-    /// Starts jobs that wait for their turn, oldest first, as far as there is room.
+    /// Starts jobs that wait for their turn, those first that waited longest, as far as there is room.
     async fn fill(&mut self) -> StoreResult<()> {
-        let known: BTreeSet<JobId> = self.at_work.values().copied().collect();
-        let room = AT_ONCE - known.len();
-        if room == 0 {
+        if self.at_work.len() >= AT_ONCE {
             return Ok(());
         }
-        let found = self.dispatcher.tools.store.read(rows::running(2 * AT_ONCE as u32)).await?;
-        for id in found.into_iter().filter(|id| !known.contains(id)).take(room) {
-            let task = self.tasks.spawn(work(Arc::clone(&self.dispatcher), id));
-            self.at_work.insert(task.id(), id);
+        // Of each owner as many as may be at work beside those that are.
+        let question = rows::running(2 * OF_ONE as u32, 2 * (OF_ONE * AT_ONCE) as u32);
+        for job in self.dispatcher.tools.store.read(question).await? {
+            if self.has_room_for(job) {
+                let task = self.tasks.spawn(work(Arc::clone(&self.dispatcher), job.id));
+                self.at_work.insert(task.id(), job);
+            }
         }
         Ok(())
+    }
+
+    fn has_room_for(&self, job: RunningJob) -> bool {
+        let owners = self.at_work.values().filter(|other| other.owner == job.owner).count();
+        let is_at_work = self.at_work.values().any(|other| other.id == job.id);
+        self.at_work.len() < AT_ONCE && owners < OF_ONE && !is_at_work
     }
 
     /// Waits until one is through. One that panicked is given up.
@@ -87,8 +98,8 @@ impl Crew {
             Some(Ok((task, ()))) => drop(self.at_work.remove(&task)),
             Some(Err(error)) => {
                 if let Some(job) = self.at_work.remove(&error.id()) {
-                    tracing::error!(%job, %error, "a job panicked");
-                    give_up(&self.dispatcher, job, FAULT).await;
+                    tracing::error!(job = %job.id, %error, "a job panicked");
+                    give_up(&self.dispatcher, job.id, FAULT).await;
                 }
             }
             None => {}
@@ -109,9 +120,9 @@ impl From<StoreError> for Broken {
     }
 }
 
-/// Works at one job until it ends.
+/// Works at one job until it ends, or its turn does.
 async fn work(dispatcher: Arc<Dispatcher>, id: JobId) {
-    loop {
+    for _ in 0..TURN {
         match next_piece(&dispatcher, id).await {
             Ok(true) => tokio::time::sleep(REST).await,
             Ok(false) => return,

@@ -49,7 +49,19 @@ pub async fn prune(dispatcher: &Arc<Dispatcher>, retention: Retention) -> StoreR
         }
     }
     removed += stale_keys(dispatcher, now).await?;
+    removed += of_removed_organizations(dispatcher).await?;
     Ok(removed)
+}
+
+async fn of_removed_organizations(dispatcher: &Arc<Dispatcher>) -> StoreResult<u64> {
+    let mut removed = 0;
+    loop {
+        let (count, position) = piece(dispatcher, Prune::Removed { limit: PIECE }).await?;
+        removed += count;
+        if position.is_none() {
+            return Ok(removed);
+        }
+    }
 }
 
 async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult<u64> {

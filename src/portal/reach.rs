@@ -12,7 +12,7 @@ use super::visitor::Visitor;
 use crate::app::App;
 use crate::catalogue::access::Actor;
 use crate::catalogue::webhooks::{self, OpenWebhook};
-use crate::catalogue::{CatalogueError, CatalogueResult};
+use crate::catalogue::{CatalogueError, CatalogueResult, Found};
 use crate::compiled::CompiledOrganization;
 
 /// A page of the visitor's webhooks.
@@ -25,6 +25,19 @@ pub(super) async fn webhooks(
     filter: &WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Vec<OpenWebhook>> {
+    Ok(search(app, visitor, filter, page).await?.rows)
+}
+
+/// A page of those of the visitor's webhooks that a search finds.
+///
+/// # Errors
+/// The user may not see webhooks here.
+pub(super) async fn search(
+    app: &App,
+    visitor: &Visitor,
+    filter: &WebhookFilter,
+    page: Page,
+) -> CatalogueResult<Found<OpenWebhook>> {
     webhooks::list_in(app, &visitor.place(), filter.clone(), page).await
 }
 

@@ -134,7 +134,8 @@ impl Page {
             Asked::Nothing => (Faults::default(), None),
             Asked::Unclear(faults) => (faults, None),
             Asked::Clear(recovery) => {
-                let count = jobs::count(app, &Task::Recover(recovery)).await?;
+                let own = Some(visitor.organization.id);
+                let count = jobs::count(app, visitor.project.id, own, &Task::Recover(recovery)).await?;
                 (Faults::default(), Some((job::counted(t, count), count.count > 0 || count.more)))
             }
         };

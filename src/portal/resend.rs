@@ -49,7 +49,7 @@ async fn ask(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer 
     let t = visitor.t;
     let wanted = Wanted::of(&deliveries::FILTERS, &uri);
     let task = task(&app, &visitor, &wanted).await?;
-    let count = jobs::count(&app, &task).await?;
+    let count = jobs::count(&app, visitor.project.id, Some(visitor.organization.id), &task).await?;
     let title = fill(t.deliveries.resend_all_title, &[("count", &job::counted(t, count))]);
     page(&Page {
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.resend_all),

@@ -89,7 +89,7 @@ texts! {
         title, lead, add, name, url, status, last_day, last_delivery, view, view_of, switch, search_label, search_hint,
         status_label, type_label, all_types, all_statuses, empty_title, empty, nothing_title, nothing, copy_url,
         rate, no_attempts, chart, all_events, events_one, events_many, switch_label, unnamed, added, added_off,
-        saved, deleted, list,
+        saved, deleted, list, looked_at,
     }
     /// Adding and editing a webhook.
     form: FormTexts {

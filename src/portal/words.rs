@@ -148,6 +148,15 @@ impl Standing {
         }
     }
 
+    /// Whether every attempt fails, where that makes the difference.
+    pub(super) fn fails(self) -> Option<bool> {
+        match self {
+            Standing::Active => Some(false),
+            Standing::Failing => Some(true),
+            Standing::Paused | Standing::Deactivated | Standing::AutoDisabled => None,
+        }
+    }
+
     /// The word for it in addresses and style sheets.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -389,13 +389,23 @@ pub fn waiting_webhooks() -> Query<(WebhookId, Timestamp)> {
     }
 }
 
-/// How many deliveries are not final.
-pub fn backlog() -> Query<u64> {
+/// How many deliveries are held by a node: sent, or about to be.
+pub fn leased() -> Query<u64> {
     Query {
-        sql: Cow::Borrowed("SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2"),
+        sql: Cow::Borrowed(
+            "SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2 AND lease_node > 0",
+        ),
         arguments: Vec::new(),
         decode: |row| small(row.int(0)?),
     }
+}
+
+/// Deliveries of all projects that are not final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    pub backlog: u64,
+    /// Those of them that a node holds: sent, or about to be.
+    pub leased: u64,
 }
 
 /// How many deliveries are not final and with no node, counted up to `limit`.
@@ -410,13 +420,14 @@ pub fn waiting(limit: u32) -> Query<u64> {
     }
 }
 
-/// How many deliveries are held by a node: sent, or about to be.
-pub fn leased() -> Query<u64> {
+/// How many deliveries are not final, and how many of them a node holds.
+pub fn live() -> Query<Live> {
     Query {
         sql: Cow::Borrowed(
-            "SELECT count(*) FROM deliveries INDEXED BY deliveries_live WHERE state < 2 AND lease_node > 0",
+            "SELECT count(*), coalesce(sum(CASE WHEN lease_node > 0 THEN 1 ELSE 0 END), 0)
+             FROM deliveries INDEXED BY deliveries_live WHERE state < 2",
         ),
         arguments: Vec::new(),
-        decode: |row| small(row.int(0)?),
+        decode: |row| Ok(Live { backlog: small(row.int(0)?)?, leased: small(row.int(1)?)? }),
     }
 }

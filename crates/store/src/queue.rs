@@ -334,6 +334,8 @@ impl Work {
 pub enum Prune {
     /// Final deliveries, their attempts, and events without live deliveries, of this project, made before `before`.
     Age { project: ProjectId, before: Timestamp, after: i64, limit: u32 },
+    /// Webhooks, users and entities of organizations that were removed.
+    Removed { limit: u32 },
     /// Final deliveries of a webhook beyond the newest `keep`.
     Count { webhook: WebhookId, keep: u32, limit: u32 },
     /// Idempotency keys and statistics whose time is over, host's event ids of events that are gone, and notes of changes of

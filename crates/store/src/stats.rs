@@ -230,8 +230,11 @@ pub fn hours(webhooks: &[WebhookId], since: Timestamp) -> Query<HourOfWebhook> {
 pub fn last_sent(webhooks: &[WebhookId]) -> Query<(WebhookId, Timestamp)> {
     Query {
         sql: format!(
-            "SELECT subject_id, max(last_at) FROM stats
-             WHERE kind = 2 AND subject_id IN ({}) AND span = 1 AND last_at IS NOT NULL GROUP BY subject_id",
+            "SELECT id, last_at FROM (
+                 SELECT w.id, (SELECT last_at FROM stats WHERE kind = 2 AND subject_id = w.id AND span = 1
+                     AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1) AS last_at
+                 FROM webhooks w WHERE w.id IN ({})) AS sent
+             WHERE last_at IS NOT NULL",
             listed(webhooks)
         )
         .into(),

@@ -161,7 +161,7 @@ async fn catalogue(State(app): State<Arc<App>>, Reader(principal): Reader) -> An
     Ok(Json(desk.profile.catalogue.iter().map(show).collect()))
 }
 
-/// All subscriptions, oldest first; where there are more than 10,000, the newest of them.
+/// All subscriptions, oldest first; where there are more than 10,000, or they take more than 32 MiB, the newest of them.
 #[utoipa::path(get, path = "/WebHookSubscription/GetAllWebhookSubscriptions", tag = "Enate's own API",
     responses((status = 200, body = Vec<SubscriptionBody>)))]
 async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<Json<Vec<SubscriptionBody>>> {

@@ -102,7 +102,7 @@ struct WebhookForm {
     enabled: Option<bool>,
 }
 
-/// The webhooks, oldest first; where there are more than 10,000, the newest of them.
+/// The webhooks, oldest first; where there are more than 10,000, or they take more than 32 MiB, the newest of them.
 #[utoipa::path(get, path = "/rest/v1/webhooks", tag = "Etlworks' own API",
     responses((status = 200, body = Vec<WebhookBody>)))]
 async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<Json<Vec<WebhookBody>>> {

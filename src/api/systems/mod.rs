@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use fanfare_engine::profile::{OwnApi, Profile};
 use fanfare_store::catalogue::Page;
-use fanfare_store::catalogue::webhooks::WebhookFilter;
+use fanfare_store::catalogue::webhooks::{WebhookFilter, stored_bytes};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::Principal;
@@ -23,6 +23,8 @@ use crate::catalogue::{CatalogueError, CatalogueResult, projects};
 
 /// Webhooks that one answer lists at most, the newest: these APIs have no pages. The routes' descriptions name the number.
 const MAX_LISTED: usize = 10_000;
+/// How many bytes their settings and credentials take at most (32 MiB), about; the routes' descriptions name it.
+const MAX_LISTED_BYTES: i64 = 32 << 20;
 /// Webhooks that are read at once for such an answer.
 const PIECE: u32 = 500;
 
@@ -54,16 +56,20 @@ impl Desk {
         })
     }
 
-    /// The webhooks of the profile, at most the newest [`MAX_LISTED`], oldest first.
+    /// The webhooks of the profile, at most the newest [`MAX_LISTED`] and about [`MAX_LISTED_BYTES`] of them, oldest first.
     async fn list(&self, app: &App) -> Answer<Vec<OpenWebhook>> {
         let mut found: Vec<OpenWebhook> = Vec::new();
+        let mut bytes = 0;
         let mut page = Page { before: None, limit: PIECE };
         loop {
-            let piece = webhooks::list_in(app, &self.place, WebhookFilter::default(), page).await?;
+            let piece = webhooks::list_in(app, &self.place, WebhookFilter::default(), page).await?.rows;
             page.before = piece.last().map(|last| last.row.id.0);
             let full = piece.len() == PIECE as usize;
-            found.extend(piece.into_iter().filter(|webhook| self.is_ours(webhook)));
-            if !full || found.len() >= MAX_LISTED {
+            for webhook in piece.into_iter().filter(|webhook| self.is_ours(webhook)) {
+                bytes += stored_bytes(&webhook.row);
+                found.push(webhook);
+            }
+            if !full || found.len() >= MAX_LISTED || bytes >= MAX_LISTED_BYTES {
                 break;
             }
         }

@@ -29,7 +29,8 @@ const MAX_SEARCH_CHARS: usize = 200;
 pub struct WebhookQuery {
     /// Only those with this status: `active`, `deactivated`, `paused` or `auto_disabled`.
     pub status: Option<String>,
-    /// Only those with this in their name or URL.
+    /// Only those with this in their name or URL. Of many, so many are looked at for a piece: one may be short or empty though
+    /// `next_cursor` says that the list goes on.
     pub search: Option<String>,
     /// At most so many entries: 1 to 250, by default 50.
     pub limit: Option<u32>,
@@ -92,7 +93,7 @@ pub(in crate::api) async fn list(app: &App, place: &Place, query: WebhookQuery) 
         ..WebhookFilter::default()
     };
     let found = webhooks::list_in(app, place, filter, list.page()).await?;
-    Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
+    Ok(list.answer_found(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
 }
 
 pub(in crate::api) fn status(name: Option<&str>) -> Answer<Option<Status>> {

@@ -31,7 +31,8 @@ struct EverywhereQuery {
     organization: Option<String>,
     /// Only those with this status: `active`, `deactivated`, `paused` or `auto_disabled`.
     status: Option<String>,
-    /// Only those with this in their name or URL.
+    /// Only those with this in their name or URL. Of many, so many are looked at for a piece: one may be short or empty though
+    /// `next_cursor` says that the list goes on.
     search: Option<String>,
     /// At most so many entries: 1 to 250, by default 50.
     limit: Option<u32>,
@@ -61,5 +62,5 @@ async fn list_everywhere(
         ..WebhookFilter::default()
     };
     let found = webhooks::list(&app, project, &filter, list.page()).await?;
-    Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, false, None)))
+    Ok(list.answer_found(found, |webhook| webhook.row.id.0, |webhook| show(webhook, false, None)))
 }

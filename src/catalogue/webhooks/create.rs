@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
-use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, get, handshake, owner};
+use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, get, handshake, owner};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
 use crate::random;
@@ -34,6 +34,7 @@ pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueR
     check_taken(app, place, &input).await?;
     let count = app.store.read_one(rows::count(place.organization)).await?;
     check_room(count, "webhooks in an organization", MAX_WEBHOOKS)?;
+    check_bytes(app, 0, &new.row).await?;
     handshake::ask(app, &profile, None, &new).await?;
     app.store.change(rows::insert(&new.row, input.number), Some(place.touches())).await?;
     place.tell(app, new.row.id);

@@ -13,7 +13,8 @@ use fanfare_store::catalogue::webhooks as rows;
 use super::endpoint::check_url;
 use super::secrets::replace_secret;
 use super::switch::{Switch, wants_test};
-use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput, handshake, managed, masking, owner, turn};
+use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput};
+use super::{check_bytes, handshake, managed, masking, owner, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 
@@ -67,6 +68,7 @@ pub(super) async fn write(
 ) -> CatalogueResult<Option<OpenWebhook>> {
     after.row.updated_at = app.now();
     after.seal(app);
+    check_bytes(app, rows::stored_bytes(&before.row), &after.row).await?;
     let id = after.row.id;
     let mut change = rows::update(&after.row);
     let switched_on = !before.row.status.takes_events() && after.row.status.takes_events();

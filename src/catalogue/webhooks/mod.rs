@@ -20,7 +20,6 @@ use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter, WebhookRow};
 use fanfare_store::queue::Touches;
 
-use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
 pub use create::create;
@@ -34,11 +33,19 @@ pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
 pub use switch::{Switch, switch};
 
 use super::access::Actor;
-use super::{CatalogueError, CatalogueResult};
+use super::turns::Turn;
+use super::{CatalogueError, CatalogueResult, Found};
 use crate::app::App;
 
 /// How many webhooks an organization may have.
 pub const MAX_WEBHOOKS: u32 = 100_000;
+
+/// How many bytes the settings and credentials of an organization's webhooks may take together (128 MiB): all of them are
+/// in memory while events come for it.
+pub const MAX_WEBHOOK_BYTES: u32 = 128 << 20;
+
+/// How many edits of one webhook may go on or wait for their turn.
+const MAX_EDITS: usize = 32;
 
 /// The event types of the operator's own webhooks.
 pub const OPERATOR_EVENTS: [&str; 2] = ["webhook.auto_disabled", "delivery.exhausted"];
@@ -120,9 +127,13 @@ async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebho
 }
 
 /// Waits until nobody else edits the webhook that `text` names.
-async fn turn<'a>(app: &'a App, text: &str) -> CatalogueResult<MutexGuard<'a, ()>> {
+///
+/// # Errors
+/// Too many wait already: an edit may take as long as the receiver takes to answer.
+async fn turn<'a>(app: &'a App, text: &str) -> CatalogueResult<Turn<'a>> {
+    const WHY: &str = "as many edits of this webhook wait for their turn as may; try again soon";
     let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
-    Ok(app.turns.wait(id.0).await)
+    app.turns.wait_among(id.0, MAX_EDITS).await.ok_or(CatalogueError::Busy(WHY))
 }
 
 async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {
@@ -149,11 +160,16 @@ pub async fn by_number(app: &App, place: &Place, number: i64) -> CatalogueResult
     OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
 }
 
-/// A page of webhooks of a place.
+/// A page of webhooks of a place; of a search those among as many as are looked at for one page.
 ///
 /// # Errors
 /// The user may not see the webhooks of every profile that matters there.
-pub async fn list_in(app: &App, place: &Place, filter: WebhookFilter, page: Page) -> CatalogueResult<Vec<OpenWebhook>> {
+pub async fn list_in(
+    app: &App,
+    place: &Place,
+    filter: WebhookFilter,
+    page: Page,
+) -> CatalogueResult<Found<OpenWebhook>> {
     let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
     if actor != Actor::Host {
         let organization = app.compiled().organization(place.organization).await?;
@@ -164,15 +180,39 @@ pub async fn list_in(app: &App, place: &Place, filter: WebhookFilter, page: Page
     list(app, place.project, &filter, page).await
 }
 
-/// A page of webhooks of a project, for the host.
+/// A page of webhooks of a project, for the host; see [`list_in`].
 pub async fn list(
     app: &App,
     project: ProjectId,
     filter: &WebhookFilter,
     page: Page,
-) -> CatalogueResult<Vec<OpenWebhook>> {
-    let rows = app.store.read(rows::list(project, filter, page)).await?;
-    rows.into_iter().map(|row| OpenWebhook::open(app, row)).collect()
+) -> CatalogueResult<Found<OpenWebhook>> {
+    let found = app.store.read(rows::list(project, filter, page)).await?;
+    let cut = match filter.searches() && found.len() < page.limit as usize {
+        true => app.store.read_one(rows::scan_end(project, filter, page)).await?,
+        false => None,
+    };
+    let rows = found.into_iter().map(|row| OpenWebhook::open(app, row)).collect::<CatalogueResult<_>>()?;
+    Ok(Found { rows, cut })
+}
+
+/// Refuses a webhook for which there is no room any more, `before` being what it took until now.
+async fn check_bytes(app: &App, before: i64, after: &WebhookRow) -> CatalogueResult<()> {
+    let more = rows::stored_bytes(after) - before;
+    if more <= 0 {
+        return Ok(());
+    }
+    let taken = app.store.read_one(rows::bytes(after.organization)).await?.unwrap_or(0);
+    let what = "bytes of settings and credentials in an organization's webhooks";
+    match has_room(taken, more) {
+        true => Ok(()),
+        false => Err(CatalogueError::Full { what, most: MAX_WEBHOOK_BYTES }),
+    }
+}
+
+/// Whether so many bytes more may be kept where others are.
+fn has_room(taken: i64, more: i64) -> bool {
+    taken.saturating_add(more) <= i64::from(MAX_WEBHOOK_BYTES)
 }
 
 /// Removes a webhook. What still waits for it is skipped, with that reason.
@@ -184,4 +224,16 @@ pub async fn delete(app: &App, place: &Place, text: &str) -> CatalogueResult<()>
     app.store.change(rows::delete(place.organization, id), Some(place.touches())).await?;
     place.tell(app, id);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_organizations_webhooks_take_so_many_bytes_at_most() {
+        let most = i64::from(MAX_WEBHOOK_BYTES);
+        assert!(has_room(0, most) && has_room(most - 10, 10));
+        assert!(!has_room(most - 10, 11) && !has_room(most, i64::MAX));
+    }
 }

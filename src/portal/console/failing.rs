@@ -63,11 +63,16 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
     let filter =
         WebhookFilter { failing: true, search: wanted.given("search").map(str::to_owned), ..WebhookFilter::default() };
-    let mut found = app.store.read(rows::list(project, &filter, Piece { before, limit: SHOWN + 1 })).await?;
+    let piece = Piece { before, limit: SHOWN + 1 };
+    let mut found = app.store.read(rows::list(project, &filter, piece)).await?;
+    let cut = match found.len() <= SHOWN as usize {
+        true => app.store.read_one(rows::scan_end(project, &filter, piece)).await?,
+        false => None,
+    };
     let more = found.len() > SHOWN as usize;
     found.truncate(SHOWN as usize);
     let last = found.last().map(|webhook| webhook.id.0).filter(|_| more);
-    let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+    let older = last.or(cut).map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
     let names = names::organizations(&app, &operator, found.iter().map(|webhook| webhook.organization)).await?;
     let ids: Vec<WebhookId> = found.iter().map(|webhook| webhook.id).collect();
     let last: BTreeMap<WebhookId, LastAttempt> =

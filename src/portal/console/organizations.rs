@@ -83,14 +83,12 @@ impl Page {
         let from = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor));
         let piece = Piece { before: from, limit: SHOWN + 1 };
         let mut found = service::list(app, project, wanted.given("search"), piece).await?;
-        let more = found.len() > SHOWN as usize;
-        found.truncate(SHOWN as usize);
-        let last = found.last().map(|organization| organization.id.0).filter(|_| more);
-        let older = last.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
-        let ids: Vec<OrganizationId> = found.iter().map(|organization| organization.id).collect();
+        let next = found.next(SHOWN as usize, |organization| organization.id.0);
+        let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+        let ids: Vec<OrganizationId> = found.rows.iter().map(|organization| organization.id).collect();
         let used = app.store.read(stats::usage_of(&ids, before(app.now(), DAY))).await?;
         let used: BTreeMap<OrganizationId, Usage> = used.into_iter().collect();
-        let rows = found.into_iter().map(|organization| {
+        let rows = found.rows.into_iter().map(|organization| {
             let day = used.get(&organization.id).copied().unwrap_or_default();
             Row {
                 id: organization.id.to_string(),

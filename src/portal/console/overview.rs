@@ -9,7 +9,7 @@ use axum::http::Uri;
 use axum::routing::get;
 use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::pauses;
-use fanfare_store::catalogue::webhooks::{self, WebhookFilter};
+use fanfare_store::catalogue::webhooks;
 use fanfare_store::stats::{self, Subject};
 
 use super::figures::{Figure, Pace, age, at_least};
@@ -48,9 +48,8 @@ async fn show(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     let t = operator.t;
     let project = operator.project.id;
     let range = Range::named(Form::parse(uri.query().unwrap_or_default().as_bytes()).get(charts::PARAMETER));
-    let filter = WebhookFilter { failing: true, ..WebhookFilter::default() };
     let first = |limit| Piece { before: None, limit };
-    let failing = app.store.read(webhooks::list(project, &filter, first(MAX_FAILING))).await?.len();
+    let failing = app.store.read_one(webhooks::count_failing(project, MAX_FAILING)).await?.unwrap_or(0);
     let held = app.store.read(pauses::list(project, first(MAX_FAILING))).await?.len();
     page(&Page {
         shell: Shell::new(&operator, HOME, "Overview"),
@@ -59,7 +58,7 @@ async fn show(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
         charts: charts::of(&app, t, Subject::Project(project), range).await?,
         failing: (failing > 0).then(|| match failing {
             1 => "1 webhook fails".to_owned(),
-            many if many == MAX_FAILING as usize => format!("{many} or more webhooks fail"),
+            many if many == i64::from(MAX_FAILING) => format!("{many} or more webhooks fail"),
             many => format!("{many} webhooks fail"),
         }),
         held,

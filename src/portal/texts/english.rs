@@ -174,6 +174,7 @@ pub(super) static TEXTS: Texts = Texts {
         saved: "The changes were saved.",
         deleted: "The webhook was deleted.",
         list: "Your webhooks",
+        looked_at: "There may be older ones that match.",
     },
     form: FormTexts {
         add_title: "Add webhook",

@@ -1,9 +1,11 @@
 //! POSTs that are repeated under the same `Idempotency-Key`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Api, Reply};
 
@@ -47,6 +49,27 @@ async fn case_052_fifty_at_once_make_one() {
         assert!(reply.headers.contains_key("retry-after"));
     }
     assert_eq!(api.get("/v1/organizations").await.ok()["data"].as_array().unwrap().len(), 1);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_with_a_key_takes_one_place_among_the_changes() {
+    let api = Api::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = || {
+        let gate = Arc::clone(&gate);
+        async move { drop(gate.acquire().await.map(SemaphorePermit::forget)) }
+    };
+    let mut others = Vec::new();
+    while let Some(other) = api.app().background.start(waits()) {
+        others.push(other);
+    }
+    let body = json!({"name": "Acme"});
+    post(&api, "k", &body).await.problem(503, "unavailable");
+    gate.add_permits(1);
+    futures_util::future::select_all(&mut others).await.0.unwrap();
+    post(&api, "k", &body).await.created();
+    gate.add_permits(others.len());
     api.stop().await;
 }
 

@@ -2,9 +2,9 @@
 
 use axum::http::Method;
 use fanfare_engine::delivery::State;
-use fanfare_engine::id::{DeliveryId, JobId};
+use fanfare_engine::id::{DeliveryId, JobId, OrganizationId};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::catalogue::jobs::{self, JobState, Task};
+use fanfare_store::catalogue::jobs::{self, Job, JobState, Task};
 use fanfare_store::log::{self, DeliveryFilter};
 use fanfare_store::queue::{Operation, Work};
 use serde_json::{Value, json};
@@ -150,9 +150,9 @@ async fn case_080_jobs_are_their_tenants() {
 }
 
 /// A job of the project `default` that nobody was told of.
-fn unbegun(api: &Api, task: Task) -> jobs::Job {
+fn unbegun(api: &Api, task: Task) -> Job {
     let now: Timestamp = START.parse().unwrap();
-    jobs::Job {
+    Job {
         id: api.server.app.ids.next::<JobId>(),
         project: api.server.app.default_project,
         organization: None,
@@ -188,6 +188,24 @@ async fn there_may_be_only_so_many_jobs() {
         api.server.app.store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
     }
     api.post("/v1/deliveries/resend", json!({"all": true})).await.problem(409, "limit_reached");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn one_organization_leaves_room_for_the_jobs_of_others() {
+    let sink = Sink::start().await;
+    let api = ready(&sink).await;
+    let acme = api.get("/v1/organizations/acme").await.ok()["id"].as_str().and_then(OrganizationId::parse);
+    for _ in 0..fanfare::catalogue::jobs::MAX_RUNNING_OF_ONE {
+        let job = Job { organization: acme, ..unbegun(&api, Task::Resend(DeliveryFilter::default())) };
+        api.server.app.store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
+    }
+    let resend = async |organization: &str| {
+        api.post("/v1/deliveries/resend", json!({"organization": organization, "state": "exhausted"})).await
+    };
+    resend("acme").await.problem(409, "limit_reached");
+    let theirs = resend("other").await.with(202);
+    assert_eq!(api.ended(&theirs).await["state"], "completed");
     api.stop().await;
 }
 

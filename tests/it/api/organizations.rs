@@ -1,6 +1,13 @@
 //! `/v1/organizations`.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::http::Method;
+use fanfare_engine::time::Timestamp;
+use fanfare_store::catalogue::SCAN;
+use fanfare_store::catalogue::organizations::{self, Organization};
+use fanfare_store::query::Change;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -31,6 +38,47 @@ async fn put_makes_or_edits_by_the_external_id() {
     let own = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
     assert_eq!(api.put(&own, json!({"name": "By id"})).await.ok()["external_id"], "acme");
     api.put("/v1/organizations/org_0000000000000", json!({"name": "None"})).await.problem(404, "not_found");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_put_does_not_change_stays_as_it_is() {
+    let api = Api::start().await;
+    let path = "/v1/organizations/acme";
+    let body = json!({"name": "Acme", "metadata": {"plan": "gold"}});
+    let made = api.put(path, body.clone()).await.created();
+    api.pass(Duration::from_secs(60));
+    assert_eq!(api.put(path, body).await.ok(), made, "nothing is written");
+    let edited = api.patch(path, json!({"name": "Acme Ltd"})).await.ok();
+    assert_ne!(edited["updated_at"], made["updated_at"]);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn organizations_are_found_by_a_part_of_their_name() {
+    let api = Api::start().await;
+    let made = api.put("/v1/organizations/kunde-1", json!({"name": "Ärzte GmbH"})).await.created();
+    let found = async |query: &str| api.get(&format!("/v1/organizations?{query}")).await.ok();
+    for search in ["%C3%84rzte", "%C3%A4RZTE%20g", "KUNDE-"] {
+        assert_eq!(found(&format!("search={search}")).await["data"], json!([made]), "{search}");
+    }
+    // A search that passes over many goes on from where it stopped.
+    let other = || Organization {
+        id: api.app().ids.next(),
+        project: api.app().default_project,
+        name: "x".to_owned(),
+        external_id: None,
+        metadata: BTreeMap::new(),
+        version: 1,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    };
+    let steps = (0..SCAN).flat_map(|_| organizations::insert(&other()).steps).collect();
+    api.app().store.change(Change { steps }, None).await.unwrap();
+    let first = found("search=kunde").await;
+    assert_eq!(first["data"], json!([]));
+    let next = found(&format!("search=kunde&cursor={}", first["next_cursor"].as_str().unwrap())).await;
+    assert_eq!((&next["data"], &next["next_cursor"]), (&json!([made]), &Value::Null));
     api.stop().await;
 }
 

@@ -1,7 +1,12 @@
 //! The list of webhooks.
 
 use fanfare::config::Sources;
+use fanfare_engine::id::WebhookId;
+use fanfare_store::catalogue::webhooks::{self, WebhookRow};
+use fanfare_store::catalogue::{SCAN, ownership};
+use fanfare_store::query::Change;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::id;
 use crate::api::Api;
@@ -47,6 +52,29 @@ async fn the_list_shows_how_each_webhook_does() {
     );
     assert_eq!(seen.texts(".day > .muted"), ["Nothing sent", "33 % failed"]);
     assert!(seen.only("tr:last-child .reason").starts_with("Every attempt has failed since 2026-11-22"));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_search_that_finds_nothing_among_the_newest_goes_on() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    let old = api.webhook("acme", json!({"name": "Old", "enabled": false})).await;
+    let newer = WebhookId::parse(&id(&api.webhook("acme", json!({"name": "New"})).await)).unwrap();
+    let app = api.app();
+    let owner = app.store.read_one(ownership::webhook(newer)).await.unwrap().unwrap();
+    let row = app.store.read_one(webhooks::by_id(owner, newer)).await.unwrap().unwrap();
+    // As many as are looked at for a page.
+    let other = |number| WebhookRow { id: app.ids.next(), uuid: Uuid::from_u128(number), ..row.clone() };
+    let steps = (1..u128::from(SCAN)).flat_map(|number| webhooks::insert(&other(number), None).steps).collect();
+    app.store.change(Change { steps }, None).await.unwrap();
+    let visit = api.visit("acme").await;
+    let first = visit.get(&format!("{PATH}?status=deactivated")).await.ok();
+    assert_eq!(first.only(".empty h2"), "No webhook matches");
+    assert!(first.only(".empty p").ends_with("There may be older ones that match."));
+    let next = visit.get(&first.attribute(".empty [rel=next]", "href").unwrap()).await.ok();
+    assert_eq!(next.texts("tbody .title"), ["Old"]);
+    assert_eq!(next.attribute("tbody tr", "id").unwrap(), format!("row-{}", id(&old)));
     api.stop().await;
 }
 

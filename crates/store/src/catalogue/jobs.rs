@@ -160,12 +160,25 @@ pub fn list(project: ProjectId, page: Page) -> Query<Job> {
     conditions.page(COLUMNS, "jobs", page, decode)
 }
 
-/// Jobs that run or wait for their turn, oldest first.
-pub fn running(limit: u32) -> Query<JobId> {
+/// A job that runs or waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningJob {
+    pub id: JobId,
+    /// Whose work it is: the id of the one organization that it is about, or else of its project.
+    pub owner: i64,
+}
+
+/// Jobs that run or wait for their turn, those first at which no work was done for longest; of each owner no more than
+/// `of_one`.
+pub fn running(of_one: u32, limit: u32) -> Query<RunningJob> {
     query(
-        "SELECT id FROM jobs INDEXED BY jobs_running WHERE state = 'running' ORDER BY id LIMIT ?1",
-        arguments![i64::from(limit)],
-        |row| Ok(JobId(row.int(0)?)),
+        "SELECT id, owner FROM (
+             SELECT id, coalesce(organization_id, project_id) AS owner, updated_at,
+                 row_number() OVER (PARTITION BY coalesce(organization_id, project_id) ORDER BY updated_at, id) AS place
+             FROM jobs INDEXED BY jobs_running WHERE state = 'running') AS running
+         WHERE place <= ?1 ORDER BY updated_at, id LIMIT ?2",
+        arguments![i64::from(of_one), i64::from(limit)],
+        |row| Ok(RunningJob { id: JobId(row.int(0)?), owner: row.int(1)? }),
     )
 }
 
@@ -183,7 +196,20 @@ pub fn running_of(organization: OrganizationId, limit: u32) -> Query<Job> {
 
 /// How many jobs of a project run or wait for their turn.
 pub fn count_running(project: ProjectId) -> Query<i64> {
-    query("SELECT count(*) FROM jobs WHERE state = 'running' AND project_id = ?1", arguments![project.0], decode_int)
+    query(
+        "SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND project_id = ?1",
+        arguments![project.0],
+        decode_int,
+    )
+}
+
+/// How many jobs about an organization run or wait for their turn.
+pub fn count_running_of(organization: OrganizationId) -> Query<i64> {
+    query(
+        "SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND organization_id = ?1",
+        arguments![organization.0],
+        decode_int,
+    )
 }
 
 /// Stops a job; what it did stays done. `Stale` where it does not run any more.

@@ -47,6 +47,10 @@ impl Page {
     }
 }
 
+/// Rows that a search looks at for one page, at most: one that few rows match must not read all there are. Where it stopped
+/// is asked for by `scan_end`.
+pub const SCAN: u32 = 10_000;
+
 /// Conditions that are put together one by one, with their arguments.
 struct Conditions {
     clauses: Vec<String>,
@@ -62,6 +66,25 @@ impl Conditions {
     fn add(&mut self, clause: &str, value: impl Into<Value>) {
         self.arguments.push(value.into());
         self.clauses.push(clause.replace('?', &format!("?{}", self.arguments.len())));
+    }
+
+    /// Adds that only the next [`SCAN`] rows of `source` are looked at for which the conditions so far hold, which are to be
+    /// those that its index knows.
+    fn within_scan(&mut self, source: &str, page: Page) {
+        let end = self.end(source, page);
+        self.clauses.push(format!("id >= coalesce(({end}), 0)"));
+    }
+
+    /// Where that ends; no row where there are no more.
+    fn scan_end(mut self, source: &str, page: Page) -> Query<i64> {
+        let end = self.end(source, page);
+        query(end, self.arguments, decode_int)
+    }
+
+    fn end(&mut self, source: &str, page: Page) -> String {
+        self.add("id < ?", page.below());
+        let clauses = self.clauses.join(" AND ");
+        format!("SELECT id FROM {source} WHERE {clauses} ORDER BY id DESC LIMIT 1 OFFSET {}", SCAN - 1)
     }
 
     /// The page of rows of `table` for which all conditions hold.

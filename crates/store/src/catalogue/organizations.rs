@@ -39,17 +39,23 @@ fn decode(row: &dyn Row) -> StoreResult<Organization> {
     })
 }
 
+/// What a search looks through.
+fn searched(organization: &Organization) -> String {
+    format!("{}\n{}", organization.name, organization.external_id.as_deref().unwrap_or_default()).to_lowercase()
+}
+
 /// Makes an organization; `Taken("external_id")` where the project has one with the same.
 pub fn insert(organization: &Organization) -> Change {
     let row = step(
-        "INSERT INTO organizations (id, project_id, name, external_id, metadata, is_operator, next_webhook_number, version,
-             created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, 1, ?6, ?7, ?8)",
+        "INSERT INTO organizations (id, project_id, name, external_id, search, metadata, is_operator, next_webhook_number,
+             version, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, ?7, ?8, ?9)",
         arguments![
             organization.id.0,
             organization.project.0,
             organization.name.as_str(),
             organization.external_id.clone(),
+            searched(organization),
             document(&organization.metadata),
             organization.version,
             organization.created_at,
@@ -62,9 +68,9 @@ pub fn insert(organization: &Organization) -> Change {
 /// The row that holds the operator's webhooks of a project.
 pub(super) fn insert_operator(project: ProjectId, id: OrganizationId, now: Timestamp) -> Step {
     let row = step(
-        "INSERT INTO organizations (id, project_id, name, external_id, metadata, is_operator, next_webhook_number, version,
-             created_at, updated_at)
-         VALUES (?1, ?2, 'operator', NULL, '{}', 1, 1, 1, ?3, ?4)",
+        "INSERT INTO organizations (id, project_id, name, external_id, search, metadata, is_operator, next_webhook_number,
+             version, created_at, updated_at)
+         VALUES (?1, ?2, 'operator', NULL, '', '{}', 1, 1, 1, ?3, ?4)",
         arguments![id.0, project.0, now, now],
     );
     unique(row, "operator")
@@ -74,11 +80,13 @@ pub(super) fn insert_operator(project: ProjectId, id: OrganizationId, now: Times
 pub fn update(organization: &Organization) -> Change {
     let row = must(
         "organization",
-        "UPDATE organizations SET name = ?1, external_id = ?2, metadata = ?3, version = version + 1, updated_at = ?4
-         WHERE id = ?5 AND version = ?6",
+        "UPDATE organizations SET name = ?1, external_id = ?2, search = ?3, metadata = ?4, version = version + 1,
+             updated_at = ?5
+         WHERE id = ?6 AND version = ?7",
         arguments![
             organization.name.as_str(),
             organization.external_id.clone(),
+            searched(organization),
             document(&organization.metadata),
             organization.updated_at,
             organization.id.0,
@@ -88,13 +96,12 @@ pub fn update(organization: &Organization) -> Change {
     Change::one(unique(row, "external_id"))
 }
 
-/// Removes an organization with its webhooks, its users, what its entities belong to, its keys and what holds its sending.
-/// Its events and deliveries stay until their retention ends.
+/// Removes an organization with its keys, its sessions and what holds its sending. Its webhooks, its users and what its
+/// entities belong to are nobody's from then on, and go by [`Prune::Removed`](crate::queue::Prune::Removed). Its events and
+/// deliveries stay until their retention ends.
 pub fn delete(id: OrganizationId) -> Change {
     Change::one(must("organization", "DELETE FROM organizations WHERE id = ?1 AND is_operator = 0", arguments![id.0]))
-        .then(step("DELETE FROM webhooks WHERE organization_id = ?1", arguments![id.0]))
-        .then(step("DELETE FROM users WHERE organization_id = ?1", arguments![id.0]))
-        .then(step("DELETE FROM entities WHERE organization_id = ?1", arguments![id.0]))
+        .then(step("INSERT INTO removed_organizations (organization_id) VALUES (?1)", arguments![id.0]))
         .then(step("DELETE FROM api_keys WHERE organization_id = ?1", arguments![id.0]))
         .then(step("DELETE FROM sessions WHERE organization_id = ?1", arguments![id.0]))
         .then(step("DELETE FROM pauses WHERE organization_id = ?1", arguments![id.0]))
@@ -127,13 +134,28 @@ pub fn operator(project: ProjectId) -> Query<Organization> {
     )
 }
 
-/// A page of a project's customers; `search` finds a part of the name or of the host's id, whatever the case.
-pub fn list(project: ProjectId, search: Option<&str>, page: Page) -> Query<Organization> {
+/// What a list walks over, in its order.
+const SOURCE: &str = "organizations INDEXED BY organizations_by_project";
+
+fn of(project: ProjectId) -> Conditions {
     let mut conditions = Conditions::new();
     conditions.add("project_id = ?", project.0);
-    conditions.clauses.push("is_operator = 0".to_owned());
+    conditions
+}
+
+/// A page of a project's customers; `search` finds a part of the name or of the host's id, whatever the case. A search looks
+/// at no more than [`SCAN`](super::SCAN) rows; see [`scan_end`].
+pub fn list(project: ProjectId, search: Option<&str>, page: Page) -> Query<Organization> {
+    let mut conditions = of(project);
     if let Some(text) = search {
-        conditions.add("lower(name || ' ' || coalesce(external_id, '')) LIKE ? ESCAPE '\\'", pattern(text));
+        conditions.within_scan(SOURCE, page);
+        conditions.add("search LIKE ? ESCAPE '\\'", pattern(text));
     }
-    conditions.page(COLUMNS, "organizations", page, decode)
+    conditions.clauses.push("is_operator = 0".to_owned());
+    conditions.page(COLUMNS, SOURCE, page, decode)
+}
+
+/// The id of the last row that a search for this page looked at, where there may be more below it.
+pub fn scan_end(project: ProjectId, page: Page) -> Query<i64> {
+    of(project).scan_end(SOURCE, page)
 }

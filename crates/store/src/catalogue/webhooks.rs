@@ -66,6 +66,11 @@ fn searched(settings: &Settings) -> String {
     format!("{}\n{}", settings.name, settings.url).to_lowercase()
 }
 
+/// How many bytes a webhook's settings and credentials take where they are kept.
+pub fn stored_bytes(webhook: &WebhookRow) -> i64 {
+    i64::try_from(document(&webhook.settings).len() + webhook.sealed.len()).unwrap_or(i64::MAX)
+}
+
 /// Makes a webhook. Its number is the organization's next one, whatever `webhook.number` says, unless `number` gives
 /// one; then the organization goes on behind that. `Taken("number or uuid")` where one of them exists, `Stale` where
 /// the organization is gone.
@@ -74,8 +79,9 @@ pub fn insert(webhook: &WebhookRow, number: Option<i64>) -> Change {
         None => (
             must(
                 "organization",
-                "UPDATE organizations SET next_webhook_number = next_webhook_number + 1 WHERE id = ?1 AND project_id = ?2",
-                arguments![webhook.organization.0, webhook.project.0],
+                "UPDATE organizations SET next_webhook_number = next_webhook_number + 1, webhook_bytes = webhook_bytes + ?1
+                 WHERE id = ?2 AND project_id = ?3",
+                arguments![stored_bytes(webhook), webhook.organization.0, webhook.project.0],
             ),
             "(SELECT next_webhook_number - 1 FROM organizations WHERE id = ?4)",
         ),
@@ -83,21 +89,32 @@ pub fn insert(webhook: &WebhookRow, number: Option<i64>) -> Change {
             must(
                 "organization",
                 "UPDATE organizations SET next_webhook_number =
-                     CASE WHEN next_webhook_number < ?1 THEN ?1 ELSE next_webhook_number END
-                 WHERE id = ?2 AND project_id = ?3",
-                arguments![number.saturating_add(1), webhook.organization.0, webhook.project.0],
+                     CASE WHEN next_webhook_number < ?1 THEN ?1 ELSE next_webhook_number END,
+                     webhook_bytes = webhook_bytes + ?2
+                 WHERE id = ?3 AND project_id = ?4",
+                arguments![
+                    number.saturating_add(1),
+                    stored_bytes(webhook),
+                    webhook.organization.0,
+                    webhook.project.0
+                ],
             ),
             "?4",
         ),
     };
-    Change::one(counter).then(insert_row(webhook, value, number.unwrap_or(webhook.organization.0)))
+    // What is nobody's takes no UUID.
+    let freed = Step {
+        sql: format!("DELETE FROM webhooks WHERE uuid = ?1 AND organization_id IN {REMOVED}").into(),
+        ..step("", arguments![webhook.uuid.as_bytes().to_vec()])
+    };
+    Change::one(counter).then(freed).then(insert_row(webhook, value, number.unwrap_or(webhook.organization.0)))
 }
 
 fn insert_row(webhook: &WebhookRow, number_sql: &str, number_argument: i64) -> Step {
     let sql = format!(
         "INSERT INTO webhooks (id, project_id, organization_id, number, uuid, profile, search, status, status_reason,
-             settings, sealed, version, created_at, updated_at, created_by, owner)
-         VALUES (?1, ?2, ?3, {number_sql}, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+             settings, sealed, bytes, version, created_at, updated_at, created_by, owner)
+         VALUES (?1, ?2, ?3, {number_sql}, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
     );
     Step {
         sql: Cow::Owned(sql),
@@ -113,6 +130,7 @@ fn insert_row(webhook: &WebhookRow, number_sql: &str, number_argument: i64) -> S
             webhook.status_reason.clone(),
             document(&webhook.settings),
             webhook.sealed.clone(),
+            stored_bytes(webhook),
             webhook.version,
             webhook.created_at,
             webhook.updated_at,
@@ -127,11 +145,16 @@ fn insert_row(webhook: &WebhookRow, number_sql: &str, number_argument: i64) -> S
 /// Writes a webhook that was read with `webhook.version`. Since when it fails is left as it is; see
 /// [`forget_failures`].
 pub fn update(webhook: &WebhookRow) -> Change {
+    let counted = step(
+        "UPDATE organizations SET webhook_bytes = webhook_bytes + ?1
+             - coalesce((SELECT bytes FROM webhooks WHERE organization_id = ?2 AND id = ?3), 0) WHERE id = ?2",
+        arguments![stored_bytes(webhook), webhook.organization.0, webhook.id.0],
+    );
     let row = must(
         "webhook",
         "UPDATE webhooks SET profile = ?1, search = ?2, status = ?3, status_reason = ?4, settings = ?5, sealed = ?6,
-             owner = ?7, version = version + 1, updated_at = ?8
-         WHERE id = ?9 AND version = ?10",
+             bytes = ?7, owner = ?8, version = version + 1, updated_at = ?9
+         WHERE id = ?10 AND version = ?11",
         arguments![
             webhook.profile.as_str(),
             searched(&webhook.settings),
@@ -139,13 +162,14 @@ pub fn update(webhook: &WebhookRow) -> Change {
             webhook.status_reason.clone(),
             document(&webhook.settings),
             webhook.sealed.clone(),
+            stored_bytes(webhook),
             webhook.owner.clone(),
             webhook.updated_at,
             webhook.id.0,
             webhook.version
         ],
     );
-    Change::one(unique(row, "number or uuid"))
+    Change::one(counted).then(unique(row, "number or uuid"))
 }
 
 /// The step by which a webhook that is switched on again starts without a history of failure.
@@ -171,7 +195,12 @@ pub fn disable_automatically(id: WebhookId, seen: Timestamp, reason: &str, now: 
 
 /// Removes a webhook.
 pub fn delete(organization: OrganizationId, id: WebhookId) -> Change {
-    Change::one(must(
+    let counted = step(
+        "UPDATE organizations SET webhook_bytes = webhook_bytes
+             - coalesce((SELECT bytes FROM webhooks WHERE organization_id = ?1 AND id = ?2), 0) WHERE id = ?1",
+        arguments![organization.0, id.0],
+    );
+    Change::one(counted).then(must(
         "webhook",
         "DELETE FROM webhooks WHERE organization_id = ?1 AND id = ?2",
         arguments![organization.0, id.0],
@@ -198,7 +227,11 @@ pub fn by_number(organization: OrganizationId, number: i64) -> Query<WebhookRow>
 
 /// The webhook with this UUID, wherever it is.
 pub fn by_uuid(uuid: Uuid) -> Query<WebhookRow> {
-    query(format!("SELECT {COLUMNS} FROM webhooks WHERE uuid = ?1"), arguments![uuid.as_bytes().to_vec()], decode)
+    query(
+        format!("SELECT {COLUMNS} FROM webhooks WHERE uuid = ?1 AND organization_id NOT IN {REMOVED}"),
+        arguments![uuid.as_bytes().to_vec()],
+        decode,
+    )
 }
 
 /// Which webhooks a list shows.
@@ -209,33 +242,99 @@ pub struct WebhookFilter {
     pub status: Option<Status>,
     /// A part of the name or URL, whatever the case.
     pub search: Option<String>,
-    /// Only those whose every attempt fails, or that were switched off for that.
+    /// Whether every attempt fails of those that are listed.
+    pub fails: Option<bool>,
+    /// Only those whose every attempt fails while events come to them, or that were switched off for that; of all
+    /// customers.
     pub failing: bool,
 }
 
-/// A page of a project's webhooks.
+impl WebhookFilter {
+    /// Whether rows are looked at that are not listed, so that a page looks at only so many.
+    pub fn searches(&self) -> bool {
+        self.status.is_some() || self.search.is_some() || self.fails.is_some()
+    }
+
+    /// What a list walks over, in its order, and what its index knows.
+    fn source(&self, project: ProjectId) -> (&'static str, Conditions) {
+        let mut conditions = Conditions::new();
+        match (self.failing, self.organization) {
+            (true, _) => {
+                conditions.add("project_id = ?", project.0);
+                conditions.clauses.push(IS_FAILING.to_owned());
+                ("webhooks INDEXED BY webhooks_failing", conditions)
+            }
+            (false, Some(organization)) => {
+                conditions.add("organization_id = ?", organization.0);
+                ("webhooks INDEXED BY webhooks_by_organization", conditions)
+            }
+            (false, None) => {
+                conditions.add("project_id = ?", project.0);
+                ("webhooks INDEXED BY webhooks_by_project", conditions)
+            }
+        }
+    }
+}
+
+/// As the index has it: auto-disabled, or failing and not switched off.
+const IS_FAILING: &str = "(status = 3 OR (failing_since IS NOT NULL AND status <> 1))";
+
+/// A page of a project's webhooks. One that searches looks at no more than [`SCAN`](super::SCAN) rows; see [`scan_end`].
 pub fn list(project: ProjectId, filter: &WebhookFilter, page: Page) -> Query<WebhookRow> {
-    let mut conditions = Conditions::new();
+    let (source, mut conditions) = filter.source(project);
+    if filter.searches() {
+        conditions.within_scan(source, page);
+    }
     match filter.organization {
         Some(organization) => conditions.add("organization_id = ?", organization.0),
-        None => {
-            conditions.add("project_id = ?", project.0);
-            let operators = "(SELECT id FROM organizations WHERE project_id = ? AND is_operator = 1)";
-            conditions.add(&format!("organization_id NOT IN {operators}"), project.0);
-        }
+        None => customers_only(&mut conditions, project),
     }
     if let Some(status) = filter.status {
         conditions.add("status = ?", status as i64);
     }
+    match filter.fails {
+        Some(true) => conditions.clauses.push("failing_since IS NOT NULL".to_owned()),
+        Some(false) => conditions.clauses.push("failing_since IS NULL".to_owned()),
+        None => {}
+    }
     if let Some(text) = &filter.search {
         conditions.add("search LIKE ? ESCAPE '\\'", pattern(text));
     }
-    if filter.failing {
-        let failing = format!("(failing_since IS NOT NULL OR status = {})", Status::AutoDisabled as i64);
-        conditions.clauses.push(failing);
-    }
-    conditions.page(COLUMNS, "webhooks", page, decode)
+    conditions.page(COLUMNS, source, page, decode)
 }
+
+/// The id of the last row that was looked at for this page of a list that searches, where there may be more below it.
+pub fn scan_end(project: ProjectId, filter: &WebhookFilter, page: Page) -> Query<i64> {
+    let (source, conditions) = filter.source(project);
+    let mut query = conditions.scan_end(source, page);
+    if !filter.searches() {
+        // Nothing was passed over.
+        query.sql = "SELECT 0 WHERE 0 = 1".into();
+        query.arguments.clear();
+    }
+    query
+}
+
+/// How many customers' webhooks of a project fail or were switched off for that, counted up to `limit`.
+pub fn count_failing(project: ProjectId, limit: u32) -> Query<i64> {
+    let (source, mut conditions) = WebhookFilter { failing: true, ..WebhookFilter::default() }.source(project);
+    customers_only(&mut conditions, project);
+    let clauses = conditions.clauses.join(" AND ");
+    query(
+        format!("SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {clauses} LIMIT {limit}) AS failing"),
+        conditions.arguments,
+        decode_int,
+    )
+}
+
+fn customers_only(conditions: &mut Conditions, project: ProjectId) {
+    let operators = "(SELECT id FROM organizations WHERE project_id = ? AND is_operator = 1)";
+    conditions.add(&format!("organization_id NOT IN {operators}"), project.0);
+    conditions.clauses.push(format!("organization_id NOT IN {REMOVED}"));
+}
+
+/// The organizations that were removed and whose webhooks are still to go.
+const REMOVED: &str = "(SELECT organization_id FROM removed_organizations)";
 
 /// Every webhook of an organization, oldest first; their number is bounded where they are made.
 pub fn all(organization: OrganizationId) -> Query<WebhookRow> {
@@ -260,6 +359,11 @@ pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow
 pub fn these(ids: &[WebhookId]) -> Query<WebhookRow> {
     let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
     query(format!("SELECT {COLUMNS} FROM webhooks WHERE id IN ({list})"), Vec::new(), decode)
+}
+
+/// How many bytes the webhooks of an organization take; see [`stored_bytes`].
+pub fn bytes(organization: OrganizationId) -> Query<i64> {
+    query("SELECT webhook_bytes FROM organizations WHERE id = ?1", arguments![organization.0], decode_int)
 }
 
 /// How many webhooks an organization has.

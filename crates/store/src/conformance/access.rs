@@ -17,7 +17,7 @@ use crate::catalogue::users::{self, UserRow};
 use crate::catalogue::webhooks::{self, WebhookRow};
 use crate::error::StoreError;
 use crate::query::{Change, Expect, Step};
-use crate::queue::{Accept, Accepted, Learn};
+use crate::queue::{Accept, Accepted, Answer, Learn, Operation, Prune};
 
 fn entity(kind: &str, id: &str) -> EntityRef {
     EntityRef { kind: kind.to_owned(), id: id.to_owned() }
@@ -90,6 +90,13 @@ pub(crate) async fn users_and_entities_go_with_their_organization<B: Backend>(ri
         rig.change(entities::put(&EntityRow { organization: id, ..told(rig, "17", &[]) })).await.unwrap();
     }
     rig.change(organizations::delete(ORGANIZATION)).await.unwrap();
+    let mut pieces = Vec::new();
+    while let Answer::Pruned { removed, position: Some(_) } =
+        rig.apply(Operation::Prune(Prune::Removed { limit: 1 })).await.unwrap()
+    {
+        pieces.push(removed);
+    }
+    assert_eq!(pieces, [1, 1, 0]);
     assert_eq!(rig.read_one(users::by_id(ORGANIZATION, "anna")).await, None);
     assert_eq!(rig.read_one(entities::get(ORGANIZATION, &entity("Packet", "17"))).await, None);
     assert!(rig.read_one(users::by_id(OTHER_ORGANIZATION, "anna")).await.is_some());

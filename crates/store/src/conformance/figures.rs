@@ -4,8 +4,10 @@ use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::DeliveryId;
 use fanfare_engine::time::Timestamp;
 
+use super::jobs::bare_webhook;
 use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
 use crate::backend::Backend;
+use crate::query::Change;
 use crate::queue::{Deliver, Next, Operation};
 use crate::stats::{self, Attempts, LastAttempt, Span, Subject, Usage};
 
@@ -39,6 +41,20 @@ pub(crate) async fn the_last_attempt_of_a_webhook<B: Backend>(rig: &Rig<B>) {
         assert_eq!(rig.read(stats::last_attempts(&[OTHER_WEBHOOK, WEBHOOK])).await, [(WEBHOOK, last)]);
     }
     assert_eq!(rig.read(stats::last_attempts(&[])).await, []);
+}
+
+pub(crate) async fn when_webhooks_were_last_sent_something<B: Backend>(rig: &Rig<B>) {
+    for webhook in [WEBHOOK, OTHER_WEBHOOK] {
+        rig.change(Change::one(bare_webhook(webhook))).await.unwrap();
+    }
+    rig.ended(200, Next::Delivered).await;
+    rig.advance(7_200);
+    rig.ended(500, Next::Exhausted).await;
+    let last = rig.now();
+    rig.advance(7_200);
+    // An event without an attempt.
+    rig.keep(rig.event("a"), &[WEBHOOK, OTHER_WEBHOOK]).await;
+    assert_eq!(rig.read(stats::last_sent(&[WEBHOOK, OTHER_WEBHOOK])).await, [(WEBHOOK, last)]);
 }
 
 pub(crate) async fn what_happens_in_a_project<B: Backend>(rig: &Rig<B>) {

@@ -1,7 +1,7 @@
 //! Contract: bulk work. A piece and how far its job got are one; what it asks for on its way.
 
 use fanfare_engine::delivery::{State, Trigger};
-use fanfare_engine::id::{DeliveryId, EventId, JobId};
+use fanfare_engine::id::{DeliveryId, EventId, JobId, OrganizationId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
 use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
@@ -13,13 +13,12 @@ use crate::log::{self, DeliveryFilter};
 use crate::query::{Change, Expect, Step};
 use crate::queue::{Accept, Deliver, Learn, NewDelivery, Next, Operation, Prune, Work};
 
-/// A job of its own that has not begun.
-async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
-    let job = Job {
+fn job_like<B: Backend>(rig: &Rig<B>) -> Job {
+    Job {
         id: JobId(rig.id()),
         project: PROJECT,
         organization: Some(ORGANIZATION),
-        task,
+        task: all(),
         state: JobState::Running,
         position: 0,
         done: 0,
@@ -27,7 +26,12 @@ async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
         error: None,
         created_at: rig.now(),
         updated_at: rig.now(),
-    };
+    }
+}
+
+/// A job of its own that has not begun.
+async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
+    let job = Job { task, ..job_like(rig) };
     rig.change(jobs::insert(&job, Timestamp(0))).await.unwrap();
     job
 }
@@ -63,7 +67,7 @@ pub(crate) async fn a_job_is_kept_as_it_was_made<B: Backend>(rig: &Rig<B>) {
         let made = job(rig, task).await;
         assert_eq!(read(rig, &made).await, made);
     }
-    assert_eq!(rig.read(jobs::running(2)).await.len(), 2, "no more than were asked for");
+    assert_eq!(rig.read(jobs::running(9, 2)).await.len(), 2, "no more than were asked for");
     assert_eq!(rig.read_one(jobs::count_running(PROJECT)).await, Some(3));
 }
 
@@ -99,7 +103,7 @@ pub(crate) async fn a_job_that_ended_does_nothing<B: Backend>(rig: &Rig<B>) {
         assert_eq!(kept.error.is_some(), kept.state == JobState::Failed);
         assert_ne!(kept.state, JobState::Running);
     }
-    assert_eq!(rig.read(jobs::running(9)).await, []);
+    assert_eq!(rig.read(jobs::running(9, 9)).await, []);
 }
 
 pub(crate) async fn a_piece_cancels_what_waits<B: Backend>(rig: &Rig<B>) {
@@ -129,7 +133,8 @@ pub(crate) async fn old_jobs_are_forgotten<B: Backend>(rig: &Rig<B>) {
     let later = Job { id: JobId(rig.id()), ..running.clone() };
     rig.change(jobs::insert(&later, rig.now())).await.unwrap();
     assert_eq!(rig.read_one(jobs::by_id(ended.id)).await, None);
-    assert_eq!(rig.read(jobs::running(9)).await, [running.id, later.id]);
+    let left: Vec<_> = rig.read(jobs::running(9, 9)).await.into_iter().map(|job| job.id).collect();
+    assert_eq!(left, [running.id, later.id]);
 }
 
 pub(crate) async fn what_a_webhook_got_of_each_event<B: Backend>(rig: &Rig<B>) {
@@ -170,16 +175,20 @@ pub(crate) async fn what_a_webhook_got_of_each_event<B: Backend>(rig: &Rig<B>) {
     assert_eq!(next.iter().map(|received| received.event.id).collect::<Vec<_>>(), [ids[1]]);
 }
 
-pub(crate) async fn what_was_removed_is_not_taken_for_missing<B: Backend>(rig: &Rig<B>) {
-    let webhook = Step {
+/// A row of a webhook with nothing set.
+pub(super) fn bare_webhook(id: WebhookId) -> Step {
+    Step {
         sql: "INSERT INTO webhooks (id, project_id, organization_id, number, uuid, profile, search, status, settings, sealed,
-                  version, created_at, updated_at) VALUES (?1, 1, 1, 1, ?2, '', '', 0, '{}', ?3, 1, 0, 0)"
+                  bytes, version, created_at, updated_at) VALUES (?1, 1, 1, ?1, ?2, '', '', 0, '{}', ?3, 0, 1, 0, 0)"
             .into(),
-        arguments: crate::arguments![WEBHOOK.0, vec![0; 16], Vec::new()],
+        arguments: crate::arguments![id.0, u128::from(id.0.unsigned_abs()).to_be_bytes().to_vec(), Vec::new()],
         expect: Expect::Any,
         unique: "",
-    };
-    rig.change(Change::one(webhook)).await.unwrap();
+    }
+}
+
+pub(crate) async fn what_was_removed_is_not_taken_for_missing<B: Backend>(rig: &Rig<B>) {
+    rig.change(Change::one(bare_webhook(WEBHOOK))).await.unwrap();
     for _ in 0..4 {
         rig.ended(200, Next::Delivered).await;
     }
@@ -206,4 +215,38 @@ pub(crate) async fn deliveries_can_be_gone_through_upwards<B: Backend>(rig: &Rig
     assert_eq!(rig.read_one(log::delivery_scan_end(&after(ended), 2)).await, None);
     assert_eq!(rig.read_one(log::count_deliveries(&webhook, 9, 9)).await, Some(4));
     assert_eq!(rig.read_one(log::count_deliveries(&webhook, 3, 9)).await, Some(3));
+}
+
+pub(crate) async fn jobs_take_turns<B: Backend>(rig: &Rig<B>) {
+    let of = async |organization: Option<i64>| {
+        rig.advance(1);
+        let job = Job {
+            id: JobId(rig.id()),
+            organization: organization.map(OrganizationId),
+            created_at: rig.now(),
+            updated_at: rig.now(),
+            ..job_like(rig)
+        };
+        rig.change(jobs::insert(&job, Timestamp(0))).await.unwrap();
+        job
+    };
+    let running = async |of_one, limit| {
+        let found = rig.read(jobs::running(of_one, limit)).await;
+        found.into_iter().map(|job| (job.id, job.owner)).collect::<Vec<_>>()
+    };
+    let mine = [of(Some(1)).await.id, of(Some(1)).await.id, of(Some(1)).await.id];
+    let theirs = of(Some(2)).await.id;
+    let everybodys = (of(None).await.id, PROJECT.0);
+    assert_eq!(running(1, 9).await, [(mine[0], 1), (theirs, 2), everybodys]);
+    assert_eq!(running(2, 9).await, [(mine[0], 1), (mine[1], 1), (theirs, 2), everybodys]);
+    assert_eq!(running(1, 2).await.len(), 2);
+    assert_eq!(rig.read_one(jobs::count_running_of(OrganizationId(1))).await, Some(3));
+    assert_eq!(rig.read_one(jobs::count_running(PROJECT)).await, Some(5));
+    // Where work was just done, the others come first.
+    rig.advance(1);
+    let job = rig.read_one(jobs::by_id(mine[0])).await.unwrap();
+    rig.released(Operation::Work(piece(&job, 0, 5))).await;
+    assert_eq!(running(1, 9).await, [(mine[1], 1), (theirs, 2), everybodys]);
+    rig.change(jobs::cancel(theirs, rig.now())).await.unwrap();
+    assert_eq!(running(3, 9).await, [(mine[1], 1), (mine[2], 1), everybodys, (mine[0], 1)]);
 }

@@ -17,6 +17,7 @@ pub(crate) mod recording;
 pub(crate) mod requests;
 pub(crate) mod rescues;
 mod rig;
+pub(crate) mod searches;
 
 use std::future::Future;
 
@@ -111,6 +112,7 @@ macro_rules! conformance_suite {
                 a_delivered_one_stays_delivered_while_its_repetition_begins
                 an_outcome_forgives_earlier_claims
                 a_rescued_single_attempt_stays_single
+                what_may_have_been_sent_is_counted
             ]
             jobs: [
                 a_job_is_kept_as_it_was_made
@@ -119,6 +121,7 @@ macro_rules! conformance_suite {
                 a_piece_cancels_what_waits
                 a_piece_passes_over_events_that_are_gone
                 old_jobs_are_forgotten
+                jobs_take_turns
                 what_a_webhook_got_of_each_event
                 what_was_removed_is_not_taken_for_missing
                 deliveries_can_be_gone_through_upwards
@@ -126,6 +129,7 @@ macro_rules! conformance_suite {
             figures: [
                 attempts_of_a_webhook_by_time
                 the_last_attempt_of_a_webhook
+                when_webhooks_were_last_sent_something
                 what_happens_in_a_project
                 a_repeated_event_is_counted_once
                 attempts_by_kind_and_duration
@@ -150,6 +154,7 @@ macro_rules! conformance_suite {
                 case_076_what_is_to_be_sent_stays
                 pruning_by_age_goes_in_pieces
                 pruning_by_age_looks_at_no_other_projects_events
+                an_event_for_many_webhooks_goes_in_pieces
                 notes_of_changes_go_and_versions_count_on
                 other_projects_and_newer_events_stay
                 only_the_newest_are_kept
@@ -167,6 +172,14 @@ macro_rules! conformance_suite {
                 news_of_what_is_watched_raises_the_version
                 no_more_entities_are_learnt_than_may_be_known
                 entities_are_found_together
+            ]
+            searches: [
+                organizations_by_a_part_of_their_name
+                a_search_for_organizations_looks_at_so_many
+                webhooks_by_how_they_stand
+                a_search_for_webhooks_looks_at_so_many
+                bytes_of_webhooks_are_counted
+                webhooks_of_a_removed_organization_are_nobodys
             ]
             changes: [
                 a_change_raises_the_version

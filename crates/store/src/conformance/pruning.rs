@@ -2,15 +2,17 @@
 
 use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
-use fanfare_engine::id::{DeliveryId, EventId, ProjectId};
+use fanfare_engine::id::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
+use super::jobs::bare_webhook;
 use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
 use crate::arguments;
 use crate::backend::Backend;
+use crate::bulk;
 use crate::catalogue::idempotency;
 use crate::log::{self, DeliveryFilter};
-use crate::query::Query;
+use crate::query::{Change, Query};
 use crate::queue::{Accept, Accepted, Answer, Deliver, Next, Operation, Prune, Resend, Touches};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -115,10 +117,41 @@ pub(crate) async fn pruning_by_age_looks_at_no_other_projects_events<B: Backend>
     assert_eq!(prune(rig, piece).await, (1, None), "its own only event is found with the first look");
 }
 
+pub(crate) async fn an_event_for_many_webhooks_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
+    const MANY: i64 = 2_500;
+    rig.change(Change::one(bare_webhook(WebhookId(1)))).await.unwrap();
+    let webhooks: Vec<WebhookId> = (1..=MANY).map(WebhookId).collect();
+    let event = rig.event("job.created");
+    let id = event.id;
+    let deliveries = rig.keep(event, &webhooks).await;
+    rig.ended(200, Next::Delivered).await;
+    let last = deliveries[MANY as usize - 1];
+    rig.released(Operation::Cancel { deliveries: deliveries[..MANY as usize - 1].to_vec() }).await;
+    rig.advance(1);
+    let mut after = 0;
+    let mut next = async || {
+        let (removed, position) =
+            prune(rig, Prune::Age { project: PROJECT, before: rig.now(), after, limit: 100 }).await;
+        after = position.unwrap_or(0);
+        removed
+    };
+    assert_eq!(next().await, 2, "none of its deliveries goes while one is to be sent");
+    assert_eq!(rows(rig, "deliveries").await, MANY);
+    rig.released(Operation::Cancel { deliveries: vec![last] }).await;
+    assert_eq!(next().await, 1_000);
+    assert!(rig.read_one(log::event(ORGANIZATION, id)).await.is_some(), "the event goes last");
+    let got = rig.read(bulk::received(ORGANIZATION, WebhookId(1), 0, i64::MAX, 9)).await;
+    assert!(got[0].delivery.is_none() && got[0].is_forgotten, "what it got is not taken for missing");
+    assert_eq!((next().await, next().await, next().await), (1_000, 501, 0));
+    for table in ["events", "payloads", "deliveries", "attempts"] {
+        assert_eq!(rows(rig, table).await, 0, "{table}");
+    }
+}
+
 pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &Rig<B>) {
     let touch = async || {
         let touches = Some(Touches { project: PROJECT, organization: None });
-        let change = crate::query::Change { steps: Vec::new() };
+        let change = Change { steps: Vec::new() };
         match rig.apply(Operation::Change { change, touches, report: None }).await.unwrap() {
             Answer::Changed { catalogue_version } => catalogue_version,
             other => panic!("a change was answered with {other:?}"),

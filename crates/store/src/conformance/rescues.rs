@@ -2,10 +2,12 @@
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{Single, SkipReason, State, Trigger};
+use fanfare_engine::time::Timestamp;
 
-use super::rig::{OTHER_WEBHOOK, Rig, WEBHOOK};
+use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
 use crate::backend::Backend;
 use crate::queue::{Accept, MAX_CLAIMS, NewDelivery, Next, Operation, Resend};
+use crate::stats::{self, Span, Subject};
 
 pub(crate) async fn case_055_what_a_dead_node_held_is_sent_again<B: Backend>(rig: &Rig<B>) {
     let held = rig.keep_leased(rig.event("job.created"), &[WEBHOOK, OTHER_WEBHOOK]).await;
@@ -128,4 +130,16 @@ pub(crate) async fn a_rescued_single_attempt_stays_single<B: Backend>(rig: &Rig<
     assert_eq!(rig.attempts(delivery.id).await[0].trigger, Trigger::Test);
     let claimed = rig.claim_only(delivery.id).await;
     assert_eq!((claimed.single, claimed.trigger), (Single::Attempt, Trigger::Test));
+}
+
+pub(crate) async fn what_may_have_been_sent_is_counted<B: Backend>(rig: &Rig<B>) {
+    rig.leased().await;
+    rig.released(Operation::Rescue { node: rig.node, limit: 10 }).await;
+    for subject in [Subject::Project(PROJECT), Subject::Organization(ORGANIZATION), Subject::Webhook(WEBHOOK)] {
+        let series = rig.read(stats::series(subject, Span::Hour, Timestamp(0))).await;
+        let [(_, figures)] = series[..] else { panic!("{series:?}") };
+        assert_eq!((figures.failed_other, figures.attempts()), (1, 1), "{subject:?}");
+    }
+    let last = rig.read_one(stats::last_attempt(WEBHOOK)).await.unwrap();
+    assert_eq!((last.outcome, last.response_code), (Outcome::Unknown, None));
 }

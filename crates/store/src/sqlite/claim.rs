@@ -14,6 +14,7 @@ use super::core::Joined;
 use super::finish;
 use super::open::unavailable;
 use super::rows;
+use super::tally::{Ended, Tally};
 use crate::entity;
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CLAIMS};
@@ -211,10 +212,12 @@ pub(super) fn rescue(
     now: Timestamp,
     node: NodeId,
     limit: u32,
+    tally: &mut Tally,
 ) -> StoreResult<Vec<(WebhookId, u32)>> {
     let held = rows::all(
         transaction,
-        "SELECT id, webhook_id, claims, attempts, ordering_key, trigger, claims = 0 OR state = 1 FROM deliveries INDEXED BY deliveries_live
+        "SELECT id, webhook_id, claims, attempts, ordering_key, trigger, claims = 0 OR state = 1,
+             project_id, organization_id FROM deliveries INDEXED BY deliveries_live
          WHERE state < 2 AND lease_node = ?1 LIMIT ?2",
         (node.0, limit),
         |row| {
@@ -226,14 +229,17 @@ pub(super) fn rescue(
                 row.get::<_, Option<String>>(4)?,
                 row.get::<_, i64>(5)?,
                 row.get::<_, bool>(6)?,
+                (ProjectId(row.get(7)?), OrganizationId(row.get(8)?)),
             ))
         },
     )?;
     let mut freed: Vec<(WebhookId, u32)> = Vec::new();
-    for (id, webhook, claims, attempts, ordering_key, trigger, begun) in held {
+    for (id, webhook, claims, attempts, ordering_key, trigger, begun, owners) in held {
         if begun {
             let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
             log_unknown(transaction, now, id, attempts + 1, trigger)?;
+            let ended = Ended { at: now, duration_ms: 0, outcome: Outcome::Unknown, response_code: None };
+            tally.attempt(owners.0, owners.1, webhook, ended);
         }
         let poison = begun && claims + 1 >= MAX_CLAIMS;
         let (state, reason) =

@@ -180,7 +180,9 @@ fn carry_out(
         Operation::SkipWaiting { webhook, reason, limit } => {
             finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
         }
-        Operation::Rescue { node, limit } => claim::rescue(transaction, now, *node, *limit).map(Answer::Released),
+        Operation::Rescue { node, limit } => {
+            claim::rescue(transaction, now, *node, *limit, tally).map(Answer::Released)
+        }
         Operation::Resend(wish) => resend::resend(transaction, now, &wish.deliveries).map(Answer::Released),
         Operation::Cancel { deliveries } => resend::cancel(transaction, now, deliveries).map(Answer::Released),
         Operation::Deliver(wish) => resend::deliver(transaction, now, wish, tally).map(Answer::Released),

@@ -1,8 +1,10 @@
 //! What waits for the writer: bounded for new work, never refused for outcomes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
+
+use fanfare_engine::id::OrganizationId;
 
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Answer, Operation};
@@ -15,6 +17,12 @@ pub(super) struct Entry {
     pub(super) operation: Operation,
     pub(super) done: Done,
 }
+
+/// An event for more webhooks than this is one whose commit others notice.
+const WIDE: usize = 1_000;
+/// How many deliveries of such events one organization may have waiting for the writer, beside the first event: others wait
+/// for some 3 µs of each.
+const WIDE_WAITING: usize = 50_000;
 
 /// The limits of what may wait.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +42,19 @@ pub(super) struct Inbox {
 struct Waiting {
     entries: VecDeque<Entry>,
     intake_bytes: usize,
+    /// Deliveries of events for many webhooks, of each organization that has any waiting.
+    wide: HashMap<OrganizationId, usize>,
     closed: bool,
+}
+
+/// Whose event for many webhooks it is, and for how many.
+fn wide(operation: &Operation) -> Option<(OrganizationId, usize)> {
+    match operation {
+        Operation::Accept(accept) if accept.deliveries.len() > WIDE => {
+            Some((accept.event.organization, accept.deliveries.len()))
+        }
+        _ => None,
+    }
 }
 
 impl Inbox {
@@ -55,6 +75,14 @@ impl Inbox {
             if waiting.entries.len() >= self.bounds.operations || bytes > self.bounds.bytes {
                 drop(waiting);
                 return refuse(entry, "more waits to be written than it can hold");
+            }
+            if let Some((organization, deliveries)) = wide(&entry.operation) {
+                let before = waiting.wide.get(&organization).copied().unwrap_or(0);
+                if before > 0 && before + deliveries > WIDE_WAITING {
+                    drop(waiting);
+                    return refuse(entry, "as many deliveries of one organization wait to be written as may");
+                }
+                waiting.wide.insert(organization, before + deliveries);
             }
             waiting.intake_bytes = bytes;
         }
@@ -104,6 +132,14 @@ impl Inbox {
         into.extend(waiting.entries.drain(..count));
         let taken: usize = into.iter().filter(|e| e.operation.is_intake()).map(|e| e.operation.weight()).sum();
         waiting.intake_bytes = waiting.intake_bytes.saturating_sub(taken);
+        for (organization, deliveries) in into.iter().filter_map(|entry| wide(&entry.operation)) {
+            if let Some(left) = waiting.wide.get_mut(&organization) {
+                *left = left.saturating_sub(deliveries);
+                if *left == 0 {
+                    waiting.wide.remove(&organization);
+                }
+            }
+        }
         Some(())
     }
 
@@ -142,10 +178,14 @@ mod tests {
     use crate::queue::{Accept, Learn, NewDelivery};
 
     fn event_for(webhooks: i64) -> Operation {
+        event_of(1, webhooks)
+    }
+
+    fn event_of(organization: i64, webhooks: i64) -> Operation {
         let event = Event {
             id: EventId(1),
             project: ProjectId(1),
-            organization: OrganizationId(1),
+            organization: OrganizationId(organization),
             kind: "t".into(),
             external_id: None,
             data: Bytes::from_static(b"{}"),
@@ -169,6 +209,26 @@ mod tests {
             deliveries,
             learn: Learn::Nothing,
         })
+    }
+
+    #[test]
+    fn an_organization_has_only_so_much_waiting() {
+        let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 30 });
+        let refused = |organization, webhooks| {
+            let (sender, told) = std::sync::mpsc::channel();
+            let done = Box::new(move |answer: StoreResult<Answer>| sender.send(answer.is_err()).unwrap());
+            inbox.push(Entry { operation: event_of(organization, webhooks), done });
+            told.try_recv().unwrap_or(false)
+        };
+        let wide = WIDE_WAITING as i64;
+        assert!(!refused(1, 2 * wide), "one gets through, however many webhooks it is for");
+        assert!(refused(1, WIDE as i64 + 1) && !refused(1, WIDE as i64), "only what others notice is counted");
+        assert!(!refused(2, wide / 2) && !refused(2, wide / 2) && refused(2, wide / 2));
+        let mut entries = Vec::new();
+        inbox.take(1, usize::MAX, &mut entries).unwrap();
+        assert!(!refused(1, wide));
+        inbox.take(100, usize::MAX, &mut entries).unwrap();
+        assert!(inbox.waiting.lock().unwrap().wide.is_empty());
     }
 
     #[test]

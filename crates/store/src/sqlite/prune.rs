@@ -10,11 +10,12 @@ use crate::queue::{Answer, Prune};
 use crate::stats::Span;
 
 /// After so many events and deliveries a piece ends, so that others get their turn.
-const PIECE_ROWS: u64 = 1_000;
+const PIECE_ROWS: u32 = 1_000;
 
 pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<Answer> {
     match *what {
         Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
+        Prune::Removed { limit } => of_removed(transaction, limit),
         Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
         Prune::Keys {
             event_keys_before,
@@ -47,34 +48,77 @@ fn by_age(
         |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?)),
     )?;
     let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, _)| id.0) };
-    let mut removed = 0;
+    let mut removed: u32 = 0;
     for (event, last_delivery) in events {
-        removed += remove_event(transaction, event, last_delivery)?;
+        let (rows, is_through) = remove_event(transaction, event, last_delivery, PIECE_ROWS - removed)?;
+        removed += rows;
+        if !is_through {
+            // The next piece goes on with this event.
+            position = Some(event.0 - 1);
+            break;
+        }
         if removed >= PIECE_ROWS {
             position = Some(event.0);
             break;
         }
     }
-    Ok(Answer::Pruned { removed, position })
+    Ok(Answer::Pruned { removed: removed.into(), position })
 }
 
-fn remove_event(transaction: &Transaction<'_>, event: EventId, last_delivery: i64) -> StoreResult<u64> {
+/// Removes an event with its deliveries where none of them is to be sent; of one with more than `room` deliveries so many of
+/// them. Answers how many rows that were, and whether nothing is left to do.
+fn remove_event(
+    transaction: &Transaction<'_>,
+    event: EventId,
+    last_delivery: i64,
+    room: u32,
+) -> StoreResult<(u32, bool)> {
+    let live: bool = rows::first(
+        transaction,
+        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1 AND state < 2)
+             OR EXISTS (SELECT 1 FROM deliveries WHERE late = 1 AND event_id = ?1 AND state < 2)",
+        (event.0, last_delivery),
+        |row| row.get(0),
+    )?
+    .unwrap_or(false);
+    if live {
+        return Ok((0, true));
+    }
     let deliveries = rows::all(
         transaction,
-        "SELECT id, state FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1
-         UNION ALL SELECT id, state FROM deliveries WHERE late = 1 AND event_id = ?1",
-        (event.0, last_delivery),
-        |row| Ok((DeliveryId(row.get(0)?), row.get::<_, i64>(1)?)),
+        "SELECT id, webhook_id FROM (
+             SELECT id, webhook_id FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1
+             UNION ALL SELECT id, webhook_id FROM deliveries WHERE late = 1 AND event_id = ?1)
+         LIMIT ?3",
+        (event.0, last_delivery, room + 1),
+        |row| Ok((DeliveryId(row.get(0)?), WebhookId(row.get(1)?))),
     )?;
-    if deliveries.iter().any(|(_, state)| *state < 2) {
-        return Ok(0);
-    }
-    for (delivery, _) in &deliveries {
+    let is_through = deliveries.len() <= room as usize;
+    let mut removed = 0;
+    for (delivery, webhook) in deliveries.iter().take(room as usize) {
+        if !is_through {
+            // While the event is there, what it got must not be taken for missing.
+            forget_up_to(transaction, *webhook, event.0)?;
+        }
         remove_delivery(transaction, *delivery)?;
+        removed += 1;
+    }
+    if !is_through {
+        return Ok((removed, false));
     }
     rows::execute(transaction, "DELETE FROM payloads WHERE event_id = ?1", [event.0])?;
     rows::execute(transaction, "DELETE FROM events WHERE id = ?1", [event.0])?;
-    Ok(1 + deliveries.len() as u64)
+    Ok((1 + removed, true))
+}
+
+/// Notes that it is not known any more what a webhook got of events up to this one.
+fn forget_up_to(transaction: &Transaction<'_>, webhook: WebhookId, event: i64) -> StoreResult<()> {
+    rows::execute(
+        transaction,
+        "UPDATE webhooks SET forgotten_to = ?2 WHERE id = ?1 AND forgotten_to < ?2",
+        (webhook.0, event),
+    )?;
+    Ok(())
 }
 
 fn remove_delivery(transaction: &Transaction<'_>, delivery: DeliveryId) -> StoreResult<()> {
@@ -82,6 +126,28 @@ fn remove_delivery(transaction: &Transaction<'_>, delivery: DeliveryId) -> Store
     rows::execute(transaction, "DELETE FROM attempts WHERE number > 1 AND delivery_id = ?1", [delivery.0])?;
     rows::execute(transaction, "DELETE FROM deliveries WHERE id = ?1", [delivery.0])?;
     Ok(())
+}
+
+/// Removes up to `limit` rows of an organization that was removed; with the last of them it is forgotten.
+fn of_removed(transaction: &Transaction<'_>, limit: u32) -> StoreResult<Answer> {
+    const TABLES: [&str; 3] = [
+        "DELETE FROM webhooks WHERE id IN (SELECT id FROM webhooks WHERE organization_id = ?1 LIMIT ?2)",
+        "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE organization_id = ?1 LIMIT ?2)",
+        "DELETE FROM entities WHERE (organization_id, type, id) IN (
+             SELECT organization_id, type, id FROM entities WHERE organization_id = ?1 LIMIT ?2)",
+    ];
+    let first = "SELECT organization_id FROM removed_organizations ORDER BY organization_id LIMIT 1";
+    let organization: Option<i64> = rows::first(transaction, first, (), |row| row.get(0))?;
+    let Some(organization) = organization else { return Ok(Answer::Pruned { removed: 0, position: None }) };
+    let mut removed = 0;
+    for sql in TABLES {
+        removed += rows::execute(transaction, sql, (organization, u64::from(limit).saturating_sub(removed) as i64))?;
+    }
+    if removed < u64::from(limit) {
+        rows::execute(transaction, "DELETE FROM removed_organizations WHERE organization_id = ?1", [organization])?;
+    }
+    // Others may follow.
+    Ok(Answer::Pruned { removed, position: Some(organization) })
 }
 
 /// Removes final deliveries of a webhook beyond its newest `keep`.
@@ -99,11 +165,7 @@ fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit:
         remove_delivery(transaction, *delivery)?;
     }
     if let Some(newest) = beyond.iter().map(|(_, event)| *event).max() {
-        rows::execute(
-            transaction,
-            "UPDATE webhooks SET forgotten_to = ?2 WHERE id = ?1 AND forgotten_to < ?2",
-            (webhook.0, newest),
-        )?;
+        forget_up_to(transaction, webhook, newest)?;
     }
     let position = if beyond.len() < limit as usize { None } else { beyond.last().map(|(id, _)| id.0) };
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })

@@ -44,17 +44,20 @@ CREATE TABLE event_types (
     UNIQUE (project_id, name)
 );
 
--- users, entities: how many there are, so that their limits are checked without counting.
+-- search: name and the host's id in lower case, for finding by a part of them. users, entities: how many there are, and
+-- webhook_bytes: how many bytes its webhooks take, so that their limits are checked without counting.
 CREATE TABLE organizations (
     id                  INTEGER PRIMARY KEY,
     project_id          INTEGER NOT NULL,
     name                TEXT NOT NULL,
     external_id         TEXT,
+    search              TEXT NOT NULL,
     metadata            TEXT NOT NULL,
     is_operator         INTEGER NOT NULL,
     next_webhook_number INTEGER NOT NULL,
     users               INTEGER NOT NULL DEFAULT 0,
     entities            INTEGER NOT NULL DEFAULT 0,
+    webhook_bytes       INTEGER NOT NULL DEFAULT 0,
     version             INTEGER NOT NULL,
     created_at          INTEGER NOT NULL,
     updated_at          INTEGER NOT NULL
@@ -63,7 +66,13 @@ CREATE UNIQUE INDEX organizations_external_id ON organizations (project_id, exte
 CREATE UNIQUE INDEX organizations_operator ON organizations (project_id) WHERE is_operator = 1;
 CREATE INDEX organizations_by_project ON organizations (project_id, id);
 
--- search: name and URL in lower case, for finding by a part of them. forgotten_to: the newest event of which a delivery was
+-- Organizations that were removed and whose webhooks, users and entities are still to go; until then these are nobody's.
+CREATE TABLE removed_organizations (
+    organization_id INTEGER PRIMARY KEY
+);
+
+-- search: name and URL in lower case, for finding by a part of them. bytes: how many its settings and credentials take.
+-- forgotten_to: the newest event of which a delivery was
 -- removed because there were too many; what it got of events up to there is not known any more.
 CREATE TABLE webhooks (
     id              INTEGER PRIMARY KEY,
@@ -78,6 +87,7 @@ CREATE TABLE webhooks (
     failing_since   INTEGER,
     settings        TEXT NOT NULL,
     sealed          BLOB NOT NULL,
+    bytes           INTEGER NOT NULL,
     version         INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
@@ -88,6 +98,8 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_by_organization ON webhooks (organization_id, id);
 CREATE INDEX webhooks_by_project ON webhooks (project_id, id);
+-- The few whose every attempt fails while events come to them, and those that were switched off for that.
+CREATE INDEX webhooks_failing ON webhooks (project_id, id) WHERE status = 3 OR (failing_since IS NOT NULL AND status <> 1);
 
 -- user_id: the host's own id. roles, permissions, grants: JSON.
 CREATE TABLE users (
