@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_engine::delivery::{Single, Trigger};
 use fanfare_engine::event::{Entity, EntityRef, Event};
-use fanfare_engine::id::{DeliveryId, EventId, WebhookId};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::scheduler::{Input, Job};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
@@ -118,6 +118,31 @@ pub fn accept_test(
     (delivery, pending)
 }
 
+/// A test event for one webhook, to be kept together with what asks for it; it waits in the store then.
+pub fn test_to_keep(
+    dispatcher: &Arc<Dispatcher>,
+    (project, organization, webhook): (ProjectId, OrganizationId, WebhookId),
+    test: TestEvent,
+) -> Accept {
+    let now = dispatcher.tools.clock.now();
+    let ids = dispatcher.tools.ids.run(2);
+    let event = Event {
+        id: EventId(ids[0]),
+        project,
+        organization,
+        kind: test.kind,
+        external_id: None,
+        data: test.data,
+        entity: test.entity,
+        scope: test.scope,
+        occurred_at: now,
+        ordering_key: None,
+    };
+    let delivery = NewDelivery { id: DeliveryId(ids[1]), webhook, lease: None, due: now, trigger: Trigger::Test };
+    let (event, deliveries) = (Arc::new(event), vec![delivery]);
+    Accept { event, fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing }
+}
+
 /// An event with what is to be kept along.
 struct Told {
     event: Arc<Event>,
@@ -187,7 +212,7 @@ impl FollowUp {
         let FollowUp { event, deliveries, weight } = self;
         if let (Ok(Accepted::New { learnt: true, .. }), Some(entity)) = (result, &event.entity) {
             // Before the scheduler is told, so that the right to these deliveries is judged by the news.
-            let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() };
+            let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() }.canonical();
             dispatcher.tools.compiled.fact_changed(event.organization, &Fact::Entity(entity));
         }
         dispatcher.tell_all(deliveries.into_iter().filter_map(|delivery| {

@@ -1,5 +1,6 @@
 //! What the host's entities belong to, for grants that cover what is below them.
 
+use fanfare_engine::access::MAX_ANCESTORS;
 use fanfare_engine::event::EntityRef;
 use fanfare_store::catalogue::entities::{self as rows, EntityRow, MAX_ENTITIES, ToldBy};
 use fanfare_store::catalogue::organizations::Organization;
@@ -11,11 +12,12 @@ use crate::app::App;
 use crate::compiled::Fact;
 
 /// How many ancestors an entity may have.
-pub const MAX_SCOPE: usize = 100;
+pub const MAX_SCOPE: usize = MAX_ANCESTORS;
 
 const NAME: &str = "entity";
 
-/// Notes what an entity belongs to, whatever was known before; an event may say otherwise later.
+/// Notes what an entity belongs to, whatever was known before; an event may say otherwise later. UUIDs are kept in their
+/// common spelling.
 ///
 /// # Errors
 /// Fields that are not valid, too many entities, or the organization is gone.
@@ -26,6 +28,7 @@ pub async fn put(
     scope: Vec<EntityRef>,
 ) -> CatalogueResult<EntityRow> {
     check(&entity, &scope)?;
+    let (entity, scope) = (entity.canonical(), scope.into_iter().map(EntityRef::canonical).collect());
     let known = app.store.read_one(rows::get(organization.id, &entity)).await?;
     if known.is_none() {
         let count = app.store.read_one(rows::count(organization.id)).await?;
@@ -42,7 +45,8 @@ pub async fn put(
 /// # Errors
 /// It is unknown.
 pub async fn get(app: &App, organization: &Organization, entity: &EntityRef) -> CatalogueResult<EntityRow> {
-    app.store.read_one(rows::get(organization.id, entity)).await?.ok_or(CatalogueError::NotFound(NAME))
+    let entity = entity.clone().canonical();
+    app.store.read_one(rows::get(organization.id, &entity)).await?.ok_or(CatalogueError::NotFound(NAME))
 }
 
 /// Forgets what an entity belongs to, until an event says so again.
@@ -50,8 +54,9 @@ pub async fn get(app: &App, organization: &Organization, entity: &EntityRef) -> 
 /// # Errors
 /// It is unknown.
 pub async fn delete(app: &App, organization: &Organization, entity: &EntityRef) -> CatalogueResult<()> {
-    app.store.change(rows::delete(organization.id, entity), Some(touches(organization))).await?;
-    app.observer.fact_changed(organization.id, &Fact::Entity(entity.clone()));
+    let entity = entity.clone().canonical();
+    app.store.change(rows::delete(organization.id, &entity), Some(touches(organization))).await?;
+    app.observer.fact_changed(organization.id, &Fact::Entity(entity));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use super::Source;
 pub enum Fact {
     /// What is known of a user.
     User(String),
-    /// What an entity belongs to.
+    /// What an entity belongs to; its id is canonical.
     Entity(EntityRef),
 }
 

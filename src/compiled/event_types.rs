@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fanfare_engine::profile::{FieldError, Profile, ToldEvent};
+use fanfare_engine::profile::{EventTypeKnobs, FieldError, Profile, ToldEvent};
 use jsonschema::Validator;
 
 use super::StoredType;
@@ -26,7 +26,9 @@ const MAX_MESSAGE: usize = 300;
 pub struct EventTypes {
     by_name: HashMap<String, CompiledType>,
     /// The project's own; `None` where the server does not have it any more.
-    profile: Option<Arc<Profile>>,
+    own: Option<Arc<Profile>>,
+    /// The others that it allows.
+    allowed: Vec<Arc<Profile>>,
 }
 
 /// One event type.
@@ -38,14 +40,17 @@ pub struct CompiledType {
 }
 
 impl EventTypes {
-    /// Compiles the schemas. One that does not compile was refused when it was saved, and is passed over here.
-    pub fn compile(types: Vec<StoredType>, profile: Option<Arc<Profile>>) -> Self {
+    /// Compiles the schemas. One that does not compile was refused when it was saved, and is passed over here. `profiles` are
+    /// those that the project allows, its own first; `None` for one that the server does not have any more.
+    pub fn compile(types: Vec<StoredType>, profiles: impl IntoIterator<Item = Option<Arc<Profile>>>) -> Self {
+        let mut profiles = profiles.into_iter();
         let compile = |stored: StoredType| {
             let schema = stored.schema.and_then(|text| serde_json::from_str(&text).ok());
             let validator = schema.and_then(|schema| jsonschema::validator_for(&schema).ok());
             (stored.name, CompiledType { validator, example: stored.example })
         };
-        EventTypes { by_name: types.into_iter().map(compile).collect(), profile }
+        let by_name = types.into_iter().map(compile).collect();
+        EventTypes { by_name, own: profiles.next().flatten(), allowed: profiles.flatten().collect() }
     }
 
     /// An event type by name.
@@ -58,21 +63,33 @@ impl EventTypes {
     /// # Errors
     /// Where only webhooks name this type: what the host posts instead.
     pub fn posted<'a>(&'a self, name: &'a str) -> Result<&'a str, String> {
-        let Some(known) = self.profile.as_ref().and_then(|profile| profile.catalogue.get(name)) else {
-            return Ok(name);
-        };
-        if known.listens_to.contains(&known.name) {
-            return Ok(&known.name);
+        let own = self.own.iter().filter_map(|profile| profile.catalogue.get(name));
+        // In the others a name that is not theirs alone is the project's.
+        let theirs = |known: &&EventTypeKnobs| known.name == name || !self.by_name.contains_key(name);
+        let allowed = self.allowed.iter().filter_map(|profile| profile.catalogue.get(name)).filter(theirs);
+        let mut known = own.chain(allowed).peekable();
+        let Some(first) = known.peek().copied() else { return Ok(name) };
+        match known.find(|known| known.listens_to.contains(&known.name)) {
+            Some(posted) => Ok(&posted.name),
+            None => Err(format!("is named by webhooks alone; post {} instead", first.listens_to.join(" or "))),
         }
-        Err(format!("is named by webhooks alone; post {} instead", known.listens_to.join(" or ")))
     }
 
-    /// Whether the event has what the project's own profile needs of it.
+    /// Whether the event has what the project's own profile needs of it, and each other that the project allows, where it is
+    /// among the event types that come with that one.
     ///
     /// # Errors
     /// Every member that is missing.
     pub fn check_needs(&self, event: &ToldEvent) -> Result<(), Vec<FieldError>> {
-        self.profile.as_ref().map_or(Ok(()), |profile| profile.check_event(event))
+        let knows = |profile: &&Arc<Profile>| profile.catalogue.get(event.kind).is_some();
+        let profiles = self.own.iter().chain(self.allowed.iter().filter(knows));
+        let mut errors: Vec<FieldError> = Vec::new();
+        for error in profiles.flat_map(|profile| profile.check_event(event).err().unwrap_or_default()) {
+            if errors.iter().all(|known| known.field != error.field) {
+                errors.push(error);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
@@ -112,7 +129,7 @@ mod tests {
                 StoredType { name: "a".to_owned(), schema: Some(schema.to_owned()), example: None },
                 StoredType { name: "b".to_owned(), schema: None, example: None },
             ],
-            None,
+            [],
         );
         assert_eq!(types.get("a").unwrap().check(r#"{"id":1}"#), Ok(()));
         let errors = types.get("a").unwrap().check(r#"{"id":"x"}"#).unwrap_err();

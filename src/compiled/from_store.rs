@@ -126,7 +126,8 @@ impl Source for FromStore {
             let rows = self.store.read(event_types::all(project)).await?;
             let stored =
                 |row: event_types::EventType| StoredType { name: row.name, schema: row.schema, example: row.example };
-            Ok(Some(StoredTypes { profile: found.profile, types: rows.into_iter().map(stored).collect() }))
+            let profiles = std::iter::once(found.profile).chain(found.options.allowed_profiles).collect();
+            Ok(Some(StoredTypes { profiles, types: rows.into_iter().map(stored).collect() }))
         }
         .boxed()
     }

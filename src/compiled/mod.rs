@@ -82,8 +82,8 @@ pub struct StoredScope {
 /// A project's event types as they are stored.
 #[derive(Debug)]
 pub struct StoredTypes {
-    /// The name of the project's own profile.
-    pub profile: String,
+    /// The names of the profiles that the project allows, its own first.
+    pub profiles: Vec<String>,
     pub types: Vec<StoredType>,
 }
 
@@ -327,7 +327,10 @@ impl Compiled {
         }
         let generation = self.generations.of(project);
         let compiled = Arc::new(match self.source.event_types(project).await? {
-            Some(stored) => EventTypes::compile(stored.types, self.profiles.get(&stored.profile).cloned()),
+            Some(stored) => {
+                let profiles = stored.profiles.iter().map(|name| self.profiles.get(name).cloned());
+                EventTypes::compile(stored.types, profiles)
+            }
             None => EventTypes::default(),
         });
         self.event_types.insert(project, Arc::clone(&compiled));

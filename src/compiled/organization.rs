@@ -160,7 +160,7 @@ impl CompiledOrganization {
     pub fn learns(&self, event: &Event) -> Learn {
         match &event.entity {
             Some(entity) if self.learns && !event.scope.is_empty() => {
-                let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() };
+                let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() }.canonical();
                 if self.relies_on(&Fact::Entity(entity)) { Learn::WatchedScope } else { Learn::Scope }
             }
             _ => Learn::Nothing,

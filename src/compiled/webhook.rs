@@ -7,7 +7,7 @@ use std::time::Duration;
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
 use fanfare_engine::health::HealthPolicy;
 use fanfare_engine::matching::{Interest, Wants};
-use fanfare_engine::profile::{Profile, Profiles};
+use fanfare_engine::profile::{IdForm, Profile, Profiles};
 use fanfare_engine::render::Plan;
 use fanfare_engine::retry::RetryPolicy;
 use fanfare_engine::scheduler::LaneConfig;
@@ -139,7 +139,7 @@ impl CompiledWebhook {
 
 /// What a webhook gets whose profile is not there.
 fn nothing() -> Interest {
-    Interest { wants: Wants::Only(Vec::new()), filter: None }
+    Interest { wants: Wants::Only(Vec::new()), filter: None, id_form: IdForm::Text }
 }
 
 impl Sender {

@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::matching::{Index, Interest, Want, Wants};
-use fanfare_engine::profile::{FilterMatches, Profile, Profiles};
+use fanfare_engine::profile::{FilterMatches, IdForm, Profile, Profiles};
 use fanfare_engine::render::Plan;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{
@@ -109,6 +109,7 @@ fn filtered() -> Vec<Interest> {
     let interest = |number| Interest {
         wants: Wants::Only([Want { kind: KIND.to_owned(), matches: FilterMatches::Scope }].into()),
         filter: Some(Filter { kind: "Job".to_owned(), id: Some(format!("job-{number}")) }),
+        id_form: IdForm::Text,
     };
     (0..WEBHOOKS).map(interest).collect()
 }

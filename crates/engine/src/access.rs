@@ -12,12 +12,15 @@ use crate::event::EntityRef;
 use crate::profile::{Permissions, Standing};
 use crate::webhook::Filter;
 
+/// How many ancestors of an entity are known at most.
+pub const MAX_ANCESTORS: usize = 100;
+
 /// The entities that a user has access to; an entity covers those below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grants {
     /// Every entity.
     All,
-    /// These, and those whose ancestors they are.
+    /// These, and those whose ancestors they are; their ids are canonical, see [`canonical_id`](crate::event::canonical_id).
     Only(BTreeSet<EntityRef>),
 }
 
@@ -28,7 +31,7 @@ impl Default for Grants {
 }
 
 impl Grants {
-    /// Whether they cover an entity whose ancestors are `scope`.
+    /// Whether they cover an entity whose ancestors are `scope`; all ids are canonical.
     pub fn cover(&self, entity: &EntityRef, scope: &[EntityRef]) -> bool {
         match self {
             Grants::All => true,
@@ -60,7 +63,7 @@ impl<'de> Deserialize<'de> for Grants {
         match Form::deserialize(deserializer)? {
             Form::Word(word) if word == "all" => Ok(Grants::All),
             Form::Word(_) => Err(serde::de::Error::custom(EXPECTED)),
-            Form::Granted(granted) => Ok(Grants::Only(granted.into_iter().collect())),
+            Form::Granted(granted) => Ok(Grants::Only(granted.into_iter().map(EntityRef::canonical).collect())),
         }
     }
 }
@@ -116,10 +119,29 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The entity that a filter names by its id, if it does: what `entity_access` is about.
+/// The entity that a filter names by its id, if it does: what `entity_access` is about. Its id is canonical.
 pub fn named_entity(filter: Option<&Filter>) -> Option<EntityRef> {
     let filter = filter?;
-    Some(EntityRef { kind: filter.kind.clone(), id: filter.id.clone()? })
+    Some(EntityRef { kind: filter.kind.clone(), id: filter.id.clone()? }.canonical())
+}
+
+/// What is known of an entity's ancestors once an event said `told` of them, where `known` was known before; `None` where
+/// that is no news. The order does not matter, and each stands once.
+///
+/// An event need not name them all. As long as it says the same of every type that it names, what it leaves out stays known.
+/// Once it says otherwise of any, the entity has moved, and only what it says holds: nobody keeps a right by an ancestor
+/// of which the event is silent.
+pub fn learnt(known: &[EntityRef], told: &[EntityRef]) -> Option<Vec<EntityRef>> {
+    let told: BTreeSet<&EntityRef> = told.iter().collect();
+    let known: BTreeSet<&EntityRef> = known.iter().collect();
+    let named: BTreeSet<&str> = told.iter().map(|ancestor| ancestor.kind.as_str()).collect();
+    let of_named = |ancestor: &&&EntityRef| named.contains(ancestor.kind.as_str());
+    let spoken_of: BTreeSet<&EntityRef> = known.iter().filter(of_named).copied().collect();
+    let kinds: BTreeSet<&str> = spoken_of.iter().map(|ancestor| ancestor.kind.as_str()).collect();
+    let agrees = told.iter().filter(|ancestor| kinds.contains(ancestor.kind.as_str())).eq(spoken_of.iter());
+    let all: BTreeSet<&EntityRef> = told.union(&known).copied().collect();
+    let learnt = if agrees && all.len() <= MAX_ANCESTORS { all } else { told };
+    (learnt != known).then(|| learnt.into_iter().cloned().collect())
 }
 
 /// Whether a user may do this under these rules. `entity` is the one that the webhook's filter names by its id, with its
@@ -224,6 +246,40 @@ mod tests {
         // Another type with the same id is another entity.
         assert!(judged(&builder(&[entity("Company", "17")]), &[]).is_err());
         assert_eq!(judged(&User { grants: Grants::All, ..builder(&[]) }, &[]), Ok(()));
+    }
+
+    #[test]
+    fn an_event_adds_to_what_is_known_and_contradicts_it_as_a_whole() {
+        let refs = |text: &str| -> Vec<EntityRef> {
+            text.split_whitespace().map(|word| entity(&word[..1], &word[1..])).collect()
+        };
+        for (known, told, expected) in [
+            ("A1 B2", "A1 B2", None),
+            ("A1 B2", "B2 A1 A1", None),
+            // It says nothing of the others.
+            ("A1 B2 C3", "A1", None),
+            ("A1 B2", "A1 C3", Some("A1 B2 C3")),
+            ("", "A1", Some("A1")),
+            ("A1", "B2", Some("A1 B2")),
+            // It moved: what it belonged to before counts no more.
+            ("A1 B2 C3", "A9", Some("A9")),
+            ("A1 B2", "A1 B3", Some("A1 B3")),
+            ("A1 A2 B2", "A1", Some("A1")),
+            ("A1 B2", "A1 A2", Some("A1 A2")),
+        ] {
+            assert_eq!(learnt(&refs(known), &refs(told)), expected.map(refs), "{told} after {known}");
+        }
+        let many: Vec<EntityRef> = (0..MAX_ANCESTORS).map(|number| entity(&format!("kind {number}"), "1")).collect();
+        assert_eq!(learnt(&many, &refs("A1")), Some(refs("A1")), "what is known stays bounded");
+    }
+
+    #[test]
+    fn a_uuid_is_granted_in_whatever_spelling() {
+        let spelt = r#"[{"type":"Company","id":"{0A3F7D0E-2F7E-4D59-8F39-3C5A1B0F1E01}"}]"#;
+        let user = User { grants: serde_json::from_str(spelt).unwrap(), ..builder(&[]) };
+        let filter = Filter { kind: "Company".to_owned(), id: Some("0A3F7D0E2F7E4D598F393C5A1B0F1E01".to_owned()) };
+        let named = named_entity(Some(&filter)).unwrap();
+        assert_eq!(judge(&rules(), Some(&user), Action::Manage, Some((&named, &[]))), Ok(()));
     }
 
     #[test]

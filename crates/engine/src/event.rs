@@ -1,8 +1,11 @@
 //! Something that happened, as the host told it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use uuid::Uuid;
 
 use crate::id::{EventId, OrganizationId, ProjectId};
 use crate::time::Timestamp;
@@ -17,6 +20,30 @@ pub struct EntityRef {
     #[serde(rename = "type")]
     pub kind: String,
     pub id: String,
+}
+
+impl EntityRef {
+    /// The same entity with its id as rights compare it: see [`canonical_id`].
+    #[must_use]
+    pub fn canonical(self) -> EntityRef {
+        match canonical_id(&self.id) {
+            Cow::Owned(id) => EntityRef { kind: self.kind, id },
+            Cow::Borrowed(_) => self,
+        }
+    }
+}
+
+/// A UUID in its common form, small letters with hyphens, however it was spelt: with capitals, in braces, without hyphens.
+/// Any other id as it is.
+pub fn canonical_id(id: &str) -> Cow<'_, str> {
+    match Uuid::try_parse(id) {
+        Ok(uuid) => {
+            let mut buffer = Uuid::encode_buffer();
+            let common: &str = uuid.hyphenated().encode_lower(&mut buffer);
+            if common == id { Cow::Borrowed(id) } else { Cow::Owned(common.to_owned()) }
+        }
+        Err(_) => Cow::Borrowed(id),
+    }
 }
 
 /// What an event is about.
@@ -66,4 +93,20 @@ impl Event {
 /// stand in a header of a request.
 pub fn is_valid_type_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_TYPE_NAME && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_one_in_whatever_spelling() {
+        let common = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+        for spelt in [common, &common.to_uppercase(), &format!("{{{common}}}"), &common.replace('-', "")] {
+            assert_eq!(canonical_id(spelt), common);
+        }
+        for other in ["", "17", "Company", "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e0", "ABC-17"] {
+            assert_eq!(canonical_id(other), other);
+        }
+    }
 }

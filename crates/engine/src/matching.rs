@@ -1,9 +1,9 @@
 //! Which webhooks an event is for, by look-up and not by scan.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::event::{EntityRef, Event};
-use crate::profile::{FilterMatches, Profile};
+use crate::event::Event;
+use crate::profile::{FilterMatches, IdForm, Profile};
 use crate::webhook::{Events, Filter, Settings};
 
 /// What of a webhook decides whether an event is for it.
@@ -11,6 +11,8 @@ use crate::webhook::{Events, Filter, Settings};
 pub struct Interest {
     pub wants: Wants,
     pub filter: Option<Filter>,
+    /// How the filter's id is compared; the filter has it in that form.
+    pub id_form: IdForm,
 }
 
 /// Which types of event a webhook gets, and what of each its filter is compared with.
@@ -45,7 +47,12 @@ impl Interest {
             Events::All => Wants::All(profile.filter.matches),
             Events::Only(names) => Wants::Only(names.iter().flat_map(|name| wants(profile, name)).collect()),
         };
-        Interest { wants, filter: settings.filter.clone() }
+        let id_form = profile.filter.id_form;
+        let mut filter = settings.filter.clone();
+        if let Some(id) = filter.as_mut().and_then(|filter| filter.id.as_mut()) {
+            *id = id_form.canonical(id).into_owned();
+        }
+        Interest { wants, filter, id_form }
     }
 
     /// Looks at one event.
@@ -63,7 +70,7 @@ impl Interest {
             return Err(Mismatch::EventType);
         }
         let Some(filter) = &self.filter else { return Ok(()) };
-        wanted.retain(|matches| names(filter, *matches, event));
+        wanted.retain(|matches| names(filter, self.id_form, *matches, event));
         if wanted.is_empty() { Err(Mismatch::Filter) } else { Ok(()) }
     }
 }
@@ -77,11 +84,12 @@ fn wants(profile: &Profile, name: &str) -> Vec<Want> {
 }
 
 /// Whether `filter` names the event's entity, or one of its ancestors where they count.
-fn names(filter: &Filter, matches: FilterMatches, event: &Event) -> bool {
+fn names(filter: &Filter, form: IdForm, matches: FilterMatches, event: &Event) -> bool {
     let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
     let reaches = matches == FilterMatches::Scope;
     let scope = event.scope.iter().filter(|_| reaches).map(|entity| (&entity.kind, &entity.id));
-    own.chain(scope).any(|(kind, id)| filter.kind == *kind && filter.id.as_ref().is_none_or(|wanted| wanted == id))
+    let is_wanted = |id: &str| filter.id.as_deref().is_none_or(|wanted| *wanted == *form.canonical(id));
+    own.chain(scope).any(|(kind, id)| filter.kind == *kind && is_wanted(id))
 }
 
 /// The interests of one organization's webhooks, by number in the order given.
@@ -104,7 +112,15 @@ struct ByFilter {
 /// Webhooks whose filter names one entity, by its type and id; what else they want is to be looked at. There may be very
 /// many, so that each stands here once, however many types of event it wants.
 #[derive(Debug, Default)]
-struct ByEntity(HashMap<String, HashMap<Box<str>, Vec<u32>>>);
+struct ByEntity {
+    /// Those whose ids are compared as they are.
+    texts: ById,
+    /// Those whose ids are compared as UUIDs, in the common form.
+    uuids: ById,
+}
+
+/// By the type and then by the id.
+type ById = HashMap<String, HashMap<Box<str>, Vec<u32>>>;
 
 impl Index {
     /// Builds the index.
@@ -120,7 +136,7 @@ impl Index {
     fn add(&mut self, number: u32, interest: &Interest) {
         let filter = interest.filter.as_ref();
         if let Some((kind, id)) = filter.and_then(|filter| Some((&filter.kind, filter.id.as_deref()?))) {
-            self.by_entity.add(number, kind, id);
+            self.by_entity.add(number, interest.id_form, kind, id);
             return;
         }
         let kind = filter.map(|filter| filter.kind.as_str());
@@ -168,15 +184,24 @@ impl ByFilter {
         if let Some(entity) = &event.entity {
             found.extend(self.own.get(&entity.kind).into_iter().flatten());
         }
-        for EntityRef { kind, .. } in &event.scope {
+        if self.scope.is_empty() {
+            return;
+        }
+        // A type counts once, however many ancestors of it there are.
+        let kinds: BTreeSet<&str> = event.scope.iter().map(|ancestor| ancestor.kind.as_str()).collect();
+        for kind in kinds {
             found.extend(self.scope.get(kind).into_iter().flatten());
         }
     }
 }
 
 impl ByEntity {
-    fn add(&mut self, number: u32, kind: &str, id: &str) {
-        let of_kind = self.0.entry(kind.to_owned()).or_default();
+    fn add(&mut self, number: u32, form: IdForm, kind: &str, id: &str) {
+        let by_id = match form {
+            IdForm::Text => &mut self.texts,
+            IdForm::Uuid => &mut self.uuids,
+        };
+        let of_kind = by_id.entry(kind.to_owned()).or_default();
         match of_kind.get_mut(id) {
             Some(numbers) => numbers.push(number),
             None => _ = of_kind.insert(Box::from(id), vec![number]),
@@ -185,11 +210,16 @@ impl ByEntity {
 
     /// Those whose filter names the event's entity or one of its ancestors.
     fn find(&self, event: &Event, found: &mut Vec<u32>) {
-        let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
-        let scope = event.scope.iter().map(|entity| (&entity.kind, &entity.id));
-        for (kind, id) in own.chain(scope) {
-            let numbers = self.0.get(kind).and_then(|of_kind| of_kind.get(id.as_str()));
-            found.extend(numbers.into_iter().flatten());
+        for (by_id, form) in [(&self.texts, IdForm::Text), (&self.uuids, IdForm::Uuid)] {
+            if by_id.is_empty() {
+                continue;
+            }
+            let own = event.entity.iter().map(|entity| (&entity.kind, &entity.id));
+            let scope = event.scope.iter().map(|entity| (&entity.kind, &entity.id));
+            for (kind, id) in own.chain(scope) {
+                let Some(of_kind) = by_id.get(kind) else { continue };
+                found.extend(of_kind.get(&*form.canonical(id)).into_iter().flatten());
+            }
         }
     }
 }
@@ -202,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Entity;
+    use crate::event::{Entity, EntityRef};
     use crate::id::{EventId, OrganizationId, ProjectId};
     use crate::time::Timestamp;
 
@@ -221,8 +251,14 @@ mod tests {
         }
     }
 
+    /// Some of them are the same UUID.
+    fn id() -> impl Strategy<Value = String> {
+        let uuid = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+        prop_oneof!["[123]", Just(uuid.to_owned()), Just(uuid.to_uppercase()), Just(format!("{{{uuid}}}"))]
+    }
+
     fn entity() -> impl Strategy<Value = EntityRef> {
-        ("[ab]", "[123]").prop_map(|(kind, id)| EntityRef { kind, id })
+        ("[ab]", id()).prop_map(|(kind, id)| EntityRef { kind, id })
     }
 
     fn matches() -> impl Strategy<Value = FilterMatches> {
@@ -233,8 +269,13 @@ mod tests {
         let want = || ("[xyz]", matches()).prop_map(|(kind, matches)| Want { kind, matches });
         let wants =
             prop_oneof![matches().prop_map(Wants::All), prop::collection::vec(want(), 0..3).prop_map(Wants::Only)];
-        let filter = prop::option::of(("[ab]", prop::option::of("[123]")).prop_map(|(kind, id)| Filter { kind, id }));
-        (wants, filter).prop_map(|(wants, filter)| Interest { wants, filter })
+        let filter = prop::option::of(("[ab]", prop::option::of(id())).prop_map(|(kind, id)| Filter { kind, id }));
+        let id_form = prop_oneof![Just(IdForm::Text), Just(IdForm::Uuid)];
+        (wants, filter, id_form).prop_map(|(wants, filter, id_form)| {
+            let canonical =
+                |filter: Filter| Filter { id: filter.id.map(|id| id_form.canonical(&id).into_owned()), ..filter };
+            Interest { wants, filter: filter.map(canonical), id_form }
+        })
     }
 
     proptest! {
@@ -261,6 +302,7 @@ mod tests {
         let interest = Interest {
             wants: Wants::Only(vec![Want { kind: "x".to_owned(), matches: FilterMatches::Entity }]),
             filter: Some(Filter { kind: "a".to_owned(), id: None }),
+            id_form: IdForm::Text,
         };
         assert_eq!(interest.check(&event("y", None, vec![])), Err(Mismatch::EventType));
         assert_eq!(interest.check(&event("x", None, vec![])), Err(Mismatch::Filter));

@@ -36,6 +36,7 @@ pub enum Operation {
     /// counts for [`MAX_CLAIMS`]. Answers how many rows it was about: none where the lease was lost.
     Begin(Lease),
     /// Mark waiting deliveries of a webhook that gets nothing any more; at most `limit` of them.
+    /// Nothing is skipped where the webhook takes events again.
     SkipWaiting { webhook: WebhookId, reason: SkipReason, limit: u32 },
     /// Take back what a node that is no more had leased; at most `limit` deliveries.
     Rescue { node: NodeId, limit: u32 },

@@ -123,3 +123,21 @@ async fn an_event_that_lacks_what_its_profile_needs_is_refused() {
     api.post(path, json!({"type": "Flow.Executed", "data": {}, "entity": entity})).await.accepted();
     api.stop().await;
 }
+
+#[tokio::test]
+async fn event_types_of_a_profile_that_is_merely_allowed_keep_its_rules() {
+    let api = Api::start().await;
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["etlworks", "enate"]})).await.ok();
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    let path = "/v1/organizations/acme/events";
+    api.post(path, json!({"type": "Flow.Executed", "data": {}})).await.invalid("entity");
+    // What is not of that profile is not its business.
+    api.post(path, json!({"type": "job.created", "data": {}})).await.accepted();
+    let specific = json!({"type": "SpecificBusinessObjectUpdated", "data": {"Name": "Acme"}});
+    api.post(path, specific).await.invalid_because("type", "post BusinessObjectUpdated instead");
+    let alias = json!({"type": "NewBusinessObject", "data": {"Name": "Acme"}});
+    let id = api.post(path, alias).await.accepted()["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.get(&format!("{path}/{id}")).await.ok()["type"], "BusinessObjectCreated");
+    api.stop().await;
+}

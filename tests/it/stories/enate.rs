@@ -389,6 +389,59 @@ async fn permission_lost_between_two_attempts_ends_them() {
 }
 
 #[tokio::test]
+async fn a_guid_is_one_in_whatever_spelling() {
+    let mut stage = stage().await;
+    let braced = |guid: &str| format!("{{{}}}", guid.to_uppercase());
+    tell_of_anna(&stage, &[&COMPANY.to_uppercase()]).await;
+    let made = by_anna(&stage, wants("PacketCreated", "Company", Some(&braced(COMPANY)))).await.created();
+    assert_eq!(made["filter"], json!({"type": "Company", "id": COMPANY}));
+    let empty = wants("BusinessObjectCreated", "Company", Some(&braced(ZERO)));
+    assert_eq!(stage.subscribe(empty).await["filter"], json!({"type": "Company"}));
+    stage.event(packet("PacketCreated", json!({}))).await;
+    stage.receiver.next().await;
+    // As a system writes them that prints them in its own way: the packet, and the company that the right rests on.
+    let spelt = |kind: &str| {
+        let mut event = packet(kind, json!({}));
+        event["entity"]["id"] = PACKET.to_uppercase().into();
+        event["scope"][0]["id"] = COMPANY.replace('-', "").to_uppercase().into();
+        event
+    };
+    stage.event(spelt("PacketCreated")).await;
+    stage.receiver.next().await;
+    by_anna(&stage, wants("PacketUpdated", "Packet", Some(&PACKET.replace('-', "")))).await.created();
+    for event in [spelt("PacketUpdated"), packet("PacketUpdated", json!({}))] {
+        let event = stage.event(event).await;
+        stage.receiver.next().await;
+        stage.delivery(&format!("event={event}"), "delivered", 1).await;
+    }
+    let known = format!("/v1/organizations/{ORG}/entities/Packet");
+    let known = async |id: &str| stage.api.get(&format!("{known}/{id}")).await.ok();
+    assert_eq!(known(&PACKET.to_uppercase()).await, known(PACKET).await);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_event_that_names_fewer_ancestors_takes_no_right_away() {
+    let mut stage = stage().await;
+    let grants = json!([{"type": "Contract", "id": "contract"}]);
+    stage.user("anna", json!({"roles": ["ProcessBuilder"], "grants": grants})).await;
+    stage.post(packet("PacketCreated", json!({}))).await;
+    by_anna(&stage, wants("PacketUpdated", "Packet", Some(PACKET))).await.created();
+    let updated = |company: &str| {
+        let mut event = packet("PacketUpdated", json!({}));
+        event["scope"] = json!([{"type": "Company", "id": company}]);
+        event
+    };
+    let event = stage.event(updated(COMPANY)).await;
+    stage.receiver.next().await;
+    stage.delivery(&format!("event={event}"), "delivered", 1).await;
+    // Where it has gone to another company, nothing of the former one's counts.
+    let moved = stage.event(updated("another")).await;
+    assert_skipped(&mut stage, &moved, 0).await;
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn a_deleted_users_subscriptions_stop_and_one_handed_over_goes_on() {
     let mut stage = stage().await;
     tell_of_anna(&stage, &[COMPANY]).await;

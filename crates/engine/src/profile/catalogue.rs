@@ -87,20 +87,26 @@ impl EventCatalogue {
 
 impl Profile {
     /// Brings settings into the profile's own form: aliases of event types and numbers of entity types become their
-    /// names, ids that stand for none are taken away, and an event type that means another one with an id becomes that one.
+    /// names, ids are written as they are compared, those that stand for none are taken away, and an event type that means another one with an id becomes that one.
     pub fn normalise(&self, settings: &mut Settings) {
         if let Some(filter) = &mut settings.filter {
             if let Some(known) = self.entity_type(&filter.kind) {
                 filter.kind.clone_from(&known.name);
             }
-            filter.id = filter.id.take().filter(|id| !id.is_empty() && !self.filter.empty_ids.contains(id));
+            let id = filter.id.take().filter(|id| !self.filter.is_empty_id(id));
+            filter.id = id.map(|id| self.filter.id_form.canonical(&id).into_owned());
         }
         let with_id = settings.filter.as_ref().is_some_and(|filter| filter.id.is_some());
         let Events::Only(names) = &mut settings.events else { return };
         for name in names {
-            let Some(known) = self.catalogue.get(name) else { continue };
-            name.clone_from(known.filter.with_id.as_ref().filter(|_| with_id).unwrap_or(&known.name));
+            *name = self.meant(name, with_id).to_owned();
         }
+    }
+
+    /// The event type that a webhook means which names `name`; `with_id` says whether its filter names an entity by its id.
+    pub fn meant<'a>(&'a self, name: &'a str, with_id: bool) -> &'a str {
+        let Some(known) = self.catalogue.get(name) else { return name };
+        known.filter.with_id.as_ref().filter(|_| with_id).unwrap_or(&known.name)
     }
 
     /// The type of entity that `text` names, by its name or by its number.

@@ -4,17 +4,19 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::catalogue::{EntityType, EventCatalogue, EventFilter, EventTypeKnobs, Example};
-use super::knobs::{FilterMatches, FilterPolicy, FilterRule};
+use super::knobs::{FilterMatches, FilterPolicy, FilterRule, IdForm};
 use super::reader::{Entry, Section};
 use super::{MAX_EVENT_NAMES, Profile};
 use crate::event::{Entity, EntityRef, is_valid_type_name};
 
 pub(super) fn filter(knobs: &Section) -> FilterPolicy {
+    let id_form = knobs.or("id_form", IdForm::Text, Entry::word);
     FilterPolicy {
         rule: knobs.or("rule", FilterRule::Optional, Entry::word),
         matches: knobs.or("matches", FilterMatches::Scope, Entry::word),
         types: knobs.each("types", entity_type),
-        empty_ids: knobs.each("empty_ids", |entry| entry.text().map(str::to_owned)),
+        id_form,
+        empty_ids: knobs.each("empty_ids", |entry| entry.text().map(|id| id_form.canonical(id).into_owned())),
     }
 }
 

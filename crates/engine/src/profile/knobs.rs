@@ -1,5 +1,6 @@
 //! What a profile can set, as checked data.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use http::HeaderName;
 use super::catalogue::EntityType;
 use super::source::Source;
 use super::template::Template;
+use crate::event::canonical_id;
 use crate::signing::{Algorithm, Encoding, KeyForm};
 use crate::webhook::{ContentType, Method};
 
@@ -95,6 +97,26 @@ pub enum FilterMatches {
     Scope,
 }
 
+/// How a filter's id is compared with those of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdForm {
+    /// Byte for byte.
+    #[default]
+    Text,
+    /// As UUIDs, in whatever spelling; one that is no UUID byte for byte.
+    Uuid,
+}
+
+impl IdForm {
+    /// The id as it is compared.
+    pub fn canonical(self, id: &str) -> Cow<'_, str> {
+        match self {
+            IdForm::Text => Cow::Borrowed(id),
+            IdForm::Uuid => canonical_id(id),
+        }
+    }
+}
+
 /// Filters on entities. Where an event type of the profile says otherwise, that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterPolicy {
@@ -102,8 +124,17 @@ pub struct FilterPolicy {
     pub matches: FilterMatches,
     /// The types of entity that there are; empty for any.
     pub types: Vec<EntityType>,
-    /// Ids that stand for none.
+    pub id_form: IdForm,
+    /// Ids that stand for none, in the form in which ids are compared.
     pub empty_ids: Vec<String>,
+}
+
+impl FilterPolicy {
+    /// Whether an id stands for none.
+    pub fn is_empty_id(&self, id: &str) -> bool {
+        let id = self.id_form.canonical(id);
+        id.is_empty() || self.empty_ids.iter().any(|empty| *empty == id)
+    }
 }
 
 /// When a field, a header, a signature or a payload is used. What is not set does not matter.

@@ -1,8 +1,8 @@
 //! The words that profile files use for the values of knobs.
 
 use super::knobs::{
-    AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, MessageIdForm, MessageIdOf, Missing,
-    OwnApi, RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
+    AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, IdForm, MessageIdForm, MessageIdOf,
+    Missing, OwnApi, RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
 };
 use super::message_signatures::ContentDigest;
 use super::reader::Word;
@@ -23,6 +23,7 @@ words! {
     MessageIdOf { "event" = Event, "external" = External, "delivery" = Delivery }
     MessageIdForm { "prefixed" = Prefixed, "uuid" = Uuid }
     FilterRule { "none" = None, "optional" = Optional, "required" = Required }
+    IdForm { "text" = Text, "uuid" = Uuid }
     FilterMatches { "entity" = Entity, "scope" = Scope }
     Scheme { "https" = Https, "http" = Http }
     Method { "POST" = Post, "GET" = Get }

@@ -1,4 +1,4 @@
-//! What the host's entities belong to: told by the host, or learnt from events. Whatever was said last holds.
+//! What the host's entities belong to: told by the host, or learnt from events. All ids are canonical, as grants have them.
 
 use std::borrow::Cow;
 

@@ -148,7 +148,7 @@ fn document<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("documents of the catalogue have text keys and finite numbers")
 }
 
-fn parse_document<T: DeserializeOwned>(text: &str) -> StoreResult<T> {
+pub(crate) fn parse_document<T: DeserializeOwned>(text: &str) -> StoreResult<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Damaged(format!("a document cannot be read: {error}")))
 }
 

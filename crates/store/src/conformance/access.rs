@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fanfare_engine::access::{Grants, User};
+use fanfare_engine::delivery::{SkipReason, State};
 use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use fanfare_engine::webhook::{ContentType, Events, Method, Settings, Status};
@@ -160,6 +161,21 @@ pub(crate) async fn owners_and_users_by_their_ids<B: Backend>(rig: &Rig<B>) {
     assert_eq!(found, [user(rig, "anna").user]);
 }
 
+/// Who has them skipped may have looked at the webhook before it was switched on.
+pub(crate) async fn what_waits_for_a_webhook_that_takes_events_is_not_skipped<B: Backend>(rig: &Rig<B>) {
+    organization(rig, ORGANIZATION).await;
+    let row = webhook_of(rig, WEBHOOK, None);
+    rig.change(webhooks::insert(&row, None)).await.unwrap();
+    let waiting = rig.waiting().await;
+    let skip = || Operation::SkipWaiting { webhook: WEBHOOK, reason: SkipReason::WebhookDeactivated, limit: 10 };
+    for (status, skipped) in [(Status::Active, 0), (Status::Paused, 0), (Status::Deactivated, 1)] {
+        let row = rig.read_one(webhooks::by_id(ORGANIZATION, WEBHOOK)).await.unwrap();
+        rig.change(webhooks::update(&WebhookRow { status, ..row })).await.unwrap();
+        assert_eq!(rig.count(skip()).await, skipped, "{status:?}");
+    }
+    assert_eq!(rig.state(waiting).await, State::Skipped);
+}
+
 fn told<B: Backend>(rig: &Rig<B>, id: &str, scope: &[EntityRef]) -> EntityRow {
     EntityRow {
         organization: ORGANIZATION,
@@ -204,6 +220,20 @@ pub(crate) async fn an_event_teaches_what_its_entity_belongs_to<B: Backend>(rig:
     assert!(learns(rig, about(rig, "17", &d, Learn::Scope)).await);
     assert_eq!(scope(rig, "17").await, Some((d.to_vec(), ToldBy::Event)));
     assert_eq!(rig.read_one(entities::count(ORGANIZATION)).await, Some(1));
+}
+
+pub(crate) async fn what_an_event_leaves_out_stays_known<B: Backend>(rig: &Rig<B>) {
+    organization(rig, ORGANIZATION).await;
+    let (company, contract) = (entity("Company", "c"), entity("Contract", "k"));
+    let both = [company.clone(), contract.clone()];
+    assert!(learns(rig, about(rig, "17", &both, Learn::Scope)).await);
+    for no_news in [vec![contract.clone(), company.clone()], vec![company.clone()], vec![contract.clone(); 2]] {
+        assert!(!learns(rig, about(rig, "17", &no_news, Learn::Scope)).await, "{no_news:?}");
+    }
+    assert_eq!(scope(rig, "17").await, Some((both.to_vec(), ToldBy::Event)));
+    let moved = [entity("Company", "d")];
+    assert!(learns(rig, about(rig, "17", &moved, Learn::Scope)).await);
+    assert_eq!(scope(rig, "17").await, Some((moved.to_vec(), ToldBy::Event)));
 }
 
 pub(crate) async fn what_was_said_last_holds<B: Backend>(rig: &Rig<B>) {

@@ -166,7 +166,9 @@ macro_rules! conformance_suite {
                 nothing_is_kept_of_an_organization_that_is_gone
                 users_and_entities_go_with_their_organization
                 owners_and_users_by_their_ids
+                what_waits_for_a_webhook_that_takes_events_is_not_skipped
                 an_event_teaches_what_its_entity_belongs_to
+                what_an_event_leaves_out_stays_known
                 what_was_said_last_holds
                 a_refused_event_teaches_nothing
                 news_of_what_is_watched_raises_the_version

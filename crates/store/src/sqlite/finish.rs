@@ -6,6 +6,7 @@ use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{SkipReason, State};
 use fanfare_engine::id::{DeliveryId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::Status;
 use rusqlite::{Transaction, params};
 
 use super::accept;
@@ -188,6 +189,16 @@ pub(super) fn skip_waiting(
     reason: SkipReason,
     limit: u32,
 ) -> StoreResult<u64> {
+    // Who asks may have looked before the webhook was switched on; what came with that is to be sent.
+    let takes_events: Option<i64> = rows::first(
+        transaction,
+        "SELECT 1 FROM webhooks WHERE id = ?1 AND status IN (?2, ?3)",
+        (webhook.0, Status::Active as i64, Status::Paused as i64),
+        |row| row.get(0),
+    )?;
+    if takes_events.is_some() {
+        return Ok(0);
+    }
     let keys: Vec<Option<String>> = rows::all(
         transaction,
         "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?3 END,
