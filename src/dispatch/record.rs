@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_engine::delivery::{SkipReason, State};
+use fanfare_engine::delivery::{Single, SkipReason, State};
 use fanfare_engine::scheduler::{Input, Job};
 use fanfare_store::queue::{Answer, Finish, Finished, Lease, LoggedAttempt, Next, Operation};
 
@@ -20,17 +20,23 @@ pub(super) async fn attempted(
     next: Next,
 ) {
     let report = match next {
-        Next::Exhausted if !organization.is_operator => report::exhausted(dispatcher, job, &attempt).await,
+        Next::Exhausted if is_told(job, organization) => report::exhausted(dispatcher, job, &attempt).await,
         _ => None,
     };
     finish(dispatcher, job, Some(attempt), next, report);
 }
 
+/// Whether the operator is told that a delivery failed for good. A test, or what was sent again by hand, is looked at by who
+/// asked for it.
+fn is_told(job: &Job, organization: &CompiledOrganization) -> bool {
+    job.single == Single::No && !organization.is_operator
+}
+
 /// Records that a delivery which may have been sent is not sent again.
 pub(super) async fn given_up(dispatcher: &Arc<Dispatcher>, job: &Job, organization: &CompiledOrganization) {
-    let report = match organization.is_operator {
-        true => None,
-        false => report::given_up(dispatcher, job).await,
+    let report = match is_told(job, organization) {
+        true => report::given_up(dispatcher, job).await,
+        false => None,
     };
     finish(dispatcher, job, None, Next::Exhausted, report);
 }

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::SkipReason;
+use axum::http::Method;
+use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName};
+use bytes::Bytes;
+use fanfare_engine::attempt::{Headers, Outcome};
+use fanfare_engine::delivery::{Single, SkipReason};
 use fanfare_engine::egress::{Endpoint, EndpointError, parse_endpoint};
 use fanfare_engine::render::{FirstSent, RenderError, Rendered, logged_headers};
 use fanfare_engine::retry::parse_retry_after;
@@ -179,7 +182,9 @@ async fn attempt(
     let next = dispatcher.tell_sent(sent(&job, conclusion.trouble));
     tools.metrics.attempt(trial.outcome, trial.duration_ms);
     let success = trial.outcome == Outcome::Success;
-    if let Some(failing_since) = webhook.note_attempt(success, now) {
+    // What was only tried out, and failed, does not count against the receiver; that it works counts in any case.
+    let counts = success || job.single == Single::No;
+    if let Some(failing_since) = counts.then(|| webhook.note_attempt(success, now)).flatten() {
         disable::keep_failing_since(dispatcher, webhook, failing_since);
     }
     let logged = LoggedAttempt {
@@ -245,7 +250,7 @@ async fn try_once(
         Cow::Borrowed(_) => Arc::clone(&sender.url),
         Cow::Owned(endpoint) => Arc::from(endpoint.url()),
     };
-    let request = logged_request(url, job, &rendered);
+    let request = logged_request(url, job, &rendered, &endpoint);
     let outgoing = OutgoingRequest {
         endpoint: &endpoint,
         method: rendered.method,
@@ -277,14 +282,25 @@ fn endpoint<'a>(sender: &'a Sender, rendered: &Rendered) -> Result<Cow<'a, Endpo
     parse_endpoint(rendered.url.as_str(), &sender.profile.schemes).map(Cow::Owned)
 }
 
-fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered) -> LoggedRequest {
+fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered, endpoint: &Endpoint) -> LoggedRequest {
     let body = match &rendered.verbatim {
         Some(range) if range.len() == job.event.data.len() => {
             LoggedBody::AroundData { head: rendered.body.slice(..range.start), tail: rendered.body.slice(range.end..) }
         }
         _ => LoggedBody::Whole(rendered.body.clone()),
     };
-    LoggedRequest { method: rendered.method.clone(), url, headers: logged_headers(&rendered.headers), body }
+    LoggedRequest { method: rendered.method.clone(), url, headers: headers_as_sent(rendered, endpoint), body }
+}
+
+/// The headers as they may be shown, with those that the connection adds.
+fn headers_as_sent(rendered: &Rendered, endpoint: &Endpoint) -> Headers {
+    let pair = |name: HeaderName, value: &[u8]| (name.as_str().to_owned(), Bytes::copy_from_slice(value));
+    let mut headers = vec![pair(HOST, endpoint.host_header().as_bytes())];
+    headers.extend(logged_headers(&rendered.headers));
+    if rendered.method != Method::GET {
+        headers.push(pair(CONTENT_LENGTH, rendered.body.len().to_string().as_bytes()));
+    }
+    headers
 }
 
 fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange) -> Trial {

@@ -27,12 +27,27 @@ const CONNECTION: [&str; 10] = [
 /// Headers that are on every request anyway, or would contradict it.
 const AUTOMATIC: [&str; 5] = ["user-agent", "accept", "accept-encoding", "content-type", "content-encoding"];
 /// Parts of header names by which a value is taken for a credential.
-const CREDENTIALS: [&str; 8] = ["auth", "token", "secret", "password", "api-key", "apikey", "cookie", "credential"];
+const CREDENTIALS: [&str; 11] = [
+    "auth",
+    "token",
+    "secret",
+    "passw",
+    "passphrase",
+    "apikey",
+    "accesskey",
+    "cookie",
+    "credential",
+    "signature",
+    "session",
+];
+/// Whole words of header names by which it is, too; as parts they stand in other words.
+const CREDENTIAL_WORDS: [&str; 8] = ["key", "keys", "pass", "pwd", "pin", "sig", "sign", "jwt"];
 
 /// Whether the value of a header with this name, in any case, may be a credential, and is not to be shown or logged.
 pub fn may_be_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|part| name.contains(part))
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    CREDENTIALS.iter().any(|part| name.contains(part)) || words.any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
 /// What is wrong with a webhook's own headers under `profile`; nothing where all may be sent. `with_auth` says whether the
@@ -122,5 +137,38 @@ pub fn check_value(value: &str) -> Result<(), String> {
     match HeaderValue::from_bytes(value.as_bytes()) {
         Ok(_) => Ok(()),
         Err(_) => Err("must have a value without line breaks and other control characters".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_credentials_are_known() {
+        for name in [
+            "Authorization",
+            "X-Api-Key",
+            "X-APIKEY",
+            "X-Functions-Key",
+            "Ocp-Apim-Subscription-Key",
+            "X-Access-Key",
+            "X-Pass",
+            "X-Pwd",
+            "X-Sig",
+            "X-Hub-Signature",
+            "X-Auth-Token",
+            "Cookie",
+            "x_key",
+            "X-Passphrase",
+            "X-Session-Id",
+        ] {
+            assert!(may_be_credential(name), "{name}");
+        }
+        for name in
+            ["X-Tenant", "X-Monkey", "X-Keyboard", "X-Design", "X-Bypass", "X-Passenger", "new-schedule", "X-Team"]
+        {
+            assert!(!may_be_credential(name), "{name}");
+        }
     }
 }

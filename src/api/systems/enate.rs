@@ -21,7 +21,7 @@ use crate::api::body::JsonBody;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::QueryParts;
 use crate::app::App;
-use crate::catalogue::webhooks::{self, HeaderList, OpenWebhook, WebhookInput, shown_headers};
+use crate::catalogue::webhooks::{self, HeaderList, MASK, OpenWebhook, WebhookInput, shown_headers};
 use crate::example::{self, Wanted};
 
 /// What Fanfare's fields are called here.
@@ -190,7 +190,7 @@ async fn create(
     JsonBody(input): JsonBody<SubscriptionInput>,
 ) -> Answer<Json<SubscriptionBody>> {
     let desk = desk(&app, &principal).await?;
-    let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(input, None)? };
+    let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(input, &desk.profile, None)? };
     let made = webhooks::create(&app, &desk.place, input).await.map_err(|error| renamed(error, &NAMES))?;
     Ok(Json(show(&desk.profile, &made.0)))
 }
@@ -209,7 +209,7 @@ async fn update(
     };
     let present = find(&app, &desk, guid).await?;
     let id = present.row.id.to_string();
-    let input = translate(input, Some(&present))?;
+    let input = translate(input, &desk.profile, Some(&present))?;
     let edited = webhooks::edit(&app, &desk.place, &id, &input).await.map_err(|error| renamed(error, &NAMES))?;
     Ok(Json(show(&desk.profile, &edited)))
 }
@@ -238,15 +238,39 @@ async fn find(app: &App, desk: &Desk, guid: &str) -> Answer<OpenWebhook> {
 }
 
 /// What Fanfare is asked for; `present` is the subscription that is edited.
-fn translate(input: SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
+fn translate(input: SubscriptionInput, profile: &Profile, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
+    let filter = filter(&input, present)?;
     Ok(WebhookInput {
-        name: present.is_none().then(|| input.webhook.clone().unwrap_or_default()),
+        name: name(&input, profile, filter.as_ref(), present),
         url: input.subscriber_url.clone(),
         headers: headers(&input, present)?,
-        filter: filter(&input, present)?,
+        filter,
         events: input.webhook.map(|name| Events::Only(vec![name])),
         ..WebhookInput::default()
     })
+}
+
+/// A subscription has no name of its own: it is called as its event is, unless somebody called it otherwise.
+fn name(
+    input: &SubscriptionInput,
+    profile: &Profile,
+    filter: Option<&Option<Filter>>,
+    present: Option<&OpenWebhook>,
+) -> Option<String> {
+    let event = input.webhook.as_deref().or_else(|| present.and_then(event_of)).unwrap_or_default();
+    let before = present.and_then(|webhook| webhook.row.settings.filter.as_ref());
+    let filter = filter.map_or(before, Option::as_ref);
+    let with_id = filter.is_some_and(|filter| filter.id.as_ref().is_some_and(|id| !profile.filter.is_empty_id(id)));
+    let is_as_its_event = present.is_none_or(|webhook| event_of(webhook) == Some(&*webhook.row.settings.name));
+    is_as_its_event.then(|| profile.meant(event, with_id).to_owned())
+}
+
+/// The event of a subscription, which has one.
+fn event_of(webhook: &OpenWebhook) -> Option<&str> {
+    match &webhook.row.settings.events {
+        Events::Only(names) => names.first().map(String::as_str),
+        Events::All => None,
+    }
 }
 
 fn filter(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<Option<Option<Filter>>> {
@@ -296,6 +320,14 @@ fn headers(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<O
             }
             Some(value.clone())
         }
+        (Some(Some(value)), _) if value == MASK => {
+            let kept = before.filter(|(known, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(known)));
+            let Some((_, kept)) = kept else {
+                let message = "is a mask, behind which there is no value of this header; give the value itself";
+                return Err(Problem::field(Code::ValidationFailed, "CustomHeaderValue", message));
+            };
+            Some(kept.clone())
+        }
         (Some(value), _) => value.clone().filter(|text| !text.is_empty()),
     };
     match (name, value) {
@@ -309,10 +341,7 @@ fn headers(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<O
 
 fn show(profile: &Profile, webhook: &OpenWebhook) -> SubscriptionBody {
     let settings = &webhook.row.settings;
-    let name = match &settings.events {
-        Events::Only(names) => names.first().cloned().unwrap_or_default(),
-        Events::All => String::new(),
-    };
+    let name = event_of(webhook).unwrap_or_default().to_owned();
     let kind = settings.filter.as_ref().map(|filter| filter.kind.clone());
     let header = shown_headers(&webhook.credentials.headers).into_iter().next();
     SubscriptionBody {

@@ -210,11 +210,19 @@ fn auth(form: &WebhookForm, present: Option<&OpenWebhook>) -> Answer<Option<Opti
         Some(Auth::Basic { username, password }) => Some((username, password)),
         _ => None,
     };
+    let given = form.basic_pass.iter().flatten().any(|password| !password.is_empty() && password != MASK);
     let user = match &form.basic_user {
+        // A new password for the user who is known.
+        None if given => before.map(|(user, _)| user.as_str()),
         None => return Ok(None),
         Some(user) => user.as_deref().filter(|user| !user.is_empty()),
     };
-    let Some(user) = user else { return Ok(Some(None)) };
+    let Some(user) = user else {
+        return match given {
+            true => Err(Problem::field(Code::ValidationFailed, "basicUser", "is required for this basicPass")),
+            false => Ok(Some(None)),
+        };
+    };
     let password = match &form.basic_pass {
         Some(Some(password)) if password != MASK => Some(password.clone()),
         Some(None) => Some(String::new()),

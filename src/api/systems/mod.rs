@@ -9,6 +9,7 @@ mod etlworks;
 
 use std::sync::Arc;
 
+use fanfare_engine::access::Action;
 use fanfare_engine::profile::{OwnApi, Profile};
 use fanfare_store::catalogue::Page;
 use fanfare_store::catalogue::webhooks::{WebhookFilter, stored_bytes};
@@ -18,6 +19,7 @@ use super::auth::Principal;
 use super::problem::{Answer, Code, Problem};
 use super::webhooks::answers::customer_place;
 use crate::app::App;
+use crate::catalogue::access::Actor;
 use crate::catalogue::webhooks::{self, OpenWebhook, Place};
 use crate::catalogue::{CatalogueError, CatalogueResult, projects};
 
@@ -59,10 +61,15 @@ impl Desk {
     /// The webhooks of the profile, at most the newest [`MAX_LISTED`] and about [`MAX_LISTED_BYTES`] of them, oldest first.
     async fn list(&self, app: &App) -> Answer<Vec<OpenWebhook>> {
         let mut found: Vec<OpenWebhook> = Vec::new();
+        // Judged once for all: those of other profiles are left out, whoever may see them.
+        let (organization, user) = (self.place.organization, self.place.user.as_deref());
+        let actor = Actor::of(app, organization, user).await?;
+        actor.may(app, organization, &self.profile.name, None, Action::See).await?;
+        let place = Place { user: None, ..self.place.clone() };
         let mut bytes = 0;
         let mut page = Page { before: None, limit: PIECE };
         loop {
-            let piece = webhooks::list_in(app, &self.place, WebhookFilter::default(), page).await?.rows;
+            let piece = webhooks::list_in(app, &place, WebhookFilter::default(), page).await?.rows;
             page.before = piece.last().map(|last| last.row.id.0);
             let full = piece.len() == PIECE as usize;
             for webhook in piece.into_iter().filter(|webhook| self.is_ours(webhook)) {

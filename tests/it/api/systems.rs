@@ -96,6 +96,63 @@ async fn enate_keeps_a_headers_value_only_with_its_name() {
 }
 
 #[tokio::test]
+async fn enate_takes_no_mask_for_a_value() {
+    let script = Script::start("enate").await;
+    let path = |what: &str| format!("/WebHookSubscription/{what}WebhookSubscription");
+    let input = |header: &str, value: &str| {
+        json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 260, "SubscriberURL": URL,
+            "CustomHeader": header, "CustomHeaderValue": value})
+    };
+    script.post(&path("Create"), input("X-Api-Key", "****")).await.invalid("CustomHeaderValue");
+    let made = script.post(&path("Create"), input("X-Api-Key", "canary-key")).await.ok();
+    let mut change = input("X-Other-Key", "****");
+    change["GUID"] = made["GUID"].clone();
+    script.post(&path("Update"), change.clone()).await.invalid("CustomHeaderValue");
+    change["CustomHeader"] = json!("x-api-key");
+    script.post(&path("Update"), change).await.ok();
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn an_enate_subscription_is_called_as_its_event_until_somebody_calls_it_otherwise() {
+    let script = Script::start("enate").await;
+    let make = json!({"Webhook": "NewBusinessObject", "FilterObjectType": 260, "SubscriberURL": URL});
+    let made = script.post("/WebHookSubscription/CreateWebhookSubscription", make).await.ok();
+    let hook = async || script.get("/v1/organizations/acme/webhooks").await.ok()["data"][0].clone();
+    assert_eq!(hook().await["name"], "BusinessObjectCreated");
+    let update = async |mut change: Value| {
+        change["GUID"] = made["GUID"].clone();
+        script.post("/WebHookSubscription/UpdateWebhookSubscription", change).await.ok();
+        hook().await["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(update(json!({"Webhook": "BusinessObjectUpdated"})).await, "BusinessObjectUpdated");
+    let specific = json!({"Webhook": "BusinessObjectUpdated", "FilterObjectGUID": COMPANY, "FilterObjectType": 31});
+    assert_eq!(update(specific).await, "SpecificBusinessObjectUpdated");
+    let path = format!("/v1/organizations/acme/webhooks/{}", hook().await["id"].as_str().unwrap());
+    script.api.patch(&path, json!({"name": "Ours"})).await.ok();
+    let change = json!({"Webhook": "BusinessObjectCreated", "FilterObjectGUID": null});
+    assert_eq!(update(change).await, "Ours");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_see_a_systems_webhooks_lists_them_whatever_else_the_project_allows() {
+    let script = Script::start("enate").await;
+    let input = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 260, "SubscriberURL": URL});
+    script.post("/WebHookSubscription/CreateWebhookSubscription", input).await.ok();
+    script.api.patch("/v1/projects/default", json!({"allowed_profiles": ["etlworks"]})).await.ok();
+    script.post("/rest/v1/webhooks", json!({"url": URL})).await.ok();
+    let rights = json!({"roles": ["ProcessBuilder"]});
+    script.api.put("/v1/organizations/acme/users/anna", rights).await.created();
+    let key = script.api.key(&["manage"], json!({"organization": "acme", "user": "anna"})).await;
+    let anna = async |path: &str| script.api.ask(http::Method::GET, path).key(&key).send().await;
+    let listed = anna("/WebHookSubscription/GetAllWebhookSubscriptions").await.ok();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    anna("/rest/v1/webhooks").await.problem(403, "permission_denied");
+    script.api.stop().await;
+}
+
+#[tokio::test]
 async fn enate_says_which_webhooks_there_are() {
     let script = Script::start("enate").await;
     let all = script.get("/WebHookSubscription/GetAllWebhooks").await.ok();

@@ -299,6 +299,48 @@ async fn administrators_alone_see_and_manage() {
 }
 
 #[tokio::test]
+async fn a_new_secret_signs_alone_and_at_once() {
+    let mut stage = stage().await;
+    let script = Script::of(&stage, json!({})).await;
+    script.make(&stage, json!({"secret": "the first one"})).await;
+    let hook = stage.api.get(HOOKS).await.ok()["data"][0]["id"].as_str().unwrap().to_owned();
+    let one = format!("{HOOKS}/{hook}");
+    for change in ["replaced", "edited", "rotated"] {
+        match change {
+            "replaced" => {
+                let body = stage.hook(json!({"secret": SECRET}));
+                script.send(&stage, Method::PUT, &format!("{REST}/1"), &body).await.ok()
+            }
+            "edited" => stage.api.patch(&one, json!({"secret": SECRET})).await.ok(),
+            _ => stage.api.post(&format!("{one}/secret/rotate"), json!({"secret": SECRET})).await.ok(),
+        };
+        stage.event(executed()).await;
+        let request = stage.receiver.next().await;
+        assert_eq!(request.header("x-etl-webhook-signature"), signature(&request.body), "{change}");
+        stage.api.patch(&one, json!({"secret": format!("before the next one, {change}")})).await.ok();
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_new_password_is_for_the_user_who_is_known() {
+    let mut stage = stage().await;
+    let script = Script::of(&stage, json!({})).await;
+    let one = format!("{REST}/1");
+    script.send(&stage, Method::POST, REST, &stage.hook(json!({"basicPass": "p"}))).await.invalid("basicUser");
+    script.make(&stage, json!({"basicUser": "admin", "basicPass": "old"})).await;
+    script.send(&stage, Method::PUT, &one, &stage.hook(json!({"basicPass": "admin"}))).await.ok();
+    stage.event(executed()).await;
+    assert_eq!(stage.receiver.next().await.header("authorization"), "Basic YWRtaW46YWRtaW4=");
+    let blank = stage.hook(json!({"basicUser": "", "basicPass": "other"}));
+    script.send(&stage, Method::PUT, &one, &blank).await.invalid("basicUser");
+    script.send(&stage, Method::PUT, &one, &stage.hook(json!({"basicUser": null, "basicPass": "****"}))).await.ok();
+    stage.event(executed()).await;
+    assert_eq!(stage.receiver.next().await.values("authorization"), [""; 0]);
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn the_last_hundred_events_are_viewed_each_with_what_was_sent_and_came_back() {
     let mut stage = stage().await;
     let settings = json!({"secret": SECRET, "basicUser": "admin", "basicPass": "canary-password"});
@@ -331,6 +373,9 @@ async fn the_last_hundred_events_are_viewed_each_with_what_was_sent_and_came_bac
     assert_eq!((&request["method"], &request["url"]), (&json!("POST"), &json!(stage.receiver.url("/h"))));
     assert_eq!(request["headers"]["authorization"], "Basic ****");
     assert_eq!(request["headers"]["x-etl-webhook-entity-id"], "102");
+    // What the connection adds was sent, too.
+    assert_eq!(request["headers"]["host"], stage.receiver.url("").trim_start_matches("http://"));
+    assert_eq!(request["headers"]["content-length"], body.len().to_string());
     assert_eq!(
         body,
         format!(

@@ -157,7 +157,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn values(&self, name: &str) -> Vec<&str> {
+    pub(super) fn values(&self, name: &str) -> Vec<&str> {
         let named = |header: &&(String, String)| header.0.eq_ignore_ascii_case(name);
         self.headers.iter().filter(named).map(|(_, value)| value.as_str()).collect()
     }

@@ -60,7 +60,7 @@ impl FirstSent {
 
 impl Plan {
     /// As [`Plan::render`], but method, URL, content type and body are those of `first`. Headers, timestamp and signatures
-    /// are of `now`, the signatures over that body. Where `first` went to another origin than the webhook's present one, the
+    /// are of `now`, the signatures over that body. Where `first` went to another origin or path than the webhook's present ones, the
     /// webhook's authorization and own headers are left out: they are for the receiver that it has now.
     ///
     /// # Errors

@@ -174,9 +174,10 @@ impl Plan {
         Ok(rendered)
     }
 
-    /// Whether a request to `url` reaches the receiver that the webhook has now.
+    /// Whether a request to `url` reaches the receiver that the webhook has now. Receivers of different customers may share a
+    /// host, each with its own path.
     fn is_own_receiver(&self, url: &Arc<Url>) -> bool {
-        Arc::ptr_eq(url, &self.url) || url.origin() == self.url.origin()
+        Arc::ptr_eq(url, &self.url) || (url.origin() == self.url.origin() && url.path() == self.url.path())
     }
 
     /// The keys that sign in `slot` at `now`: where some secrets are for its header alone, only theirs.

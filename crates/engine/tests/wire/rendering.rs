@@ -406,9 +406,11 @@ fn a_request_made_again_to_a_former_receiver_has_no_credentials_of_the_present_o
         let plan = Plan::compile(&profile, &webhook).unwrap();
         plan.render_again(&event, DELIVERY, Timestamp(0), &sent).unwrap()
     };
-    let same = again("https://example.com:443/other?path");
+    let same = again("https://example.com:443/h?other");
     assert_eq!((header(&same, "authorization"), header(&same, "x-own")), ("Bearer canary", "canary"));
-    for other in ["https://example.org/h", "https://example.com:8443/h", "http://example.com/h"] {
+    for other in
+        ["https://example.org/h", "https://example.com:8443/h", "http://example.com/h", "https://example.com/other"]
+    {
         let other = again(other);
         assert_eq!(other.url, first.url);
         assert!(!other.headers.values().any(|value| value.as_bytes().ends_with(b"canary")), "{:?}", other.headers);
