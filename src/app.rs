@@ -45,8 +45,6 @@ pub trait CatalogueObserver: Send + Sync {
     fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId);
     /// A hold on sending was started or ended.
     fn pauses_changed(&self) -> BoxFuture<'_, ()>;
-    /// The webhook's profile wants a test event now: it was made, or switched on.
-    fn test_wanted(&self, organization: OrganizationId, webhook: WebhookId);
 }
 
 /// Addresses being looked up; `None` where the name has none or could not be looked up.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
-use fanfare_store::StoreResult;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -13,7 +12,6 @@ use crate::app::{Addresses, CatalogueObserver, NameLookup};
 use crate::compiled::Fact;
 use crate::delivery::dns::Resolver;
 use crate::dispatch::dispatcher::Dispatcher;
-use crate::{intake, test_event};
 
 /// How long to wait before what is held is read again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -74,29 +72,6 @@ impl CatalogueObserver for Observer {
         }
         .boxed()
     }
-
-    fn test_wanted(&self, _: OrganizationId, webhook: WebhookId) {
-        let dispatcher = Arc::clone(&self.dispatcher);
-        self.beside(async move {
-            let tried = send_test(&dispatcher, webhook).await;
-            if let Err(error) = tried {
-                tracing::warn!(%webhook, %error, "a test event could not be sent");
-            }
-        });
-    }
-}
-
-/// Sends a webhook the test event of its profile; nothing where the webhook is gone or cannot be sent to.
-async fn send_test(dispatcher: &Arc<Dispatcher>, webhook: WebhookId) -> StoreResult<()> {
-    let compiled = &dispatcher.tools.compiled;
-    let Some(webhook) = compiled.webhook(webhook).await? else { return Ok(()) };
-    let Ok(sender) = webhook.sender() else { return Ok(()) };
-    let types = compiled.event_types(webhook.webhook.project).await?;
-    let event = test_event::choose(&sender.profile, &webhook.webhook.settings, &types, None);
-    if let Some(event) = event {
-        intake::accept_test(dispatcher, &webhook, event).1.wait().await?;
-    }
-    Ok(())
 }
 
 /// Looks names up as the sender does, while webhooks are saved.

@@ -69,6 +69,7 @@ impl Server {
             format!("cannot listen on {}; --listen (or FANFARE_LISTEN) chooses another address", settings.listen)
         })?;
         make_directory(&settings.data)?;
+        refuse_emptied(&settings.data)?;
         let (store, joined) = open_store(&settings, &clock).await?;
         let kept = store.clone();
         let started = Self::over(store, joined, listener, &settings, sources, profiles, clock).await;
@@ -199,8 +200,42 @@ fn make_directory(path: &Path) -> anyhow::Result<()> {
     builder.create(path).with_context(|| format!("cannot make the data directory {}", path.display()))
 }
 
+/// Refuses an empty database beside keys that were made for one. A start makes the keys after its first commit, so that
+/// something else emptied it: a disk that was full, a copy that broke off. To start on it would hide that all is gone.
+fn refuse_emptied(data: &Path) -> anyhow::Result<()> {
+    let database = data.join("fanfare.db");
+    let is_empty = std::fs::metadata(&database).is_ok_and(|file| file.len() == 0);
+    match Keys::FILES.into_iter().find(|key| is_empty && data.join(key).exists()) {
+        Some(key) => anyhow::bail!(
+            "{} is empty, but the file {key} beside it says that there was a database; restore a backup \
+             (fanfare restore), or remove the empty file to start anew",
+            database.display()
+        ),
+        None => Ok(()),
+    }
+}
+
 async fn open_store(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Store, Joined)> {
     let (directory, clock) = (settings.data.clone(), Arc::clone(clock));
     let open = move || Store::open(&directory, fanfare_store::sqlite::Limits::default(), Arc::new(move || clock.now()));
     Ok(tokio::task::spawn_blocking(open).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_database_is_no_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("fanfare.db");
+        assert!(refuse_emptied(directory.path()).is_ok());
+        std::fs::write(&database, "").unwrap();
+        assert!(refuse_emptied(directory.path()).is_ok(), "a first start broke off");
+        std::fs::write(directory.path().join("master-key"), "k").unwrap();
+        let said = refuse_emptied(directory.path()).unwrap_err().to_string();
+        assert!(said.contains("fanfare.db is empty") && said.contains("fanfare restore"), "{said}");
+        std::fs::write(&database, "data").unwrap();
+        assert!(refuse_emptied(directory.path()).is_ok());
+    }
 }

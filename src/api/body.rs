@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::faults::{self, Again};
 use super::problem::{Answer, Code, Problem};
 
 /// The most bytes that the body of a request may have, where the route does not say otherwise.
@@ -83,90 +84,14 @@ pub fn check_media_type(headers: &HeaderMap) -> Answer<()> {
     Err(Problem::new(Code::UnsupportedMediaType, "send the body with \"Content-Type: application/json\""))
 }
 
-/// Reads JSON text as `T`. The problem says where the text is no JSON, or which field is wrong; it does not repeat values.
+/// Reads JSON text as `T`. The problem says where the text is no JSON, or which fields are wrong; it does not repeat values.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
-    parse_borrowed(bytes)
+    parse_borrowed(bytes, |text| faults::read::<T>(text).map(drop))
 }
 
-/// The same for what borrows from the text.
-pub fn parse_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Answer<T> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        explain(&path, error.inner())
-    })?;
-    json.end().map_err(|error| explain(".", &error))?;
-    // Lists pass for objects whose members are given in order; nobody means that.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::field(Code::ValidationFailed, "body", "must be an object"));
-    }
-    Ok(value)
-}
-
-fn explain(path: &str, error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
-        let (line, column) = (error.line(), error.column());
-        let what = what_is_wrong(&error.to_string());
-        return Problem::new(
-            Code::InvalidJson,
-            format!("the body is not JSON at line {line}, column {column}: {what}"),
-        );
-    }
-    let text = what_is_wrong(&error.to_string());
-    let path = if path == "." { "" } else { path };
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
-    if text.starts_with("unknown field") {
-        let known = text.split_once("expected ").map_or("", |(_, known)| known).replace('`', "");
-        let known = known.trim_start_matches("one of ").to_owned();
-        let message = match known.is_empty() {
-            true => "is not known here".to_owned(),
-            false => format!("is not known here; known are {known}"),
-        };
-        return Problem::field(Code::ValidationFailed, unknown_path(path, &quoted(&text)), message);
-    }
-    if text.starts_with("missing field") {
-        return Problem::field(Code::ValidationFailed, below(&quoted(&text)), "is required");
-    }
-    if text.starts_with("duplicate field") {
-        return Problem::field(Code::ValidationFailed, below(&quoted(&text)), "is given twice");
-    }
-    let field = if path.is_empty() { "body".to_owned() } else { path.to_owned() };
-    Problem::field(Code::ValidationFailed, field, expectation(&text))
-}
-
-/// The path of an unknown member, whose name the path may or may not end with already.
-fn unknown_path(path: &str, name: &str) -> String {
-    match path.strip_suffix(name) {
-        Some(before) if before.is_empty() || before.ends_with('.') => path.to_owned(),
-        _ if path.is_empty() => name.to_owned(),
-        _ => format!("{path}.{name}"),
-    }
-}
-
-/// The error's text without the place at its end.
-fn what_is_wrong(text: &str) -> String {
-    text.rsplit_once(" at line ").map_or(text, |(text, _)| text).to_owned()
-}
-
-/// What should have been there, without the value that was.
-fn expectation(text: &str) -> String {
-    let Some((_, expected)) = text.rsplit_once("expected ") else { return text.to_owned() };
-    let expected = expected.replace('`', "\"");
-    let words = match expected.as_str() {
-        "u32" => "a whole number from 0 to 4294967295",
-        "u64" | "usize" => "a whole number from 0",
-        "i64" | "i32" => "a whole number",
-        "f64" | "f32" => "a number",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        "a string" | "a borrowed string" | "str" => "a text",
-        "a map" => "an object",
-        other if other.starts_with("struct ") || other.starts_with("internally tagged") => "an object",
-        other if other.starts_with("tuple ") => "a list",
-        other => other,
-    };
-    format!("must be {words}")
+/// The same for what borrows from the text. `again` reads any text so, to find what else is wrong.
+pub fn parse_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8], again: Again) -> Answer<T> {
+    faults::read(bytes).map_err(|first| faults::problem(bytes, &first, again))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `/openapi.json` and `/docs`: the description of the API for programs and for people.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -21,10 +22,21 @@ const STYLE: &str = include_str!("docs.css");
 /// The routes, for a description that does not change while the server runs.
 pub(super) fn routes(description: Arc<OpenApi>) -> Router {
     Router::new()
+        .route("/", get(start))
         .route("/openapi.json", get(document))
         .route("/docs", get(page))
         .route("/docs/style.css", get(style))
         .with_state(description)
+}
+
+/// A browser is shown the operator's pages; whatever else comes is told what there is.
+async fn start(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    if accepted.into_iter().any(|value| value.contains("text/html")) {
+        return Redirect::to("/console").into_response();
+    }
+    let pages = [("console", "/console"), ("docs", "/docs"), ("openapi", "/openapi.json"), ("health", "/healthz")];
+    Json(BTreeMap::from(pages)).into_response()
 }
 
 async fn document(State(description): State<Arc<OpenApi>>) -> Json<OpenApi> {

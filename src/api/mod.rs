@@ -8,6 +8,7 @@ pub mod docs;
 pub mod entities;
 pub mod event_types;
 pub mod events;
+pub mod faults;
 pub mod health;
 pub mod idempotency;
 pub mod jobs;

@@ -154,7 +154,14 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Invalid(errors) => {
                 Problem { code: Code::ValidationFailed, detail: in_words(&errors), errors }
             }
-            CatalogueError::Denied(message) => Problem::field(Code::AddressDenied, "url", message),
+            CatalogueError::Denied(message) => {
+                let problem = Problem::field(Code::AddressDenied, "url", message);
+                let detail = format!(
+                    "{}. Whoever runs Fanfare finds the reason in its log, and may allow private addresses by FANFARE_EGRESS_ALLOW.",
+                    problem.detail
+                );
+                Problem { detail, ..problem }
+            }
             CatalogueError::Taken(field) => Problem::field(Code::Taken, field, "belongs to another one already"),
             CatalogueError::Contended(_) => Problem::new(Code::Contended, detail),
             CatalogueError::Forbidden(why) => Problem::new(Code::PermissionDenied, why),

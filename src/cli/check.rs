@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::answers::print;
-use super::mistakes;
-use crate::config::Sources;
+use super::{mistakes, program};
+use crate::config::{Sources, unknown_variables};
 
 /// Check the settings and the profiles, and say every mistake
 #[derive(Args, Debug)]
@@ -26,6 +26,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let found = mistakes::find(&args.sources, args.config.as_deref());
     for mistake in &found.mistakes {
         eprintln!("{mistake}");
+    }
+    for line in unknown_variables(&program::variables()) {
+        eprintln!("{line}");
     }
     match found.mistakes.len() {
         0 => print(&found.told),

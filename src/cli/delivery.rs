@@ -129,6 +129,7 @@ async fn list(session: &Session, args: ListArgs) -> anyhow::Result<()> {
         ("STATUS", "response_code"),
         ("CREATED", "created_at"),
         ("NEXT ATTEMPT", "next_attempt_at"),
+        ("SKIPPED BECAUSE", "skipped_reason"),
     ];
     session.list(request, &args.page, "deliveries", &columns).await
 }

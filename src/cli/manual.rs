@@ -1,9 +1,10 @@
-//! `fanfare manual`: the commands as `docs/cli.md` lists them, from the command line's own help.
+//! `fanfare manual`: the commands as `docs/cli.md` lists them, from the command line's own help; and the page of settings.
 
 use clap::{Args, Command, CommandFactory};
 
 use super::answers::print;
 use super::program::Program;
+use super::settings_page;
 
 const HEAD: &str = "\
 # The command line
@@ -20,14 +21,18 @@ ends with exit code 1; a command line that cannot be understood ends with 2.
 
 /// Print the list of all commands as Markdown
 #[derive(Args, Debug)]
-pub struct ManualArgs {}
+pub struct ManualArgs {
+    /// The list of all settings instead
+    #[arg(long)]
+    settings: bool,
+}
 
 /// Prints the page.
 ///
 /// # Errors
 /// Standard output cannot be written to.
-pub fn run(_: &ManualArgs) -> anyhow::Result<()> {
-    print(&page())
+pub fn run(args: &ManualArgs) -> anyhow::Result<()> {
+    print(&if args.settings { settings_page::page() } else { page() })
 }
 
 fn page() -> String {

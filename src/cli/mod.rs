@@ -25,6 +25,7 @@ pub mod profile;
 pub mod profile_try;
 pub mod program;
 pub mod serve;
+mod settings_page;
 pub mod table;
 pub mod user;
 pub mod webhook;

@@ -1,6 +1,8 @@
 //! The whole command line: which commands there are, and which function runs each.
 
-use clap::{Parser, Subcommand};
+use std::collections::BTreeSet;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     api_key, backup, bench, bench_forwarder, check, delivery, demo, entity, event, event_type, listen, manual, migrate,
@@ -44,6 +46,17 @@ enum Command {
     BenchForwarder(bench_forwarder::BenchForwarderArgs),
     #[command(hide = true)]
     Manual(manual::ManualArgs),
+}
+
+/// The variables that any of the commands reads.
+pub(super) fn variables() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut pending = vec![Program::command()];
+    while let Some(command) = pending.pop() {
+        names.extend(command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)));
+        pending.extend(command.get_subcommands().cloned());
+    }
+    names
 }
 
 impl Program {

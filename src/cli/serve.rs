@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::program;
 use crate::clock::SystemClock;
-use crate::config::{KeyOrigin, Sources};
+use crate::config::{KeyOrigin, Sources, unknown_variables};
 use crate::logging;
 use crate::server::Server;
 
@@ -26,6 +27,9 @@ pub struct ServeArgs {
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let sources = args.sources.or(Sources::read(args.config.as_deref())?);
     logging::start(sources.log.as_deref(), sources.log_format.unwrap_or_default())?;
+    for line in unknown_variables(&program::variables()) {
+        tracing::warn!("{line}");
+    }
     // From the first moment on, so that a stop during the start is a stop and not a kill.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

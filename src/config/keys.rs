@@ -30,6 +30,9 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// The files of a data directory that keep them.
+    pub const FILES: [&str; 2] = [ADMIN.file, MASTER.file];
+
     /// Checks the given keys and those in the data directory, and makes nothing.
     ///
     /// # Errors

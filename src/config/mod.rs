@@ -3,6 +3,7 @@
 mod keys;
 mod profiles;
 mod sources;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use fanfare_engine::profile::DEFAULT_PROFILE;
 pub use self::keys::{KeyOrigin, Keys, check_admin_key};
 pub use self::profiles::{load_profiles, read_profile_files};
 pub use self::sources::{LogFormat, Sources};
+pub use self::unknown::unknown_variables;
 use crate::delivery::proxy::Proxy;
 
 /// The file that is read where none is named, if it is there.
@@ -182,6 +184,13 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_called_is_a_text_or_a_list() {
+        let allowed = |value: &str| settings(&format!("egress_allow = {value}")).unwrap().egress;
+        assert_eq!(allowed("[\"10.0.0.0/8\", \"localhost\"]"), allowed("\"10.0.0.0/8, localhost\""));
+        assert_eq!(allowed("[]"), settings("").unwrap().egress);
+    }
+
+    #[test]
     fn the_base_urls_host_is_the_senders() {
         let host = |url: &str| settings(&format!("base_url = {url:?}")).unwrap().base_authority().to_owned();
         assert_eq!(host("https://hooks.example.com/fanfare/"), "hooks.example.com");
@@ -196,6 +205,8 @@ mod tests {
         assert_eq!(error, "retention_days: 0 is not from 1 to 3650");
         assert!(settings("base_url = \"ftp://x\"").is_err());
         assert!(settings("egress_allow = \"10.0.0.0/33\"").is_err());
+        assert!(settings("egress_allow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]").is_err());
+        assert!(settings("egress_allow = 7").unwrap_err().to_string().contains("or a list of texts"));
     }
 
     #[test]

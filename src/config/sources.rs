@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{DEFAULT_FILE, SettingsError};
 
@@ -18,7 +18,7 @@ pub enum LogFormat {
 
 /// Declares each setting once: its flag, its variable and its key in the file share one name.
 macro_rules! sources {
-    ($($(#[doc = $doc:literal])+ $(#[clap($($clap:tt)*)])? $name:ident: $type:ty = $variable:literal,)*) => {
+    ($($(#[doc = $doc:literal])+ $(#[clap($($clap:tt)*)])? $(#[serde($($serde:tt)*)])? $name:ident: $type:ty = $variable:literal,)*) => {
         /// What one or several sources say. `None`: nothing.
         #[derive(Clone, Default, Args, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -26,6 +26,7 @@ macro_rules! sources {
             $(
                 $(#[doc = $doc])+
                 #[arg(long, env = $variable, $($($clap)*)?)]
+                $(#[serde($($serde)*)])?
                 pub $name: Option<$type>,
             )*
         }
@@ -72,6 +73,7 @@ sources! {
     /// Directory of further profiles, *.toml
     profiles_dir: PathBuf = "FANFARE_PROFILES_DIR",
     /// Networks and host names that may be called though private, such as 127.0.0.0/8,localhost
+    #[serde(default, deserialize_with = "text_or_list")]
     egress_allow: String = "FANFARE_EGRESS_ALLOW",
     /// Proxy that requests to receivers go out through, such as `http://proxy.example.com:3128` [default: none]
     #[clap(hide_env_values = true)]
@@ -80,7 +82,7 @@ sources! {
     tls_ca_file: PathBuf = "FANFARE_TLS_CA_FILE",
     /// How the server is reached from outside [default: http:// and the listening address]
     base_url: String = "FANFARE_BASE_URL",
-    /// How long events, deliveries and attempts are kept [default: 30]
+    /// How long events, deliveries and attempts are kept, in days [default: 30]
     retention_days: u32 = "FANFARE_RETENTION_DAYS",
     /// How many deliveries are kept of each webhook, the newest [default: all]
     retention_deliveries: u32 = "FANFARE_RETENTION_DELIVERIES",
@@ -99,7 +101,7 @@ sources! {
     max_event_bytes: u32 = "FANFARE_MAX_EVENT_BYTES",
     /// Memory for deliveries that wait for their turn, in MiB; the rest waits in the store [default: 64]
     memory_mib: u32 = "FANFARE_MEMORY_MIB",
-    /// How long a stop waits for requests under way [default: 30]
+    /// How long a stop waits for requests under way, in seconds [default: 30]
     drain_seconds: u32 = "FANFARE_DRAIN_SECONDS",
 }
 
@@ -110,7 +112,24 @@ impl std::fmt::Debug for Sources {
     }
 }
 
+/// A text, or a list of texts, which are put together with commas.
+fn text_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text with commas between, or a list of texts")]
+    enum Form {
+        Text(String),
+        List(Vec<String>),
+    }
+    Ok(Some(match Form::deserialize(deserializer)? {
+        Form::Text(text) => text,
+        Form::List(texts) => texts.join(","),
+    }))
+}
+
 impl Sources {
+    /// The settings of which the file may have a list.
+    pub const LISTS: &[&str] = &["egress_allow"];
+
     /// Reads the text of a settings file. `file` names it in errors.
     pub fn parse(file: &str, text: &str) -> Result<Self, SettingsError> {
         toml::from_str(text).map_err(|error| {

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The start of the year 0, before which no time has a form in RFC 3339, in milliseconds.
+const YEAR_0: i64 = -62_167_219_200_000;
+
 /// A moment, in whole milliseconds since 1970-01-01T00:00:00Z. May be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
@@ -54,9 +57,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What is wrong with a text that should have been an RFC 3339 time.
+/// What is wrong with a text that should have been an RFC 3339 time. It reads on after the field's name.
 #[derive(Debug, thiserror::Error)]
-#[error("not an RFC 3339 time such as 2026-11-22T09:30:00Z")]
+#[error("must be an RFC 3339 time with its offset, such as 2026-11-22T09:30:00Z, of the years 0000 to 9999")]
 pub struct InvalidTimestamp;
 
 impl FromStr for Timestamp {
@@ -64,7 +67,11 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        Ok(Timestamp(moment.as_millisecond()))
+        // What has no four digits for its year is no RFC 3339 time when it is written again.
+        match moment.as_millisecond() < YEAR_0 {
+            true => Err(InvalidTimestamp),
+            false => Ok(Timestamp(moment.as_millisecond())),
+        }
     }
 }
 
@@ -91,7 +98,12 @@ mod tests {
         assert_eq!(moment.to_string(), "2020-05-02T14:20:00.207Z");
         assert_eq!("2020-05-02T14:20:00.207Z".parse::<Timestamp>().unwrap(), moment);
         assert_eq!("2020-05-02T16:20:00.207+02:00".parse::<Timestamp>().unwrap(), moment);
-        assert!("yesterday".parse::<Timestamp>().is_err());
+        for wrong in
+            ["yesterday", "2020-05-02", "2020-05-02T14:20:00", "-000001-12-31T00:00:00Z", "99999-01-01T00:00:00Z"]
+        {
+            assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
+        }
+        assert_eq!("0000-01-01T00:00:00Z".parse::<Timestamp>().unwrap().to_string(), "0000-01-01T00:00:00.000Z");
     }
 
     #[test]

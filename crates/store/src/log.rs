@@ -229,20 +229,19 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
 
 /// The newest delivery of an event to each of these webhooks that has one, however many deliveries the event has. `webhooks`
 /// must be a few thousand at most.
-pub fn event_deliveries(event: EventId, webhooks: &[WebhookId]) -> Query<(WebhookId, DeliveryId)> {
+pub fn event_deliveries(event: EventId, webhooks: &[WebhookId]) -> Query<DeliveryRow> {
     let mut arguments = crate::arguments![event.0];
     arguments.extend(webhooks.iter().map(|webhook| Value::Int(webhook.0)));
     let places: Vec<String> = (2..=arguments.len()).map(|place| format!("?{place}")).collect();
     let sql = format!(
-        "SELECT webhook_id, max(id) FROM (
+        "SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id IN (SELECT max(id) FROM (
              SELECT d.id, d.webhook_id FROM events e
              JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id WHERE e.id = ?1
              UNION ALL SELECT id, webhook_id FROM deliveries WHERE late = 1 AND event_id = ?1)
-         WHERE webhook_id IN ({}) GROUP BY webhook_id",
+         WHERE webhook_id IN ({}) GROUP BY webhook_id)",
         places.join(", ")
     );
-    let decode = |row: &dyn Row| Ok((WebhookId(row.int(0)?), DeliveryId(row.int(1)?)));
-    Query { sql: Cow::Owned(sql), arguments, decode }
+    Query { sql: Cow::Owned(sql), arguments, decode: decode_delivery }
 }
 
 /// The id, in SQL, of the oldest delivery that a webhook's view still shows.

@@ -30,8 +30,8 @@ pub(super) struct DeliveryBody {
     pub response_code: Option<u16>,
     pub created_at: String,
     pub completed_at: Option<String>,
-    /// The event's data. Not in lists.
-    #[schema(value_type = Option<Object>)]
+    /// The event's data, any JSON value. Not in lists.
+    #[schema(value_type = Option<serde_json::Value>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Box<RawValue>>,
 }

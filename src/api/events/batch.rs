@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::input::EventInput;
 use super::post::{EventReceipt, organization, receipt};
 use crate::api::auth::{Principal, authenticate};
-use crate::api::body;
 use crate::api::problem::{Answer, Code, Problem, ProblemBody};
+use crate::api::{body, faults};
 use crate::app::App;
 use crate::intake::{self, Pending};
 
@@ -68,7 +68,8 @@ pub(super) async fn batch(
     principal.require_poster()?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;
     body::check_media_type(&parts.headers)?;
-    let batch: EventBatch<'_> = serde_json::from_slice(&content).or_else(|_| body::parse_borrowed(&content))?;
+    let batch: EventBatch<'_> = serde_json::from_slice(&content)
+        .or_else(|_| body::parse_borrowed(&content, |text| faults::read::<EventBatch<'_>>(text).map(drop)))?;
     if batch.events.len() > MAX_EVENTS {
         let message = format!("may have at most {MAX_EVENTS} entries");
         return Err(Problem::field(Code::ValidationFailed, "events", message));

@@ -35,7 +35,7 @@ pub(super) struct EventInput<'a> {
     pub kind: Cow<'a, str>,
     /// What happened: any JSON value, passed on unchanged.
     #[serde(borrow)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub data: &'a RawValue,
     /// What it is about.
     #[serde(borrow, default)]
@@ -70,14 +70,16 @@ pub(super) struct EntityInput<'a> {
     pub url: Option<Cow<'a, str>>,
     /// The entity itself, for webhooks that want it included.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub data: Option<&'a RawValue>,
 }
 
 impl<'a> EventInput<'a> {
     /// Reads a body. Where it is wrong, reads it again slowly to say what is.
     pub(super) fn parse(body: &'a [u8]) -> Answer<EventInput<'a>> {
-        serde_json::from_slice(body).or_else(|_| crate::api::body::parse_borrowed(body))
+        serde_json::from_slice(body).or_else(|_| {
+            crate::api::body::parse_borrowed(body, |text| crate::api::faults::read::<EventInput<'_>>(text).map(drop))
+        })
     }
 
     /// Checks everything that can be checked without the organization. `body` is where the event was read from, so that its

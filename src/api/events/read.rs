@@ -27,13 +27,14 @@ pub(super) struct EventBody {
     pub external_id: Option<String>,
     #[serde(rename = "type")]
     pub kind: String,
-    #[schema(value_type = Object)]
+    /// Any JSON value.
+    #[schema(value_type = serde_json::Value)]
     pub data: Box<RawValue>,
     /// What it is about: type, id, url and data.
     #[schema(value_type = Option<Object>)]
     pub entity: Option<serde_json::Value>,
     /// The data of the entity as the host sent it.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity_data: Option<Box<RawValue>>,
     #[schema(value_type = Vec<Object>)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
-use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, get, handshake, owner};
+use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, first_test, get, handshake, owner};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
 use crate::random;
@@ -36,10 +36,15 @@ pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueR
     check_room(count, "webhooks in an organization", MAX_WEBHOOKS)?;
     check_bytes(app, 0, &new.row).await?;
     handshake::ask(app, &profile, None, &new).await?;
-    app.store.change(rows::insert(&new.row, input.number), Some(place.touches())).await?;
+    let test = match new.row.status == Status::Active && profile.activation.test_on != TestOn::Never {
+        true => first_test::prepare(app, &profile, &new.row).await?,
+        false => None,
+    };
+    let is_tested = test.is_some();
+    first_test::write(app, rows::insert(&new.row, input.number), place.touches(), test).await?;
     place.tell(app, new.row.id);
-    if new.row.status == Status::Active && profile.activation.test_on != TestOn::Never {
-        app.observer.test_wanted(place.organization, new.row.id);
+    if is_tested {
+        first_test::send(app, new.row.id);
     }
     Ok((get(app, place, new.row.id).await?, made))
 }

@@ -14,7 +14,7 @@ use super::endpoint::check_url;
 use super::secrets::replace_secret;
 use super::switch::{Switch, wants_test};
 use super::{NAME, OPERATOR_EVENTS, OpenWebhook, Place, WebhookInput};
-use super::{check_bytes, handshake, managed, masking, owner, turn};
+use super::{check_bytes, first_test, handshake, managed, masking, owner, turn};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, EDIT_TRIES, projects};
 
@@ -76,11 +76,15 @@ pub(super) async fn write(
         change = change.then(rows::forget_failures(id));
         after.row.failing_since = None;
     }
-    match app.store.change(change, Some(place.touches())).await {
-        Ok(_) => {
+    let test = match switched_on && wants_test(profile) {
+        true => first_test::prepare(app, profile, &after.row).await?,
+        false => None,
+    };
+    match first_test::write(app, change, place.touches(), test).await {
+        Ok(()) => {
             place.tell(app, id);
-            if switched_on && wants_test(profile) {
-                app.observer.test_wanted(place.organization, id);
+            if switched_on {
+                first_test::send(app, id);
             }
             after.row.version += 1;
             Ok(Some(after))

@@ -30,14 +30,27 @@ pub(super) async fn check_url(app: &App, profile: &Profile, url: &str) -> Catalo
 
 async fn judge(egress: &EgressPolicy, names: &dyn NameLookup, schemes: &[Scheme], url: &str) -> CatalogueResult<()> {
     let endpoint = parse_endpoint(url, schemes).map_err(|error| CatalogueError::field("url", error.to_string()))?;
-    let denied = |denied: Denied| CatalogueError::Denied(denied.to_string());
-    egress.judge_endpoint(&endpoint).map_err(denied)?;
+    egress.judge_endpoint(&endpoint).map_err(refused)?;
     let Host::Name(name) = endpoint.host() else { return Ok(()) };
     let addresses = tokio::time::timeout(LOOKUP_TIMEOUT, names.addresses(name)).await.ok().flatten();
     for address in addresses.unwrap_or_default() {
-        egress.judge_resolved(name, address, endpoint.port()).map_err(denied)?;
+        egress.judge_resolved(name, address, endpoint.port()).map_err(refused)?;
     }
     Ok(())
+}
+
+/// Refuses a URL. Who asked is told the same whatever the reason; the operator's log says which address it was, and what
+/// would allow it.
+#[expect(clippy::needless_pass_by_value, reason = "it is what an error is mapped by")]
+fn refused(denied: Denied) -> CatalogueError {
+    let reason = denied.detail();
+    match denied.allow() {
+        Some(entry) => {
+            tracing::info!("a URL was refused: {reason}; with {entry} in FANFARE_EGRESS_ALLOW it would be taken")
+        }
+        None => tracing::info!("a URL was refused: {reason}"),
+    }
+    CatalogueError::Denied(denied.to_string())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod create;
 mod edit;
 mod endpoint;
+mod first_test;
 mod handshake;
 mod input;
 mod masking;

@@ -1,7 +1,7 @@
 //! Bodies and requests that no route can take.
 
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Api;
 
@@ -118,5 +118,27 @@ async fn answers_carry_the_requests_name() {
         assert!(reply.headers["x-request-id"].to_str().unwrap().starts_with("req_"));
     }
     assert_ne!(api.get(PATH).await.headers["x-request-id"], api.get(PATH).await.headers["x-request-id"]);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn all_wrong_members_of_a_body_are_named_at_once() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    let fields = |problem: Value| -> Vec<String> {
+        let errors = problem["errors"].as_array().unwrap().clone();
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    };
+    let webhook = json!({"url": 7, "enabled": "yes", "event": ["a"], "retry": {"delay_seconds": []}});
+    let refused = api.post("/v1/organizations/acme/webhooks", webhook).await.problem(422, "validation_failed");
+    let mut named = fields(refused);
+    named.sort();
+    assert_eq!(named, ["enabled", "event", "retry.delay_seconds", "url"]);
+    let event = json!({"type": 1, "data": {}, "entty": {}, "occurred_at": "yesterday"});
+    let refused = api.post("/v1/organizations/acme/events", event).await.problem(422, "validation_failed");
+    assert!(refused["detail"].as_str().unwrap().contains("occurred_at must be an RFC 3339 time"), "{refused}");
+    let mut named = fields(refused);
+    named.sort();
+    assert_eq!(named, ["entty", "occurred_at", "type"]);
     api.stop().await;
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use axum::http::Method;
 use fanfare::api::problem::{Code, table_of_codes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Api;
 
@@ -147,4 +147,34 @@ fn the_list_of_errors_is_whole() {
     assert!(text.contains(&table), "docs/errors.md must have this table:\n\n{table}");
     let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(names.len(), Code::ALL.len(), "two codes have one name");
+}
+
+#[tokio::test]
+async fn the_first_page_leads_on() {
+    let api = Api::start().await;
+    let links = api.ask(Method::GET, "/").send().await.ok();
+    for path in ["docs", "openapi", "health"].map(|name| links[name].as_str().unwrap().to_owned()) {
+        assert!(api.ask(Method::GET, &path).send().await.status.is_success(), "{path}");
+    }
+    let shown = api.ask(Method::GET, "/").header("accept", "text/html,application/xhtml+xml").send().await;
+    assert_eq!((shown.status.as_u16(), shown.headers["location"].to_str().unwrap()), (303, "/console"));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_data_of_an_event_may_be_any_json() {
+    let api = Api::start().await;
+    let document = api.get("/openapi.json").await.ok();
+    for (schema, member) in [("EventInput", "data"), ("EventBody", "data"), ("DeliveryBody", "payload")] {
+        let described = &document["components"]["schemas"][schema]["properties"][member];
+        assert!(described.is_object() && described.get("type").is_none(), "{schema}: {described}");
+    }
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    for data in [json!(1), json!([{}]), json!("text"), json!(null), json!(false)] {
+        let event = json!({"type": "job.created", "data": data});
+        let id = api.post("/v1/organizations/acme/events", event).await.with(202)["id"].as_str().unwrap().to_owned();
+        assert_eq!(api.get(&format!("/v1/organizations/acme/events/{id}")).await.ok()["data"], data);
+    }
+    api.stop().await;
 }

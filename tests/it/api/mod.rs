@@ -9,6 +9,7 @@ mod delivery_search;
 mod description;
 mod entities;
 mod event_types;
+mod explain;
 mod idempotency;
 mod isolation;
 mod jobs;

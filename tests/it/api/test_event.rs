@@ -1,5 +1,6 @@
 //! `/v1/organizations/{org}/webhooks/{webhook}/test`.
 
+use fanfare::config::Sources;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -51,6 +52,29 @@ async fn a_test_that_fails_is_not_tried_again() {
     api.stop().await;
 }
 
+/// Who asked for it looks at it; the operator is not told, and it does not count against the receiver.
+#[tokio::test]
+async fn a_test_that_fails_alarms_nobody() {
+    let (mut sink, mut operator) = (Sink::start().await, Sink::start().await);
+    sink.answer(500);
+    let (api, webhook) = ready(&sink).await;
+    let told = json!({"name": "operator", "url": operator.url, "events": "all"});
+    api.post("/v1/operator-webhooks", told).await.created();
+    api.patch(&webhook, json!({"retry": {"delays_seconds": []}})).await.ok();
+    api.post(&format!("{webhook}/test"), json!({})).await.with(202);
+    sink.next().await;
+    let test = api.until_state("exhausted", 1).await[0]["id"].as_str().unwrap().to_owned();
+    api.post(&format!("/v1/organizations/acme/deliveries/{test}/resend"), json!({})).await.with(202);
+    sink.next().await;
+    assert_eq!(api.get(&format!("{webhook}/stats")).await.ok()["failing_since"], Value::Null);
+    let event = json!({"type": "job.created", "data": {}});
+    let event = api.post("/v1/organizations/acme/events", event).await.with(202)["id"].clone();
+    sink.next().await;
+    let first = operator.next().await;
+    assert_eq!((&first["type"], &first["data"]["event_id"]), (&json!("delivery.exhausted"), &event));
+    api.stop().await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_tested_is_refused() {
     let sink = Sink::start().await;
@@ -61,6 +85,29 @@ async fn what_cannot_be_tested_is_refused() {
     api.post(&format!("{webhook}/disable"), json!({})).await.ok();
     let problem = api.post(&test, json!({})).await.problem(409, "invalid_state");
     assert!(problem["detail"].as_str().unwrap().contains("deactivated"), "{problem}");
-    assert!(api.deliveries("").await.is_empty());
+    assert!(api.deliveries("since=2000-01-01T00:00:00Z").await.is_empty());
+    api.stop().await;
+}
+
+/// It is kept in the commit that switches the webhook on, so that it is there when that is answered.
+#[tokio::test]
+async fn the_test_of_a_webhook_that_is_switched_on_is_kept_with_that() {
+    let mut sink = Sink::start().await;
+    let profiles = tempfile::tempdir().unwrap();
+    let knobs = "name = \"own\"\n[activation]\nenabled = false\ntest_on = \"switch-on\"\n";
+    std::fs::write(profiles.path().join("own.toml"), knobs).unwrap();
+    let (profile, profiles_dir) = (Some("own".to_owned()), Some(profiles.path().to_owned()));
+    let api = Api::start_with(Sources { profile, profiles_dir, ..local() }).await;
+    api.organization("acme").await;
+    let pause = api.post("/v1/pauses", json!({"everything": true})).await.created();
+    let webhook = api.webhook("acme", json!({"url": sink.url})).await;
+    assert_eq!(api.deliveries("since=2000-01-01T00:00:00Z").await, [Value::Null; 0]);
+    let enable = format!("/v1/organizations/acme/webhooks/{}/enable", webhook["id"].as_str().unwrap());
+    api.post(&enable, json!({})).await.ok();
+    let kept = api.deliveries("since=2000-01-01T00:00:00Z").await;
+    assert_eq!((kept.len(), &kept[0]["state"]), (1, &json!("pending")), "{kept:?}");
+    api.delete(&format!("/v1/pauses/{}", pause["id"].as_str().unwrap())).await.gone();
+    sink.next().await;
+    assert_eq!(api.until_state("delivered", 1).await[0]["attempts"], 1);
     api.stop().await;
 }

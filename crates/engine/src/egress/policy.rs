@@ -39,11 +39,22 @@ const PRIVATE_SUFFIXES: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     detail: String,
+    allow: Option<String>,
 }
 
 impl Denied {
     fn because(detail: impl Into<String>) -> Denied {
-        Denied { detail: detail.into() }
+        Denied { detail: detail.into(), allow: None }
+    }
+
+    /// As [`Denied::because`], but the operator can allow it by this entry in the list.
+    fn unless(allow: impl Into<String>, detail: impl Into<String>) -> Denied {
+        Denied { detail: detail.into(), allow: Some(allow.into()) }
+    }
+
+    /// The entry of the operator's list that would allow it; `None` where nothing does.
+    pub fn allow(&self) -> Option<&str> {
+        self.allow.as_deref()
     }
 
     /// The reason with the address that was judged: never shown to a customer.
@@ -127,7 +138,7 @@ impl EgressPolicy {
         }
         match address::reserved(address) {
             Some(purpose) if !allowed_by_name && !self.allows_address(address) => {
-                Err(Denied::because(format!("{address} is not public ({purpose}) and not allowed")))
+                Err(Denied::unless(address.to_string(), format!("{address} is not public ({purpose}) and not allowed")))
             }
             _ => Ok(()),
         }
@@ -137,7 +148,7 @@ impl EgressPolicy {
         if !is_private_name(name) || self.allows_name(name) {
             return Ok(());
         }
-        Err(Denied::because(format!("{name} is a name of private networks and not allowed")))
+        Err(Denied::unless(name, format!("{name} is a name of private networks and not allowed")))
     }
 
     fn allows_name(&self, name: &str) -> bool {

@@ -264,7 +264,8 @@ pub(crate) async fn an_events_deliveries_by_webhook<B: Backend>(rig: &Rig<B>) {
     let made = rig.keep(first, &[WEBHOOK, OTHER_WEBHOOK, WEBHOOK]).await;
     rig.keep(rig.event("job.created"), &[WEBHOOK]).await;
     let found = async |webhooks: &[WebhookId]| {
-        let mut found = rig.read(log::event_deliveries(event, webhooks)).await;
+        let found = rig.read(log::event_deliveries(event, webhooks)).await;
+        let mut found: Vec<_> = found.into_iter().map(|delivery| (delivery.webhook, delivery.id)).collect();
         found.sort_unstable_by_key(|(_, delivery)| delivery.0);
         found
     };
