@@ -107,9 +107,7 @@ impl Api {
         let path = format!("/v1/organizations/{}/webhooks", setup.organization);
         for number in 0..fan_out {
             let url = format!("http://{receiver}{}", webhook_path(number));
-            let mut body = Map::from_iter([("name".to_owned(), format!("bench {number}").into())]);
-            body.insert("url".to_owned(), url.into());
-            body.extend(subject.webhook.clone());
+            let body = webhook(&format!("bench {number}"), &url, subject);
             let (_, webhook) = self.make(&path, body.into(), &[]).await?;
             setup.secrets.extend(webhook["secret"].as_str().map(str::to_owned));
         }
@@ -117,6 +115,36 @@ impl Api {
             setup.secrets.clear();
         }
         Ok(setup)
+    }
+
+    /// Adds a webhook for the events of `subject` that is tried once and leads to `address`.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn add_webhook(&self, organization: &str, address: SocketAddr, subject: &Subject) -> anyhow::Result<()> {
+        let mut body = webhook("bench once", &format!("http://{address}/"), subject);
+        body.insert("retry".to_owned(), json!({"delays_seconds": []}));
+        self.make(&format!("/v1/organizations/{organization}/webhooks"), body.into(), &[]).await.map(|_| ())
+    }
+
+    /// What the list at `path` shows.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let (status, answer) = self.call(Method::GET, path, None).await?;
+        let listed = answer["data"].as_array().filter(|_| status.is_success());
+        listed.cloned().ok_or_else(|| refusal("GET", path, status, &answer))
+    }
+
+    /// A link into an organization's portal.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn portal_link(&self, organization: &str) -> anyhow::Result<String> {
+        let path = format!("/v1/organizations/{organization}/portal-sessions");
+        let (_, made) = self.make(&path, json!({}), &[]).await?;
+        made["url"].as_str().map(str::to_owned).context("the server gave no link into the portal")
     }
 
     /// Makes an event type; `false` where it is there already.
@@ -216,6 +244,13 @@ impl Api {
             }
         }
     }
+}
+
+/// The settings of a webhook for the events of `subject`.
+fn webhook(name: &str, url: &str, subject: &Subject) -> Map<String, Value> {
+    let mut body = Map::from_iter([("name".to_owned(), name.into()), ("url".to_owned(), url.into())]);
+    body.extend(subject.webhook.clone());
+    body
 }
 
 fn refusal(method: &str, path: &str, status: StatusCode, answer: &Value) -> anyhow::Error {

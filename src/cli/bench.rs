@@ -12,6 +12,7 @@ use crate::bench::child::{self, Child, Scratch, ServerCommand};
 use crate::bench::disk;
 use crate::bench::figures::{self, Figure};
 use crate::bench::forwarder;
+use crate::bench::pages;
 use crate::bench::receiver::webhook_path;
 use crate::bench::report::{self, Series};
 use crate::bench::round::{Bench, Shape, Target};
@@ -60,7 +61,7 @@ pub struct BenchArgs {
     pub rounds: u32,
     /// The profile of the webhooks that are measured, in the server that is started: one that comes with Fanfare, or of the
     /// directory that --server-env FANFARE_PROFILES_DIR=… names
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "backlog", "start"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "backlog", "start", "pages"])]
     pub profile: Option<String>,
     /// Requests in flight to one webhook at most, in the server that is started
     #[arg(long, value_name = "N", conflicts_with = "url")]
@@ -87,6 +88,10 @@ pub struct BenchArgs {
     /// Measure instead how soon a server with an empty store is ready, and what it uses while idle
     #[arg(long, conflicts_with = "url")]
     pub start: bool,
+    /// Measure instead how soon the portal's pages come where this many deliveries are stored, and what they weigh
+    #[arg(long, value_name = "DELIVERIES", conflicts_with_all = ["url", "rate", "start", "backlog"],
+        num_args = 0..=1, default_missing_value = "1000000", value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    pub pages: Option<u32>,
     /// Do not measure the limits (a bare forwarder; the receiver without anything between)
     #[arg(long)]
     pub no_limits: bool,
@@ -126,6 +131,9 @@ async fn measure(args: BenchArgs, interrupt: impl Future<Output = ()>) -> anyhow
     }
     if let Some(deliveries) = args.backlog {
         return unless(interrupt, measure_backlog(&args, deliveries)).await;
+    }
+    if let Some(deliveries) = args.pages {
+        return unless(interrupt, measure_pages(&args, deliveries)).await;
     }
     let Some(subject) = subject(&args)? else { return Ok(()) };
     let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
@@ -187,6 +195,22 @@ async fn measure_backlog(args: &BenchArgs, deliveries: u32) -> anyhow::Result<()
     print_figures(args, &title, sync, &figures)?;
     anyhow::ensure!(lost == 0, "{lost} deliveries of acknowledged events never arrived");
     Ok(())
+}
+
+async fn measure_pages(args: &BenchArgs, deliveries: u32) -> anyhow::Result<()> {
+    let bench = Bench::start(args.receive_on, u64::from_ne_bytes(random::bytes()))?;
+    let scratch = scratch(args)?;
+    let sync = disk::sync_time(scratch.path())?;
+    let wanted = pages::Wanted {
+        command: &server_command(args)?,
+        directory: scratch.path(),
+        deliveries,
+        payload: args.payload as usize,
+        patience: Duration::from_secs(args.patience),
+    };
+    let figures = pages::measure(&wanted, &bench).await?;
+    let title = format!("pages over {deliveries} deliveries of {} bytes\n{}", args.payload, machine(sync));
+    print_figures(args, &title, sync, &figures)
 }
 
 fn print_figures(args: &BenchArgs, title: &str, sync: Duration, figures: &[Figure]) -> anyhow::Result<()> {
@@ -354,6 +378,7 @@ fn settings(args: &BenchArgs, sync: Duration) -> serde_json::Value {
         "rounds": args.rounds,
         "profile": args.profile,
         "backlog": args.backlog,
+        "pages": args.pages,
         "webhook_concurrency": args.webhook_concurrency,
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),
         "fdatasync_ms": sync.as_secs_f64() * 1e3,
@@ -403,11 +428,12 @@ mod tests {
     #[test]
     fn measures_one_thing_at_a_time_and_restarts_only_its_own_server() {
         let remote = ["--url", "http://127.0.0.1:1", "--admin-key", "k"];
-        for mode in [["--backlog", "1000"].as_slice(), &["--start"]] {
+        for mode in [["--backlog", "1000"].as_slice(), &["--start"], &["--pages"], &["--pages", "1000"]] {
             assert!(parse(mode).is_ok(), "{mode:?}");
             assert!(parse(&[mode, &remote].concat()).is_err(), "{mode:?}");
         }
         assert!(parse(&["--backlog", "1000", "--start"]).is_err());
+        assert!(parse(&["--backlog", "1000", "--pages"]).is_err());
         assert!(parse(&["--backlog", "1000", "--rate", "5"]).is_err());
     }
 }

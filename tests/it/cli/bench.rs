@@ -1,4 +1,4 @@
-//! `fanfare bench --profile`: under each profile that can be measured, every delivery is recognised.
+//! `fanfare bench`: under each profile that can be measured, every delivery is recognised; pages are measured and light.
 
 use serde_json::Value;
 
@@ -43,4 +43,19 @@ fn deliveries_are_recognised_under_every_profile() {
 #[test]
 fn a_profile_that_there_is_not_is_named() {
     assert!(bench("nowhere").badly().contains("--profile: there is no profile \"nowhere\""));
+}
+
+#[test]
+fn pages_are_asked_for_and_weigh_little() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = run(fanfare(directory.path()).args(["bench", "--pages", "11000", "--json"]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    for page in ["newest", "failed", "webhook", "none", "deep", "webhooks", "one_webhook"] {
+        let took =
+            ["p50", "p99", "max"].map(|of| report["figures"][format!("{page}_{of}_ms")]["median"].as_f64().unwrap());
+        assert!(took[0] > 0.0 && took.is_sorted(), "{page}: {took:?}");
+    }
+    let weight = &report["figures"]["weight_kb"];
+    assert_eq!(weight["reached"], true, "{weight}");
 }
