@@ -1,6 +1,7 @@
 //! A browser of a test's own, and what tests ask of it. It ends with the test.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ const STARTED: &str = "started successfully on port ";
 pub(super) struct Browser {
     client: Client,
     driver: Child,
+    /// The driver's port, and the session by which it knows the browser.
+    port: u16,
+    session: String,
     _profile: TempDir,
 }
 
@@ -47,7 +51,8 @@ impl Browser {
             .await;
         match client {
             Ok(client) => {
-                let browser = Browser { client, driver, _profile: profile };
+                let session = client.session_id().await.unwrap().unwrap();
+                let browser = Browser { client, driver, port, session, _profile: profile };
                 browser.resize(1280).await;
                 browser
             }
@@ -212,10 +217,19 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It has ended already where the test went well.
+        // It has ended already where the test went well. The driver leaves the browser alone when it is killed.
+        let _ = end_session(self.port, &self.session);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Has the driver end its browser, and waits for that.
+fn end_session(port: u16, session: &str) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_end(&mut Vec::new()).map(|_| ())
 }
 
 /// A command that only Chromium's driver knows.
