@@ -48,5 +48,6 @@ class Host(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    print(f"open http://localhost:{PORT}/")
-    ThreadingHTTPServer(("localhost", PORT), Host).serve_forever()
+    server = ThreadingHTTPServer(("localhost", PORT), Host)
+    print(f"open http://localhost:{server.server_port}/", flush=True)
+    server.serve_forever()

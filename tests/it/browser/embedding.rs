@@ -1,5 +1,7 @@
 //! The portal inside a page of the host's.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use axum::Router;
@@ -57,6 +59,57 @@ async fn a_listed_page_frames_it_and_learns_its_height() {
     browser.press("[role=switch]").await;
     browser.see("[role=switch][aria-checked=false]").await;
     browser.close().await;
+    api.stop().await;
+}
+
+/// The example of a host as a program; ends when dropped.
+struct Example {
+    origin: String,
+    program: Child,
+}
+
+impl Example {
+    fn start(api: &Api, key: &str) -> Example {
+        let mut program = Command::new("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/embed/host.py"))
+            .envs([("FANFARE_URL", base(api).as_str()), ("FANFARE_KEY", key), ("ORGANIZATION", "acme"), ("PORT", "0")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3 is missing: script/test installs it; run it once");
+        let mut said = String::new();
+        BufReader::new(program.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let port = said.trim_end().trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
+        Example { origin: format!("http://127.0.0.1:{port}"), program }
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_example_of_a_host_shows_the_portal() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.webhook("acme", json!({"name": "Orders"})).await;
+    let host = Example::start(&api, &api.key(&["manage"], json!({})).await);
+    api.patch("/v1/projects/default", json!({"frame_ancestors": [host.origin]})).await.ok();
+    let browser = Browser::start().await;
+    // Each time the page is opened, it has a link of its own.
+    for _ in 0..2 {
+        browser.open(&host.origin).await;
+        let high = "return document.querySelector('iframe').style.height !== ''";
+        browser.until("the frame is as high as its page", high, json!([])).await;
+    }
+    browser.enter_frame("iframe").await;
+    browser.read("tbody .title", "Orders").await;
+    browser.press("tbody .title").await;
+    browser.read("h1", "Orders").await;
+    drop(browser);
     api.stop().await;
 }
 

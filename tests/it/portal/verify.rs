@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::id;
+use super::verify_rust::Program;
+use super::{Seen, id};
 use crate::api::sending::local;
 use crate::api::{Api, START};
 
@@ -101,6 +102,11 @@ fn takes(program: &str, script: &[&str], directory: &Path, headers: &Value, body
     serde_json::from_slice(&said.stdout).unwrap()
 }
 
+/// The code in a language, as it is copied.
+fn copied(seen: &Seen, language: &str) -> String {
+    seen.attribute(&format!("#language-{language} + label + .language [data-copy]"), "data-copy").unwrap()
+}
+
 #[tokio::test]
 async fn the_code_takes_what_is_sent_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
@@ -115,6 +121,8 @@ async fn the_code_takes_what_is_sent_and_nothing_else() {
         ("slack", json!({}), "x-slack-signature", true),
         ("etlworks", json!({"secret": ODD, "events": ["Flow.Created"]}), "x-etl-webhook-signature", false),
     ];
+    let sent = START.parse::<fanfare_engine::time::Timestamp>().unwrap().seconds();
+    let mut rust = Program::default();
     for (profile, mut settings, header, timed) in cases {
         settings["profile"] = profile.into();
         settings["url"] = keeper.url.clone().into();
@@ -131,8 +139,7 @@ async fn the_code_takes_what_is_sent_and_nothing_else() {
             ("node", "webhook.mjs", "node", &["--input-type=module", "-e", NODE]),
         ] {
             let place = tempfile::tempdir().unwrap();
-            let copied = seen.attribute(&format!("#language-{language} + label + .language [data-copy]"), "data-copy");
-            std::fs::write(place.path().join(file), copied.unwrap()).unwrap();
+            std::fs::write(place.path().join(file), copied(&seen, language)).unwrap();
             let takes = |headers: &Value, body: &[u8], late| takes(program, script, place.path(), headers, body, late);
             let told = format!("{profile} in {language}: {headers}");
             assert!(takes(&headers, &body, 0), "{told}");
@@ -142,9 +149,17 @@ async fn the_code_takes_what_is_sent_and_nothing_else() {
             assert!(!takes(&unsigned, &body, 0), "no signature: {told}");
             assert_eq!(takes(&headers, &body, 301), !timed, "late: {told}");
         }
+        rust.code(&copied(&seen, "rust"));
+        rust.case(&headers, &body, sent, true);
+        rust.case(&headers, &[&body[..], b" "].concat(), sent, false);
+        let mut unsigned = headers.clone();
+        unsigned.as_object_mut().unwrap().remove(header);
+        rust.case(&unsigned, &body, sent, false);
+        rust.case(&headers, &body, sent + 301, !timed);
         api.delete(&format!("/v1/organizations/acme/webhooks/{webhook}")).await.gone();
         while keeper.requests.try_recv().is_ok() {}
     }
+    rust.hold();
     api.stop().await;
 }
 
