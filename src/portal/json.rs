@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_would_become_too_long_is_shown_plain() {
-        let deep = format!("{}{}{}", "[".repeat(40), ["1"; 20_000].join(","), "]".repeat(40));
+        let deep = format!("{}{}{}", "[".repeat(40), vec!["1"; 20_000].join(","), "]".repeat(40));
         let (html, is_marked) = highlighted(&deep);
         assert_eq!((html.as_str(), is_marked), (deep.as_str(), false));
         assert_eq!(indented(&deep), deep);

@@ -106,7 +106,7 @@ fn explain_webhook(
                 (Some("created_later"), Some(detail.to_owned()))
             }
             Some(DeliveryRow { state: DeliveryState::Pending | DeliveryState::Delivering, .. })
-                if webhook.lane.held =>
+                if webhook.lane().held =>
             {
                 let (reason, detail) = why_held(webhook, holds);
                 (Some(reason), Some(detail))

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
-use super::{MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, first_test, get, handshake, owner};
+use super::{
+    MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, first_test, get, handshake, owner,
+};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
 use crate::random;

@@ -46,7 +46,7 @@ fn refused(denied: Denied) -> CatalogueError {
     let reason = denied.detail();
     match denied.allow() {
         Some(entry) => {
-            tracing::info!("a URL was refused: {reason}; with {entry} in FANFARE_EGRESS_ALLOW it would be taken")
+            tracing::info!("a URL was refused: {reason}; with {entry} in FANFARE_EGRESS_ALLOW it would be taken");
         }
         None => tracing::info!("a URL was refused: {reason}"),
     }

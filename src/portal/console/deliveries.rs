@@ -143,7 +143,8 @@ async fn ask(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answe
     let t = operator.t;
     let wanted = Wanted::of(&FILTERS, &uri);
     let filter = waiting(&app, &operator, &wanted).await?;
-    let count = jobs::count(&app, &Task::Cancel(filter)).await?;
+    let organization = filter.organization;
+    let count = jobs::count(&app, operator.project.id, organization, &Task::Cancel(filter)).await?;
     let labels = ["Organization", "State", "Event type", "Response code", "Since", "Before", "Webhook"];
     let filters = FILTERS.iter().zip(labels).filter_map(|(name, label)| Some((label, wanted.given(name)?.to_owned())));
     page(&Asking {

@@ -215,7 +215,7 @@ mod tests {
     fn an_organization_has_only_so_much_waiting() {
         let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 30 });
         let refused = |organization, webhooks| {
-            let (sender, told) = std::sync::mpsc::channel();
+            let (sender, told) = std::sync::mpsc::sync_channel(1);
             let done = Box::new(move |answer: StoreResult<Answer>| sender.send(answer.is_err()).unwrap());
             inbox.push(Entry { operation: event_of(organization, webhooks), done });
             told.try_recv().unwrap_or(false)
