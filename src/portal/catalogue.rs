@@ -29,10 +29,10 @@ use crate::catalogue::{CatalogueResult, event_types as service, sending};
 /// Where it is.
 const PATH: &str = "/portal/catalogue";
 /// Its filters.
-const FILTERS: [&str; 1] = ["search"];
+const FILTERS: [&str; 2] = ["search", "webhook"];
 /// How many event types are shown at most; a search finds the others.
 const SHOWN: usize = 500;
-/// How many webhooks can be chosen to send an example to.
+/// How many webhooks can be chosen to send an example to; a search finds the others.
 const MAX_CHOICES: u32 = 200;
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -46,8 +46,16 @@ struct Page {
     t: &'static Texts,
     wanted: Wanted,
     kinds: Vec<Kind>,
+    takers: Takers,
+}
+
+/// The webhooks that an example may be sent to.
+#[derive(Default)]
+struct Takers {
     /// Ids and names of those that are on.
     webhooks: Vec<(String, String)>,
+    /// Whether there are more than can be chosen, so that a search for them is of use.
+    more: bool,
 }
 
 /// Event types of one kind.
@@ -75,7 +83,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer
         shell: Shell::new(&visitor, Section::Catalogue, t.catalogue.title),
         t,
         kinds: kinds(&app, &visitor, wanted.given("search")).await?,
-        webhooks: takers(&app, &visitor).await?,
+        takers: takers(&app, &visitor, wanted.given("webhook")).await?,
         wanted,
     })
 }
@@ -116,15 +124,18 @@ async fn kinds(app: &App, visitor: &Visitor, search: Option<&str>) -> CatalogueR
     Ok(kinds)
 }
 
-/// The webhooks that an example may be sent to; none for who may not manage them.
-async fn takers(app: &App, visitor: &Visitor) -> CatalogueResult<Vec<(String, String)>> {
+/// The webhooks with `search` in their name or URL that an example may be sent to; none for who may not manage them.
+async fn takers(app: &App, visitor: &Visitor, search: Option<&str>) -> CatalogueResult<Takers> {
     if !reach::allowed(reach::everything(app, visitor, Action::Manage).await)? {
-        return Ok(Vec::new());
+        return Ok(Takers::default());
     }
-    let newest = Piece { before: None, limit: MAX_CHOICES };
-    let all = reach::webhooks(app, visitor, &WebhookFilter::default(), newest).await?;
-    let on = all.iter().map(|webhook| &webhook.row).filter(|row| row.status.takes_events());
-    Ok(on.map(|row| (row.id.to_string(), name_of(visitor.t, &row.settings))).collect())
+    let newest = Piece { before: None, limit: MAX_CHOICES + 1 };
+    let filter = WebhookFilter { search: search.map(str::to_owned), ..WebhookFilter::default() };
+    let found = reach::webhooks(app, visitor, &filter, newest).await?;
+    let more = found.len() > MAX_CHOICES as usize;
+    let on =
+        found.iter().take(MAX_CHOICES as usize).map(|webhook| &webhook.row).filter(|row| row.status.takes_events());
+    Ok(Takers { webhooks: on.map(|row| (row.id.to_string(), name_of(visitor.t, &row.settings))).collect(), more })
 }
 
 /// Sends a webhook the example of an event type, and shows what becomes of it.

@@ -152,7 +152,7 @@ texts! {
     /// The event catalogue.
     catalogue: CatalogueTexts {
         title, lead, search_label, search_hint, empty_title, empty, nothing_title, nothing, example, schema,
-        no_example, send_title, send_to, send, no_webhooks, other_kind, list, deprecated, deprecated_note,
+        no_example, send_title, send_to, send, no_webhooks, find_webhook, no_such_webhook, other_kind, list, deprecated, deprecated_note,
     }
     /// Charts of what was sent.
     charts: ChartsTexts {

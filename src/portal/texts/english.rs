@@ -451,6 +451,8 @@ pub(super) static TEXTS: Texts = Texts {
         send_to: "Webhook",
         send: "Send",
         no_webhooks: "Add a webhook that is on to send this example to it.",
+        find_webhook: "Send examples to",
+        no_such_webhook: "None of the webhooks that the search finds is on.",
         other_kind: "Other",
         list: "Events",
         deprecated: "Deprecated",

@@ -134,7 +134,7 @@ async fn a_customer_needs_no_mouse() {
     browser.read("h1", "Orders").await;
     at(&browser, "a[href$='/recover']", ENTER).await;
     browser.read("h1", "Recover").await;
-    at(&browser, "input[name=since]", &format!("11222026{RIGHT}0900AM")).await;
+    at(&browser, "#since", &format!("11222026{RIGHT}0900AM")).await;
     at(&browser, ".form button", ENTER).await;
     browser.read("#count", "1 delivery").await;
     at(&browser, "section form button", ENTER).await;

@@ -14,6 +14,7 @@ const NO_PAGES: [(&str, &str); 9] = [
     ("/portal/webhooks/{webhook}/secret", "the webhook's page, without its secret"),
     ("/portal/assets/{name}", "style sheet and scripts"),
     ("/portal/theme/{name}", "a style sheet"),
+    ("/portal/webhooks/{webhook}/secret/rotate", "the webhook's page, where it was loaded again"),
     ("/portal/deliveries/stream", "a stream"),
     ("/console/", "the overview, which is at /console, too"),
     ("/console/signed-in", "leads to the wanted page"),

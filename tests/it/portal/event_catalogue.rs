@@ -32,6 +32,27 @@ async fn events_are_described_by_kind_and_found() {
 }
 
 #[tokio::test]
+async fn where_webhooks_are_many_those_to_send_to_are_searched() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    let visit = api.visit("acme").await;
+    api.webhook("acme", json!({"name": "The oldest"})).await;
+    let choices = "select[name=webhook] option";
+    assert_eq!(visit.get(PATH).await.ok().count("input[name=webhook]"), 0, "one needs no search");
+    for number in 0..200 {
+        api.webhook("acme", json!({"name": format!("Newer {number}")})).await;
+    }
+    let seen = visit.get(PATH).await.ok();
+    assert_eq!((seen.count(choices), seen.count("input[name=webhook]")), (200, 1));
+    assert!(!seen.texts(choices).contains(&"The oldest".to_owned()));
+    assert_eq!(visit.get(&format!("{PATH}?webhook=oldest")).await.ok().texts(choices), ["The oldest"]);
+    let none = visit.get(&format!("{PATH}?webhook=nothing")).await.ok();
+    assert!(none.text.contains("None of the webhooks that the search finds is on."), "{}", none.text);
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn an_example_is_sent_to_a_webhook() {
     let mut sink = Sink::start().await;
     let api = Api::start_with(local()).await;
