@@ -21,21 +21,28 @@ const PAUSES: &str = "/console/pauses";
 const ALERTS: &str = "/console/alerts";
 
 /// Those that an operator sees, in an order in which none spoils the next.
-pub(super) const SCREENS: [Screen; 32] = [
+pub(super) const SCREENS: [Screen; 41] = [
     at(OVERVIEW).query("?range=1h").see(".chart"),
     at(OVERVIEW).query("?range=24h").see(".chart"),
     at(OVERVIEW).query("?range=7d").see(".chart"),
     at(OVERVIEW).query("?range=30d").see(".chart"),
     at(ORGANIZATIONS),
     at(ORGANIZATIONS).query("?search=nothing").see(".empty"),
+    at("/console/organizations/{org}").query("?range=24h").see(".chart"),
+    at("/console/organizations/{org}").fill("#external_id", "org_x").press(&[".card .primary"]).see("#external_id-error"),
+    at("/console/organizations/{org}/delete"),
     at("/console/failing"),
     at("/console/failing").query("?search=nothing").see(".empty"),
     at(DELIVERIES),
     at(DELIVERIES).query("?organization=nobody").see("[role=alert]"),
     at(DELIVERIES).query("?state=cancelled").see(".empty"),
+    at("/console/deliveries/{delivery}"),
+    at("/console/deliveries/cancel").query("?organization=acme"),
     at(EVENT_TYPES),
     at(EVENT_TYPES).query("?search=nothing").see(".empty"),
     at("/console/event-types/edit/{name}"),
+    at("/console/event-types/edit/{name}").fill("#payload", "{").press(&["#check button"]).see("#check li"),
+    at("/console/event-types/edit/{name}").of("deprecated"),
     at(NEW_TYPE),
     at(NEW_TYPE).fill("#name", "no name").press(&[".actions button"]).see("[role=alert]"),
     at("/console/profiles"),
@@ -47,6 +54,8 @@ pub(super) const SCREENS: [Screen; 32] = [
     at(KEYS).fill("#name", "Shop").press(&["input[value=read]", ".more-card .primary"]).see(".made code"),
     at(KEYS).fill("#name", "Shop").press(&[".more-card .primary"]).see("[role=alert]"),
     at(ALERTS),
+    at("/console/alerts/{webhook}").of("alert"),
+    at("/console/alerts/{webhook}/secret").of("alert").press(&["#secret-turn"]).see(".secrets"),
     at(ALERTS).fill("#url", "https://93.184.216.34/on-call").press(&[".more-card .primary"]).see(".made code"),
     at(ALERTS).fill("#url", "nonsense").press(&[".more-card .primary"]).see("[role=alert]"),
     at(PAUSES),
@@ -89,7 +98,10 @@ pub(super) async fn project(api: &Api, sink: &mut Sink) -> Things {
     let hold = json!({"organization": "empty"});
     api.post("/v1/pauses", hold).await.created();
     let told = json!({"name": "Pager", "url": crate::api::URL, "events": ["delivery.exhausted"]});
-    id(&api.post("/v1/operator-webhooks", told).await.created());
+    things.insert("alert", id(&api.post("/v1/operator-webhooks", told).await.created()));
+    things.insert("org", id(&api.get("/v1/organizations/acme").await.ok()));
+    api.patch("/v1/event-types/other", json!({"deprecated": true})).await.ok();
+    things.insert("deprecated", "other".to_owned());
     api.key(&["read", "events:write"], json!({"organization": "acme"})).await;
     let broken = json!({"name": "Broken", "url": sink.url, "retry": {"delays_seconds": []}, "events": ["other"]});
     api.webhook("acme", broken).await;
