@@ -7,7 +7,7 @@ use super::{console_screens, portal_screens};
 use crate::shape::source::{SourceFile, rust_files};
 
 /// Routes that are asked for and show no page of their own.
-const NO_PAGES: [(&str, &str); 9] = [
+const NO_PAGES: [(&str, &str); 10] = [
     ("/portal", "leads to the webhooks"),
     ("/portal/", "leads to the webhooks"),
     ("/portal/opened/{session}", "leads to the webhooks"),
