@@ -126,14 +126,26 @@ impl Browser {
 
     /// Waits for an element and presses it.
     pub(super) async fn press(&self, selector: &str) {
-        self.see(selector).await.click().await.unwrap();
+        self.press_at(Locator::Css(selector)).await;
     }
 
     /// Waits for a link or button that says this, and presses it.
     pub(super) async fn press_text(&self, tag: &str, text: &str) {
-        let path = format!("//{tag}[contains(normalize-space(.), '{text}')]");
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;
-        found.unwrap_or_else(|error| panic!("{text} did not come: {error}")).click().await.unwrap();
+        self.press_at(Locator::XPath(&format!("//{tag}[contains(normalize-space(.), '{text}')]"))).await;
+    }
+
+    async fn press_at(&self, place: Locator<'_>) {
+        let pressed = async {
+            loop {
+                let found = self.client.wait().at_most(PATIENCE).for_element(place).await;
+                match found.unwrap_or_else(|error| panic!("{place:?} did not come: {error}")).click().await {
+                    // Its part of the page was replaced meanwhile.
+                    Err(error) if error.is_stale_element_reference() => tokio::task::yield_now().await,
+                    done => return done.unwrap(),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, pressed).await.unwrap_or_else(|_| panic!("{place:?} does not stay"));
     }
 
     /// Types into a field.

@@ -18,7 +18,7 @@ const DELIVERY: &str = "/portal/deliveries/{delivery}";
 const CATALOGUE: &str = "/portal/catalogue";
 
 /// Those about webhooks, in an order in which none spoils the next.
-pub(super) const OF_WEBHOOKS: [Screen; 22] = [
+pub(super) const OF_WEBHOOKS: [Screen; 24] = [
     at(WEBHOOKS),
     at(WEBHOOKS).query("?search=nothing").see(".empty"),
     at(NEW),
@@ -41,6 +41,8 @@ pub(super) const OF_WEBHOOKS: [Screen; 22] = [
     // These change something.
     at(WEBHOOK).press(&["#secret .more button"]).see(".notice.good"),
     at(WEBHOOK).press(&["#secret form button"]).see(".secrets dd"),
+    at("/portal/webhooks/{webhook}/secret"),
+    at("/portal/webhooks/{webhook}/secret/rotate"),
     at(WEBHOOK).press(&["[aria-labelledby=test] form button"]).see(".timeline"),
 ];
 

@@ -28,7 +28,8 @@ fn routes(file: &SourceFile, constants: &[(String, String)]) -> Vec<String> {
     for (at, _) in file.without_comments.match_indices(ROUTE) {
         let given = &file.without_comments[at + ROUTE.len()..];
         let (path, handlers) = given.split_once(',').unwrap();
-        let end = handlers.find(".route(").unwrap_or(handlers.len()).min(handlers.find('\n').unwrap_or(handlers.len()));
+        let end = [".route(", ".merge(", ";", "}\n"].iter().filter_map(|end| handlers.find(end)).min();
+        let end = end.unwrap_or(handlers.len());
         if !handlers[..end].contains("get(") && !handlers[..end].contains("any(") {
             continue;
         }
