@@ -133,8 +133,7 @@ async fn takers(app: &App, visitor: &Visitor, search: Option<&str>) -> Catalogue
     let filter = WebhookFilter { search: search.map(str::to_owned), ..WebhookFilter::default() };
     let found = reach::webhooks(app, visitor, &filter, newest).await?;
     let more = found.len() > MAX_CHOICES as usize;
-    let on =
-        found.iter().take(MAX_CHOICES as usize).map(|webhook| &webhook.row).filter(|row| row.status.takes_events());
+    let on = found.iter().take(MAX_CHOICES as usize).filter(|row| row.status.takes_events());
     Ok(Takers { webhooks: on.map(|row| (row.id.to_string(), name_of(visitor.t, &row.settings))).collect(), more })
 }
 

@@ -177,7 +177,7 @@ async fn choices(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResu
     let newest = Page { before: None, limit: MAX_CHOICES };
     let all = reach::webhooks(app, visitor, &WebhookFilter::default(), newest).await?;
     let mut found: Vec<(String, String)> =
-        all.iter().map(|webhook| (webhook.row.id.to_string(), name_of(t, &webhook.row.settings))).collect();
+        all.iter().map(|webhook| (webhook.id.to_string(), name_of(t, &webhook.settings))).collect();
     if let Some(chosen) = wanted.given("webhook").filter(|chosen| !found.iter().any(|(id, _)| id == chosen)) {
         let name = match reach::webhook(app, visitor, chosen, Action::See).await {
             Ok(webhook) => name_of(t, &webhook.row.settings),

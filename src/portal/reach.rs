@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fanfare_engine::access::Action;
 use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_store::catalogue::Page;
-use fanfare_store::catalogue::webhooks::WebhookFilter;
+use fanfare_store::catalogue::webhooks::{WebhookFilter, WebhookRow};
 use fanfare_store::log::{self, DeliveryRow};
 
 use super::visitor::Visitor;
@@ -24,7 +24,7 @@ pub(super) async fn webhooks(
     visitor: &Visitor,
     filter: &WebhookFilter,
     page: Page,
-) -> CatalogueResult<Vec<OpenWebhook>> {
+) -> CatalogueResult<Vec<WebhookRow>> {
     Ok(search(app, visitor, filter, page).await?.rows)
 }
 
@@ -37,8 +37,8 @@ pub(super) async fn search(
     visitor: &Visitor,
     filter: &WebhookFilter,
     page: Page,
-) -> CatalogueResult<Found<OpenWebhook>> {
-    webhooks::list_in(app, &visitor.place(), filter.clone(), page).await
+) -> CatalogueResult<Found<WebhookRow>> {
+    webhooks::rows_in(app, &visitor.place(), filter.clone(), page).await
 }
 
 /// The webhook that `text` names.

@@ -14,7 +14,7 @@ use fanfare_engine::profile::Profile;
 use fanfare_engine::webhook::{Events, Settings};
 use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::event_types;
-use fanfare_store::catalogue::webhooks::WebhookFilter;
+use fanfare_store::catalogue::webhooks::{WebhookFilter, WebhookRow};
 use fanfare_store::stats;
 
 use super::Answer;
@@ -28,7 +28,7 @@ use super::words::{Moment, Standing, percent};
 use super::{reach, webhook};
 use crate::app::App;
 use crate::catalogue::CatalogueResult;
-use crate::catalogue::webhooks::{OpenWebhook, Switch, switch};
+use crate::catalogue::webhooks::{Switch, switch};
 
 /// Where the list is.
 pub(super) const PATH: &str = "/portal/webhooks";
@@ -116,7 +116,7 @@ async fn matching(
     visitor: &Visitor,
     wanted: &Wanted,
     mut before: Option<i64>,
-) -> CatalogueResult<(Vec<OpenWebhook>, Option<i64>)> {
+) -> CatalogueResult<(Vec<WebhookRow>, Option<i64>)> {
     let standing = wanted.given("status").and_then(|name| Standing::ALL.into_iter().find(|known| known.name() == name));
     let filter = WebhookFilter {
         organization: None,
@@ -125,20 +125,18 @@ async fn matching(
         search: wanted.given("search").map(str::to_owned),
         ..WebhookFilter::default()
     };
-    let fits = |webhook: &OpenWebhook| {
-        let row = &webhook.row;
-        wanted.given("event").is_none_or(|name| names(app, &row.profile, &row.settings, name))
-    };
-    let mut found: Vec<OpenWebhook> = Vec::new();
+    let fits =
+        |row: &WebhookRow| wanted.given("event").is_none_or(|name| names(app, &row.profile, &row.settings, name));
+    let mut found: Vec<WebhookRow> = Vec::new();
     for _ in 0..READS {
         let piece = Piece { before, limit: READ_AT_ONCE };
         let read = reach::search(app, visitor, &filter, piece).await?;
-        let last = read.rows.last().map(|webhook| webhook.row.id.0);
+        let last = read.rows.last().map(|webhook| webhook.id.0);
         before = last.filter(|_| read.rows.len() == READ_AT_ONCE as usize).or(read.cut);
         let cut = read.cut;
         for webhook in read.rows.into_iter().filter(|webhook| fits(webhook)) {
             if found.len() == SHOWN {
-                let last = found.last().map(|webhook| webhook.row.id.0);
+                let last = found.last().map(|webhook| webhook.id.0);
                 return Ok((found, last));
             }
             found.push(webhook);
@@ -161,11 +159,11 @@ fn names(app: &App, profile: &str, settings: &Settings, name: &str) -> bool {
     }
 }
 
-async fn rows(app: &App, t: &Texts, webhooks: Vec<OpenWebhook>) -> CatalogueResult<Vec<Row>> {
-    let ids: Vec<WebhookId> = webhooks.iter().map(|webhook| webhook.row.id).collect();
+async fn rows(app: &App, t: &Texts, webhooks: Vec<WebhookRow>) -> CatalogueResult<Vec<Row>> {
+    let ids: Vec<WebhookId> = webhooks.iter().map(|webhook| webhook.id).collect();
     let mut days = sparkline::days(app, &ids).await?;
     let sent = app.store.read(stats::last_sent(&ids)).await?;
-    let show = |OpenWebhook { row, .. }: OpenWebhook| {
+    let show = |row: WebhookRow| {
         let day = days.remove(&row.id).unwrap_or_default();
         let profile = app.profiles.get(&row.profile);
         let name = name_of(t, &row.settings);

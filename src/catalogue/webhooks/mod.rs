@@ -171,6 +171,19 @@ pub async fn list_in(
     filter: WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
+    opened(app, rows_in(app, place, filter, page).await?)
+}
+
+/// The same without their credentials, so that one of which they cannot be opened keeps nobody from the others.
+///
+/// # Errors
+/// As [`list_in`].
+pub async fn rows_in(
+    app: &App,
+    place: &Place,
+    filter: WebhookFilter,
+    page: Page,
+) -> CatalogueResult<Found<WebhookRow>> {
     let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
     if actor != Actor::Host {
         let organization = app.compiled().organization(place.organization).await?;
@@ -178,7 +191,7 @@ pub async fn list_in(
         actor.may_everywhere(&organization, Action::See)?;
     }
     let filter = WebhookFilter { organization: Some(place.organization), ..filter };
-    list(app, place.project, &filter, page).await
+    found(app, place.project, &filter, page).await
 }
 
 /// A page of webhooks of a project, for the host; see [`list_in`].
@@ -188,13 +201,26 @@ pub async fn list(
     filter: &WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
+    opened(app, found(app, project, filter, page).await?)
+}
+
+async fn found(
+    app: &App,
+    project: ProjectId,
+    filter: &WebhookFilter,
+    page: Page,
+) -> CatalogueResult<Found<WebhookRow>> {
     let found = app.store.read(rows::list(project, filter, page)).await?;
     let cut = match filter.searches() && found.len() < page.limit as usize {
         true => app.store.read_one(rows::scan_end(project, filter, page)).await?,
         false => None,
     };
-    let rows = found.into_iter().map(|row| OpenWebhook::open(app, row)).collect::<CatalogueResult<_>>()?;
-    Ok(Found { rows, cut })
+    Ok(Found { rows: found, cut })
+}
+
+fn opened(app: &App, found: Found<WebhookRow>) -> CatalogueResult<Found<OpenWebhook>> {
+    let rows = found.rows.into_iter().map(|row| OpenWebhook::open(app, row)).collect::<CatalogueResult<_>>()?;
+    Ok(Found { rows, cut: found.cut })
 }
 
 /// Refuses a webhook for which there is no room any more, `before` being what it took until now.

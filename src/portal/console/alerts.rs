@@ -86,8 +86,8 @@ impl Page {
     ) -> CatalogueResult<Page> {
         let t = operator.t;
         let newest = Piece { before: None, limit: SHOWN };
-        let found = service::list_in(app, &place(app, operator).await?, WebhookFilter::default(), newest).await?.rows;
-        let rows = found.into_iter().map(|webhook| webhook.row).map(|row| Row {
+        let found = service::rows_in(app, &place(app, operator).await?, WebhookFilter::default(), newest).await?.rows;
+        let rows = found.into_iter().map(|row| Row {
             id: row.id.to_string(),
             name: name_of(t, &row.settings),
             events: match &row.settings.events {

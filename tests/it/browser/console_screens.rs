@@ -29,7 +29,10 @@ pub(super) const SCREENS: [Screen; 41] = [
     at(ORGANIZATIONS),
     at(ORGANIZATIONS).query("?search=nothing").see(".empty"),
     at("/console/organizations/{org}").query("?range=24h").see(".chart"),
-    at("/console/organizations/{org}").fill("#external_id", "org_x").press(&[".card .primary"]).see("#external_id-error"),
+    at("/console/organizations/{org}")
+        .fill("#external_id", "org_x")
+        .press(&[".card .primary"])
+        .see("#external_id-error"),
     at("/console/organizations/{org}/delete"),
     at("/console/failing"),
     at("/console/failing").query("?search=nothing").see(".empty"),

@@ -1,7 +1,7 @@
 //! The list of webhooks.
 
 use fanfare::config::Sources;
-use fanfare_engine::id::WebhookId;
+use fanfare_engine::id::{OrganizationId, WebhookId};
 use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::catalogue::{SCAN, ownership};
 use fanfare_store::query::Change;
@@ -190,6 +190,25 @@ async fn case_085_names_and_addresses_are_inert() {
         visit.get(&path).await.ok();
         let edit = visit.get(&format!("{path}/edit")).await.ok();
         assert!(corpus.contains(&edit.attribute("input[name=header_value]", "value").unwrap().as_str()));
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn one_whose_credentials_cannot_be_opened_keeps_nobody_from_the_others() {
+    let api = Api::start().await;
+    let organization = id(&api.organization("acme").await);
+    let made = api.webhook("acme", json!({"name": "Damaged"})).await;
+    api.webhook("acme", json!({"name": "Good"})).await;
+    let organization = OrganizationId::parse(&organization).unwrap();
+    let damaged = WebhookId::parse(&id(&made)).unwrap();
+    let row = api.app().store.read_one(webhooks::by_id(organization, damaged)).await.unwrap().unwrap();
+    let row = WebhookRow { sealed: vec![1], ..row };
+    api.app().store.change(webhooks::update(&row), None).await.unwrap();
+    let visit = api.visit("acme").await;
+    assert_eq!(visit.get(PATH).await.ok().texts("tbody .title"), ["Good", "Damaged"]);
+    for path in ["/portal/deliveries", "/portal/catalogue"] {
+        visit.get(path).await.ok();
     }
     api.stop().await;
 }
