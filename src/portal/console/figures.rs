@@ -114,6 +114,6 @@ mod tests {
         assert_eq!([0.0, 0.034, 1.5, 12.34, 1_234.5].map(amount), ["0", "0.03", "1.50", "12.3", "1234"]);
         let ages = [5, 59_000, 600_000, 7_300_000, 400_000_000].map(|ms| age(Duration::from_millis(ms)));
         assert_eq!(ages, ["5 ms", "59 s", "10 min", "2 h", "4 days"]);
-        assert_eq!([at_least(1_000_000, true), at_least(12, false)], ["1,000,000 or more", "12"]);
+        assert_eq!([at_least(1_000_000, true), at_least(12, false)], ["1\u{202f}000\u{202f}000 or more", "12"]);
     }
 }

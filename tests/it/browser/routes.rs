@@ -19,6 +19,7 @@ const NO_PAGES: [(&str, &str); 10] = [
     ("/console/", "the overview, which is at /console, too"),
     ("/console/signed-in", "leads to the wanted page"),
 ];
+
 /// How a route is given to the router.
 const ROUTE: &str = ".route(";
 

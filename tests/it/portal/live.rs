@@ -63,7 +63,7 @@ async fn an_organization_has_so_many_streams_at_once() {
     }
     assert_eq!(open(&visit).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     let own = api.get("/v1/organizations/acme/deliveries/stream").await;
-    assert_eq!(own.problem(503, "unavailable")["detail"].as_str().unwrap().contains("streams"), true);
+    assert!(own.problem(503, "unavailable")["detail"].as_str().unwrap().contains("streams"));
     assert_eq!(open(&other).await.status(), StatusCode::OK, "others have their own");
     streams.pop();
     assert_eq!(open(&visit).await.status(), StatusCode::OK);
