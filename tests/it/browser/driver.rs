@@ -241,7 +241,8 @@ fn end_session(port: u16, session: &str) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
-    stream.read_to_end(&mut Vec::new()).map(|_| ())
+    // It answers once the browser has ended, and may leave the connection open.
+    stream.read(&mut [0; 64]).map(|_| ())
 }
 
 /// A command that only Chromium's driver knows.
