@@ -418,6 +418,8 @@
       // A tab that nobody looks at holds no connection: browsers have few of them for a server.
       if (held() || !("EventSource" in window)) return;
       source = new EventSource(button.dataset.live);
+      // What happened before it was connected was not told.
+      source.addEventListener("open", () => soon(0));
       ["delivery", "lost"].forEach((name) => source.addEventListener(name, () => soon(atOnce)));
       // It connects again by itself, but for a refusal.
       source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) source = null; });
