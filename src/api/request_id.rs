@@ -1,5 +1,8 @@
 //! A name for each request, on its answer and in the log.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -30,7 +33,10 @@ fn is_plain(value: &HeaderValue) -> bool {
     (1..=MAX_GIVEN).contains(&value.len()) && value.as_bytes().iter().all(good)
 }
 
+/// A name that no other request has: it need not be hard to guess, so the system is asked for randomness only once.
 fn fresh() -> HeaderValue {
-    let id = format!("req_{:032x}", u128::from_ne_bytes(random::bytes()));
+    static START: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(random::bytes()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let id = format!("req_{:016x}{:016x}", *START, COUNT.fetch_add(1, Ordering::Relaxed));
     HeaderValue::from_str(&id).expect("it is hexadecimal")
 }

@@ -1,6 +1,7 @@
 //! The whole command line: which commands there are, and which function runs each.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -60,6 +61,17 @@ pub(super) fn variables() -> BTreeSet<String> {
 }
 
 impl Program {
+    /// How many threads carry out the command's tasks; `None` for as many as there are CPUs, or as `TOKIO_WORKER_THREADS`
+    /// says. A server leaves one CPU to the threads of its store: where its tasks take all of them, the thread that writes
+    /// waits for its turn, and everybody waits for it.
+    #[expect(clippy::disallowed_methods, reason = "the runtime's own variable, needed before any setting can be read")]
+    pub fn worker_threads(&self) -> Option<usize> {
+        let is_server = matches!(self.command, Command::Serve(_) | Command::Demo(_));
+        let is_set = std::env::var_os("TOKIO_WORKER_THREADS").is_some();
+        let cpus = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        (is_server && !is_set).then(|| (cpus() - 1).max(1))
+    }
+
     /// Runs the command until it is done.
     ///
     /// # Errors
