@@ -14,6 +14,7 @@ mod resend;
 mod sessions;
 mod theme;
 mod verify;
+mod verify_programs;
 mod verify_rust;
 mod webhook;
 mod webhooks;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::verify_programs::Programs;
 use super::verify_rust::Program;
 use super::{Seen, id};
 use crate::api::sending::local;
@@ -123,6 +124,7 @@ async fn the_code_takes_what_is_sent_and_nothing_else() {
     ];
     let sent = START.parse::<fanfare_engine::time::Timestamp>().unwrap().seconds();
     let mut rust = Program::default();
+    let mut others = Programs::new();
     for (profile, mut settings, header, timed) in cases {
         settings["profile"] = profile.into();
         settings["url"] = keeper.url.clone().into();
@@ -150,16 +152,24 @@ async fn the_code_takes_what_is_sent_and_nothing_else() {
             assert_eq!(takes(&headers, &body, 301), !timed, "late: {told}");
         }
         rust.code(&copied(&seen, "rust"));
-        rust.case(&headers, &body, sent, true);
-        rust.case(&headers, &[&body[..], b" "].concat(), sent, false);
+        others.code(|language| copied(&seen, language));
         let mut unsigned = headers.clone();
         unsigned.as_object_mut().unwrap().remove(header);
-        rust.case(&unsigned, &body, sent, false);
-        rust.case(&headers, &body, sent + 301, !timed);
+        let another = [&body[..], b" "].concat();
+        for (headers, body, now, takes) in [
+            (&headers, &body[..], sent, true),
+            (&headers, &another[..], sent, false),
+            (&unsigned, &body[..], sent, false),
+            (&headers, &body[..], sent + 301, !timed),
+        ] {
+            rust.case(headers, body, now, takes);
+            others.case(headers, body, now, takes);
+        }
         api.delete(&format!("/v1/organizations/acme/webhooks/{webhook}")).await.gone();
         while keeper.requests.try_recv().is_ok() {}
     }
     rust.hold();
+    others.hold();
     api.stop().await;
 }
 
