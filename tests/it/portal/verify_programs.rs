@@ -154,13 +154,13 @@ fn run(command: &mut Command, input: &str) -> String {
         .spawn()
         .unwrap_or_else(|error| panic!("{program} does not start ({error}): script/test installs it; run it once"));
     let mut input_of = child.stdin.take().unwrap();
-    let input = input.to_owned();
     // What it says may fill its pipe before all is read.
-    let writer = std::thread::spawn(move || input_of.write_all(input.as_bytes()));
-    let said = child.wait_with_output().unwrap();
+    let said = std::thread::scope(|scope| {
+        scope.spawn(move || input_of.write_all(input.as_bytes()).unwrap());
+        child.wait_with_output().unwrap()
+    });
     let complaint = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.status.success() && complaint.is_empty(), "{program}: {complaint}");
-    writer.join().unwrap().unwrap();
     String::from_utf8(said.stdout).unwrap()
 }
 
