@@ -36,7 +36,8 @@ impl Observer {
 impl CatalogueObserver for Observer {
     fn organization_removed(&self, project: ProjectId, organization: OrganizationId, external_id: Option<&str>) {
         self.dispatcher.tools.compiled.organization_removed(project, organization, external_id);
-        self.dispatcher.organization_removed(organization);
+        let dispatcher = Arc::clone(&self.dispatcher);
+        self.beside(async move { dispatcher.organization_removed(organization).await });
     }
 
     fn external_id_changed(&self, project: ProjectId, external_id: &str) {

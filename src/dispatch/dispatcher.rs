@@ -1,5 +1,6 @@
 //! Puts the scheduler to work: tells it facts, carries out its commands, wakes it when time has come.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -214,11 +215,25 @@ impl Dispatcher {
         }
     }
 
-    /// An organization was removed: what waits for its webhooks is looked at anew.
-    pub fn organization_removed(self: &Arc<Self>, organization: OrganizationId) {
-        let webhooks = self.scheduler.lock().webhooks_of(organization);
-        let due = self.tools.clock.now();
-        self.tell_all(webhooks.into_iter().map(|webhook| Input::Stored { webhook, config: None, due }));
+    /// An organization was removed: what waits for its webhooks is skipped, also what is held or due later.
+    pub async fn organization_removed(self: &Arc<Self>, organization: OrganizationId) {
+        // Of what is due later the scheduler knows no organization.
+        let own: HashSet<WebhookId> = match self
+            .tools
+            .store
+            .read(fanfare_store::catalogue::webhooks::ids(organization))
+            .await
+        {
+            Ok(ids) => ids.into_iter().collect(),
+            Err(error) => {
+                tracing::warn!(%organization, %error, "what waits for a removed organization is skipped when it is due");
+                return;
+            }
+        };
+        let webhooks = self.scheduler.lock().webhooks();
+        for webhook in webhooks.into_iter().filter(|webhook| own.contains(webhook)) {
+            self.look_anew(webhook);
+        }
     }
 
     /// Everything may have changed: every webhook with anything to do is looked at anew.

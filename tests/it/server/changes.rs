@@ -66,6 +66,38 @@ async fn case_074_a_deleted_webhook_gets_no_retry() {
     scene.server.stop().await;
 }
 
+/// Removes the organization, for which one delivery waits, which is then skipped.
+async fn remove_organization(scene: &Scene) {
+    scene.api.delete(&format!("/v1/organizations/{ORG}")).await.expect(204);
+    scene.api.idle().await;
+    let found = scene.api.whole_list("/v1/deliveries").await;
+    let [delivery] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&delivery["state"], &delivery["skipped_reason"]), (&json!("skipped"), &json!("webhook_deleted")));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_removed_organization_is_skipped() {
+    let scene = Scene::start().await;
+    fail_the_first(&scene);
+    scene.webhook_with("/hook", json!({"retry": {"delays_seconds": [3_600], "jitter": 0.0}})).await;
+    failed_once(&scene).await;
+    remove_organization(&scene).await;
+    assert_eq!(scene.receiver.requests().len(), 1);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_removed_organization_is_skipped() {
+    let scene = Scene::start().await;
+    let webhook = scene.webhook("/hook").await;
+    scene.api.post(&webhook.path("/pause"), &json!({})).await.expect(200);
+    scene.api.post("/v1/pauses", &json!({"everything": true})).await.expect(201);
+    scene.post(json!({"n": 1})).await;
+    remove_organization(&scene).await;
+    assert!(scene.receiver.requests().is_empty());
+    scene.server.stop().await;
+}
+
 #[tokio::test]
 async fn case_075_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends() {
     let scene = Scene::start().await;

@@ -131,12 +131,6 @@ impl Scheduler {
         self.lanes.keys().copied().collect()
     }
 
-    /// Every webhook of an organization that has anything to do.
-    pub fn webhooks_of(&self, organization: OrganizationId) -> Vec<WebhookId> {
-        let own = |(webhook, lane): (&WebhookId, &Lane)| (lane.config.organization == organization).then_some(*webhook);
-        self.lanes.iter().filter_map(own).collect()
-    }
-
     /// Figures for the metrics.
     pub fn figures(&self) -> Figures {
         Figures {

@@ -345,6 +345,13 @@ pub fn all(organization: OrganizationId) -> Query<WebhookRow> {
     )
 }
 
+/// The ids of an organization's webhooks, also of one that was removed until they go.
+pub fn ids(organization: OrganizationId) -> Query<WebhookId> {
+    query("SELECT id FROM webhooks WHERE organization_id = ?1", arguments![organization.0], |row| {
+        row.int(0).map(WebhookId)
+    })
+}
+
 /// These webhooks of an organization, as far as they are there.
 pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow> {
     let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");

@@ -176,6 +176,17 @@ pub(crate) async fn what_waits_for_a_webhook_that_takes_events_is_not_skipped<B:
     assert_eq!(rig.state(waiting).await, State::Skipped);
 }
 
+/// Its webhooks stay as they were until they go, too.
+pub(crate) async fn what_waits_for_a_removed_organization_is_skipped<B: Backend>(rig: &Rig<B>) {
+    organization(rig, ORGANIZATION).await;
+    rig.change(webhooks::insert(&webhook_of(rig, WEBHOOK, None), None)).await.unwrap();
+    let waiting = rig.waiting().await;
+    let skip = Operation::SkipWaiting { webhook: WEBHOOK, reason: SkipReason::WebhookDeleted, limit: 10 };
+    rig.change(organizations::delete(ORGANIZATION)).await.unwrap();
+    assert_eq!(rig.count(skip).await, 1);
+    assert_eq!(rig.state(waiting).await, State::Skipped);
+}
+
 fn told<B: Backend>(rig: &Rig<B>, id: &str, scope: &[EntityRef]) -> EntityRow {
     EntityRow {
         organization: ORGANIZATION,

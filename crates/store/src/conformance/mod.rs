@@ -167,6 +167,7 @@ macro_rules! conformance_suite {
                 users_and_entities_go_with_their_organization
                 owners_and_users_by_their_ids
                 what_waits_for_a_webhook_that_takes_events_is_not_skipped
+                what_waits_for_a_removed_organization_is_skipped
                 an_event_teaches_what_its_entity_belongs_to
                 what_an_event_leaves_out_stays_known
                 what_was_said_last_holds

@@ -189,10 +189,12 @@ pub(super) fn skip_waiting(
     reason: SkipReason,
     limit: u32,
 ) -> StoreResult<u64> {
-    // Who asks may have looked before the webhook was switched on; what came with that is to be sent.
+    // Who asks may have looked before the webhook was switched on; what came with that is to be sent. That of an organization
+    // which was removed is as it was until it goes, too.
     let takes_events: Option<i64> = rows::first(
         transaction,
-        "SELECT 1 FROM webhooks WHERE id = ?1 AND status IN (?2, ?3)",
+        "SELECT 1 FROM webhooks WHERE id = ?1 AND status IN (?2, ?3)
+             AND organization_id NOT IN (SELECT organization_id FROM removed_organizations)",
         (webhook.0, Status::Active as i64, Status::Paused as i64),
         |row| row.get(0),
     )?;
