@@ -19,7 +19,8 @@ use crate::asked_once::AskedOnce;
 use crate::background::Background;
 use crate::catalogue::seats::Seats;
 use crate::catalogue::turns::Turns;
-use crate::catalogue::{CatalogueError, event_types, projects, watching, webhooks};
+use crate::catalogue::webhooks::Waits;
+use crate::catalogue::{CatalogueError, event_types, projects, watching};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
@@ -112,8 +113,8 @@ pub struct App {
     pub background: Background,
     /// Who edits what next.
     pub turns: Turns,
-    /// Whose receivers are being asked for their consent.
-    pub asking: Seats,
+    /// What changes of webhooks wait for.
+    pub waits: Waits,
     /// Who has streams of deliveries open.
     pub streams: Seats,
     /// Whose bulk work is being counted beforehand.
@@ -167,7 +168,7 @@ impl App {
             default_project,
             background: Background::default(),
             turns: Turns::default(),
-            asking: webhooks::asking_seats(),
+            waits: Waits::default(),
             streams: watching::seats(),
             counting: Turns::default(),
             live: AskedOnce::default(),

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 /// How much may run at once.
-const SLOTS: usize = 256;
+pub const MAX_AT_ONCE: usize = 256;
 
 /// Tasks that outlive the request that began them, bounded, and awaited at the shutdown.
 pub struct Background {
@@ -17,7 +17,7 @@ pub struct Background {
 
 impl Default for Background {
     fn default() -> Self {
-        Background { tasks: Mutex::default(), slots: Arc::new(Semaphore::new(SLOTS)) }
+        Background { tasks: Mutex::default(), slots: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
     }
 }
 
@@ -64,7 +64,8 @@ mod tests {
     #[tokio::test]
     async fn no_more_runs_than_there_are_slots() {
         let background = Background::default();
-        let waiting: Vec<_> = (0..SLOTS).map(|_| background.start(std::future::pending::<()>()).unwrap()).collect();
+        let waiting: Vec<_> =
+            (0..MAX_AT_ONCE).map(|_| background.start(std::future::pending::<()>()).unwrap()).collect();
         assert!(background.start(async {}).is_none());
         drop(waiting);
     }

@@ -31,21 +31,31 @@ impl Turns {
     /// Waits until nobody else in this process edits what has this id. Other processes are kept apart by the versions of
     /// rows.
     pub async fn wait(&self, id: i64) -> Turn<'_> {
-        let (turn, gate) = self.line_up(id);
+        let (turn, gate) = self.line_up(&mut self.queues.lock(), id);
         turn.begin(gate).await
     }
 
     /// The same; `None` at once where `most` edit it or wait already: for what may take long, so that who waits does not
     /// use up what the server does at once.
     pub async fn wait_among(&self, id: i64, most: usize) -> Option<Turn<'_>> {
-        if self.queues.lock().get(&id).is_some_and(|queue| queue.length >= most) {
-            return None;
-        }
-        Some(self.wait(id).await)
+        let (turn, gate) = {
+            let mut queues = self.queues.lock();
+            if queues.get(&id).is_some_and(|queue| queue.length >= most) {
+                return None;
+            }
+            self.line_up(&mut queues, id)
+        };
+        Some(turn.begin(gate).await)
     }
 
-    fn line_up(&self, id: i64) -> (Turn<'_>, Arc<AsyncMutex<()>>) {
-        let mut queues = self.queues.lock();
+    /// The right to edit it where nobody else in this process does or waits for that.
+    pub fn now(&self, id: i64) -> Option<Turn<'_>> {
+        let (mut turn, gate) = self.line_up(&mut self.queues.lock(), id);
+        turn.gate = Some(gate.try_lock_owned().ok()?);
+        Some(turn)
+    }
+
+    fn line_up(&self, queues: &mut HashMap<i64, Queue>, id: i64) -> (Turn<'_>, Arc<AsyncMutex<()>>) {
         let queue = queues.entry(id).or_default();
         queue.length += 1;
         // Made before the wait, so that whoever gives up waiting leaves nothing behind.
@@ -88,6 +98,7 @@ mod tests {
         let mut second = Box::pin(turns.wait(0));
         assert!(futures_util::poll!(&mut second).is_pending());
         assert!(turns.wait_among(0, 2).await.is_none());
+        assert!(turns.now(0).is_none() && turns.now(1_000).is_some());
         let mut third = Box::pin(turns.wait_among(0, 3));
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(third);

@@ -225,7 +225,7 @@ async fn judge_url(State(app): State<Arc<App>>, visitor: Visitor, form: Form) ->
     let may = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let profile = form.given("profile").and_then(|name| app.profiles.get(name));
     if let (true, Some(url), Some(profile)) = (may, form.given("url"), profile)
-        && let Err(error) = service::judge_url(&app, profile, url).await
+        && let Err(error) = service::judge_url(&app, visitor.organization.id, profile, url).await
     {
         judged.faults = faults(&t.form, &Refused::of(t, error)?.errors);
     }

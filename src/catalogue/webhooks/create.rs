@@ -124,7 +124,7 @@ async fn check_new(app: &App, place: &Place, profile: &Profile, new: &OpenWebhoo
     let mut errors = profile.check_settings(settings, &new.credentials).err().unwrap_or_default();
     errors.extend(check_events(app, place, &settings.events, None).await?);
     if errors.is_empty() {
-        return check_url(app, profile, &settings.url).await;
+        return check_url(app, place.organization, profile, &settings.url).await;
     }
     Err(CatalogueError::Invalid(errors))
 }

@@ -39,7 +39,7 @@ pub async fn edit_seen(
 ) -> CatalogueResult<OpenWebhook> {
     check_fixed(input)?;
     let project = projects::by_id(app, place.project).await?;
-    let _turn = turn(app, text).await?;
+    let _turn = turn(app, place, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
         if version.is_some_and(|seen| seen != before.row.version) {
@@ -209,7 +209,7 @@ async fn check_edited(
         return Err(CatalogueError::Invalid(errors));
     }
     if old.url != new.url || before.row.profile != after.row.profile {
-        check_url(app, profile, &new.url).await?;
+        check_url(app, place.organization, profile, &new.url).await?;
     }
     Ok(())
 }

@@ -15,7 +15,6 @@ use http::{HeaderMap, Method, header};
 
 use super::OpenWebhook;
 use crate::app::App;
-use crate::catalogue::seats::Seats;
 use crate::catalogue::{CatalogueError, CatalogueResult};
 use crate::compiled;
 use crate::delivery::http::OutgoingRequest;
@@ -23,25 +22,15 @@ use crate::random;
 
 /// How many random bytes a challenge has.
 const CHALLENGE_BYTES: usize = 36;
-/// How many receivers of one organization are asked at once: a receiver may keep silent for as long as an exchange may take,
-/// and requests that wait for it must not use up what the server does at once for everybody.
-const AT_ONCE: u32 = 8;
-/// How many of all organizations.
-const ALL_AT_ONCE: u32 = 512;
 /// What to do where a receiver does not agree.
 const ADVICE: &str = "correct the receiver and try again, or save the webhook switched off and switch it on later";
 
-/// Seats for receivers that are being asked.
-pub fn asking_seats() -> Seats {
-    Seats::new(AT_ONCE, ALL_AT_ONCE)
-}
-
 /// Asks the receiver, where the profile wants that and the webhook `after` would be sent to as `before` was not: it is
-/// new, was off, or had another URL or profile, or a lower rate where receivers say which rate they take. The request goes through the same guard as every delivery, within the same
-/// times.
+/// new, was off, or had another URL or profile, or a lower rate where receivers say which rate they take. The request goes
+/// through the same guard as every delivery, within the same times.
 ///
 /// # Errors
-/// The receiver does not agree, does not answer, or may not be called; or too many of the organization are being asked.
+/// The receiver does not agree, does not answer, or may not be called; or too many are being asked.
 pub(super) async fn ask(
     app: &App,
     profile: &Arc<Profile>,
@@ -51,8 +40,8 @@ pub(super) async fn ask(
     if profile.handshake == Handshake::None || !after.row.status.takes_events() || is_same(profile, before, after) {
         return Ok(());
     }
-    let Some(_asked) = app.asking.take(after.row.organization) else {
-        let why = "as many receivers of this organization are being asked for their consent as may be at once; try again soon";
+    let Some(_asked) = app.waits.asked.take(after.row.organization) else {
+        let why = "as many receivers are being asked for their consent as may be at once; try again soon";
         return Err(CatalogueError::Busy(why));
     };
     let endpoint = parse_endpoint(&after.row.settings.url, &profile.schemes)

@@ -13,6 +13,7 @@ mod masking;
 mod owner;
 mod secrets;
 mod switch;
+mod waits;
 
 use fanfare_engine::access::Action;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
@@ -26,12 +27,12 @@ use uuid::Uuid;
 pub use create::create;
 pub use edit::{edit, edit_seen};
 pub use endpoint::judge_url;
-pub use handshake::asking_seats;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
 pub use input::{RetryShape, SecretInput, SecretShape, WebhookInput, given};
 pub use masking::{MASK, shown_headers};
 pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
 pub use switch::{Switch, switch};
+pub use waits::Waits;
 
 use super::access::Actor;
 use super::turns::Turn;
@@ -44,9 +45,6 @@ pub const MAX_WEBHOOKS: u32 = 100_000;
 /// How many bytes the settings and credentials of an organization's webhooks may take together (128 MiB): all of them are
 /// in memory while events come for it.
 pub const MAX_WEBHOOK_BYTES: u32 = 128 << 20;
-
-/// How many edits of one webhook may go on or wait for their turn.
-const MAX_EDITS: usize = 32;
 
 /// The event types of the operator's own webhooks.
 pub const OPERATOR_EVENTS: [&str; 2] = ["webhook.auto_disabled", "delivery.exhausted"];
@@ -131,10 +129,9 @@ async fn find(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebho
 ///
 /// # Errors
 /// Too many wait already: an edit may take as long as the receiver takes to answer.
-async fn turn<'a>(app: &'a App, text: &str) -> CatalogueResult<Turn<'a>> {
-    const WHY: &str = "as many edits of this webhook wait for their turn as may; try again soon";
+async fn turn<'a>(app: &'a App, place: &Place, text: &str) -> CatalogueResult<Turn<'a>> {
     let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
-    app.turns.wait_among(id.0, MAX_EDITS).await.ok_or(CatalogueError::Busy(WHY))
+    app.waits.turn(&app.turns, place.organization, id).await
 }
 
 async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {

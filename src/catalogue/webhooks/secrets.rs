@@ -36,7 +36,7 @@ pub async fn rotate(app: &App, place: &Place, text: &str, rotation: &Rotation) -
         let message = format!("must be from 0 to {MAX_OVERLAP_SECONDS} (30 days)");
         return Err(CatalogueError::field("overlap_seconds", message));
     }
-    let _turn = turn(app, text).await?;
+    let _turn = turn(app, place, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
         let unknown = "the webhook's profile is not among this server's profiles any more; choose another one for it";

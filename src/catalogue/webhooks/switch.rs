@@ -48,7 +48,7 @@ impl Switch {
 /// # Errors
 /// It is unknown in this place, the user may not manage it, or it is to be paused or resumed while it is switched off.
 pub async fn switch(app: &App, place: &Place, text: &str, switch: Switch) -> CatalogueResult<OpenWebhook> {
-    let _turn = turn(app, text).await?;
+    let _turn = turn(app, place, text).await?;
     for _ in 0..EDIT_TRIES {
         let before = managed(app, place, text).await?;
         let mut after = before.clone();
