@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_engine::id::{JobId, OrganizationId, ProjectId};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, Task};
+use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, Room, Task};
 use fanfare_store::log::{self, DeliveryFilter};
 use fanfare_store::{StoreError, bulk};
 
@@ -102,35 +102,8 @@ pub async fn start(
     organization: Option<OrganizationId>,
     task: Task,
 ) -> CatalogueResult<Job> {
-    check_room(app.store.read_one(rows::count_running(project)).await?, "jobs of a project that run", MAX_RUNNING)?;
-    if let Some(organization) = organization {
-        let running = app.store.read_one(rows::count_running_of(organization)).await?;
-        check_room(running, "jobs of an organization that run", MAX_RUNNING_OF_ONE)?;
-    }
-    let total = match count(app, project, organization, &task).await {
-        Ok(count) => count.exact(),
-        // It is not worth refusing the job.
-        Err(CatalogueError::Busy(_)) => None,
-        Err(error) => return Err(error),
-    };
-    let now = app.now();
-    let job = Job {
-        id: app.ids.next(),
-        project,
-        organization,
-        task,
-        state: JobState::Running,
-        position: 0,
-        done: 0,
-        total,
-        error: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    app.store.change(rows::insert(&job, Timestamp(now.millis().saturating_sub(kept))), None).await?;
-    app.jobs.notify_one();
-    Ok(job)
+    let job = prepare(app, project, organization, task).await?;
+    begin(app, job).await
 }
 
 /// The same for one organization; where a job with the same task runs already, it is that one: a button that is pressed
@@ -144,11 +117,83 @@ pub async fn start_once(
     organization: OrganizationId,
     task: Task,
 ) -> CatalogueResult<Job> {
+    if let Some(job) = same(app, project, organization, &task).await? {
+        return Ok(job);
+    }
+    // It may take long, and who edits the organization is not to wait for it.
+    let job = prepare(app, project, Some(organization), task).await?;
     let _turn = app.turns.wait(organization.0).await;
-    let running = app.store.read(rows::running_of(organization, MAX_RUNNING)).await?;
-    match running.into_iter().find(|job| job.task == task) {
+    match same(app, project, organization, &job.task).await? {
         Some(job) => Ok(job),
-        None => start(app, project, Some(organization), task).await,
+        None => begin(app, job).await,
+    }
+}
+
+/// The job with this task that runs already.
+async fn same(
+    app: &App,
+    project: ProjectId,
+    organization: OrganizationId,
+    task: &Task,
+) -> CatalogueResult<Option<Job>> {
+    let running = app.store.read(rows::running_of(project, organization, MAX_RUNNING)).await?;
+    Ok(running.into_iter().find(|job| job.task == *task))
+}
+
+/// A job that is not kept yet, for which there is room.
+async fn prepare(
+    app: &App,
+    project: ProjectId,
+    organization: Option<OrganizationId>,
+    task: Task,
+) -> CatalogueResult<Job> {
+    check_rooms(app, project, organization).await?;
+    let total = match count(app, project, organization, &task).await {
+        Ok(count) => count.exact(),
+        // It is not worth refusing the job.
+        Err(CatalogueError::Busy(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let now = app.now();
+    Ok(Job {
+        id: app.ids.next(),
+        project,
+        organization,
+        task,
+        state: JobState::Running,
+        position: 0,
+        done: 0,
+        total,
+        error: None,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// Refuses where as many jobs run as may.
+async fn check_rooms(app: &App, project: ProjectId, organization: Option<OrganizationId>) -> CatalogueResult<()> {
+    check_room(app.store.read_one(rows::count_running(project)).await?, "jobs of a project that run", MAX_RUNNING)?;
+    let Some(organization) = organization else { return Ok(()) };
+    let running = app.store.read_one(rows::count_running_of(project, organization)).await?;
+    check_room(running, "jobs of an organization that run", MAX_RUNNING_OF_ONE)
+}
+
+/// Keeps a job, where there still is room for it, and has it begun.
+async fn begin(app: &App, job: Job) -> CatalogueResult<Job> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let forget_before = Timestamp(job.created_at.millis().saturating_sub(kept));
+    let room = Room { of_project: MAX_RUNNING, of_organization: MAX_RUNNING_OF_ONE };
+    match app.store.change(rows::insert(&job, room, forget_before), None).await {
+        Ok(_) => {
+            app.jobs.notify_one();
+            Ok(job)
+        }
+        Err(StoreError::Stale(_)) => {
+            // Others were begun while this one was counted.
+            check_rooms(app, job.project, job.organization).await?;
+            Err(CatalogueError::Busy("as many jobs were begun as may; try again soon"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

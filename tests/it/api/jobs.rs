@@ -4,7 +4,7 @@ use axum::http::Method;
 use fanfare_engine::delivery::State;
 use fanfare_engine::id::{DeliveryId, JobId, OrganizationId};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::catalogue::jobs::{self, Job, JobState, Task};
+use fanfare_store::catalogue::jobs::{self, Job, JobState, Room, Task};
 use fanfare_store::log::{self, DeliveryFilter};
 use fanfare_store::queue::{Operation, Work};
 use serde_json::{Value, json};
@@ -167,12 +167,18 @@ fn unbegun(api: &Api, task: Task) -> Job {
     }
 }
 
+/// Keeps a job, of which nobody is told.
+async fn keep(api: &Api, job: &Job) {
+    let room = Room { of_project: u32::MAX, of_organization: u32::MAX };
+    api.server.app.store.change(jobs::insert(job, room, Timestamp(0)), None).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_job_can_be_cancelled_once() {
     let sink = Sink::start().await;
     let api = ready(&sink).await;
     let job = unbegun(&api, Task::Resend(DeliveryFilter::default()));
-    api.server.app.store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
+    keep(&api, &job).await;
     let path = format!("/v1/jobs/{}", job.id);
     assert_eq!(api.post(&format!("{path}/cancel"), json!({})).await.ok()["state"], "cancelled");
     api.post(&format!("{path}/cancel"), json!({})).await.problem(409, "invalid_state");
@@ -185,7 +191,7 @@ async fn there_may_be_only_so_many_jobs() {
     let api = ready(&sink).await;
     for _ in 0..fanfare::catalogue::jobs::MAX_RUNNING {
         let job = unbegun(&api, Task::Resend(DeliveryFilter::default()));
-        api.server.app.store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
+        keep(&api, &job).await;
     }
     api.post("/v1/deliveries/resend", json!({"all": true})).await.problem(409, "limit_reached");
     api.stop().await;
@@ -198,7 +204,7 @@ async fn one_organization_leaves_room_for_the_jobs_of_others() {
     let acme = api.get("/v1/organizations/acme").await.ok()["id"].as_str().and_then(OrganizationId::parse);
     for _ in 0..fanfare::catalogue::jobs::MAX_RUNNING_OF_ONE {
         let job = Job { organization: acme, ..unbegun(&api, Task::Resend(DeliveryFilter::default())) };
-        api.server.app.store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
+        keep(&api, &job).await;
     }
     let resend = async |organization: &str| {
         api.post("/v1/deliveries/resend", json!({"organization": organization, "state": "exhausted"})).await
@@ -226,8 +232,8 @@ async fn case_079_a_job_goes_on_after_a_restart() {
     // The server ends just after the first piece is on disk, before anybody is told of it.
     let filter = DeliveryFilter { state: Some(State::Exhausted), ..DeliveryFilter::default() };
     let job = unbegun(&api, Task::Resend(filter.clone()));
+    keep(&api, &job).await;
     let store = &api.server.app.store;
-    store.change(jobs::insert(&job, Timestamp(0)), None).await.unwrap();
     let upwards = DeliveryFilter { after: Some(DeliveryId(0)), ..filter };
     let rows = store.read(log::deliveries(&upwards, BEFORE, u32::MAX)).await.unwrap();
     let resend: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();

@@ -119,12 +119,25 @@ fn decode(row: &dyn Row) -> StoreResult<Job> {
     })
 }
 
-/// Makes a job, and forgets some of its project that ended before `forget_before`.
-pub fn insert(job: &Job, forget_before: Timestamp) -> Change {
-    let own = step(
+/// How many jobs may run or wait for their turn, one that is made among them.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of a project.
+    pub of_project: u32,
+    /// Of them, those about the same organization.
+    pub of_organization: u32,
+}
+
+/// Makes a job, and forgets some of its project that ended before `forget_before`. `Stale` where there is no room for it.
+pub fn insert(job: &Job, room: Room, forget_before: Timestamp) -> Change {
+    let own = must(
+        "room for a job",
         "INSERT INTO jobs (id, project_id, organization_id, kind, parameters, state, position, done, total, error,
              created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+         WHERE (SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND project_id = ?2) < ?13
+             AND (SELECT count(*) FROM jobs INDEXED BY jobs_running
+                  WHERE state = 'running' AND project_id = ?2 AND organization_id = ?3) < ?14",
         arguments![
             job.id.0,
             job.project.0,
@@ -137,7 +150,9 @@ pub fn insert(job: &Job, forget_before: Timestamp) -> Change {
             job.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
             job.error.clone(),
             job.created_at,
-            job.updated_at
+            job.updated_at,
+            i64::from(room.of_project),
+            i64::from(room.of_organization)
         ],
     );
     let old = step(
@@ -183,13 +198,13 @@ pub fn running(of_one: u32, limit: u32) -> Query<RunningJob> {
 }
 
 /// The newest jobs of an organization that run or wait for their turn.
-pub fn running_of(organization: OrganizationId, limit: u32) -> Query<Job> {
+pub fn running_of(project: ProjectId, organization: OrganizationId, limit: u32) -> Query<Job> {
     query(
         format!(
-            "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND organization_id = ?1
-             ORDER BY id DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_running
+             WHERE state = 'running' AND project_id = ?1 AND organization_id = ?2 ORDER BY id DESC LIMIT ?3"
         ),
-        arguments![organization.0, i64::from(limit)],
+        arguments![project.0, organization.0, i64::from(limit)],
         decode,
     )
 }
@@ -203,11 +218,12 @@ pub fn count_running(project: ProjectId) -> Query<i64> {
     )
 }
 
-/// How many jobs about an organization run or wait for their turn.
-pub fn count_running_of(organization: OrganizationId) -> Query<i64> {
+/// How many jobs about an organization of a project run or wait for their turn.
+pub fn count_running_of(project: ProjectId, organization: OrganizationId) -> Query<i64> {
     query(
-        "SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND organization_id = ?1",
-        arguments![organization.0],
+        "SELECT count(*) FROM jobs INDEXED BY jobs_running
+         WHERE state = 'running' AND project_id = ?1 AND organization_id = ?2",
+        arguments![project.0, organization.0],
         decode_int,
     )
 }

@@ -7,11 +7,14 @@ use fanfare_engine::time::Timestamp;
 use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK};
 use crate::backend::Backend;
 use crate::bulk;
-use crate::catalogue::jobs::{self, Job, JobState, Recovery, Task};
+use crate::catalogue::jobs::{self, Job, JobState, Recovery, Room, Task};
 use crate::error::StoreError;
 use crate::log::{self, DeliveryFilter};
 use crate::query::{Change, Expect, Step};
 use crate::queue::{Accept, Deliver, Learn, NewDelivery, Next, Operation, Prune, Work};
+
+/// More than any of these cases makes.
+const ROOM: Room = Room { of_project: 100, of_organization: 100 };
 
 fn job_like<B: Backend>(rig: &Rig<B>) -> Job {
     Job {
@@ -32,7 +35,7 @@ fn job_like<B: Backend>(rig: &Rig<B>) -> Job {
 /// A job of its own that has not begun.
 async fn job<B: Backend>(rig: &Rig<B>, task: Task) -> Job {
     let job = Job { task, ..job_like(rig) };
-    rig.change(jobs::insert(&job, Timestamp(0))).await.unwrap();
+    rig.change(jobs::insert(&job, ROOM, Timestamp(0))).await.unwrap();
     job
 }
 
@@ -69,6 +72,26 @@ pub(crate) async fn a_job_is_kept_as_it_was_made<B: Backend>(rig: &Rig<B>) {
     }
     assert_eq!(rig.read(jobs::running(9, 2)).await.len(), 2, "no more than were asked for");
     assert_eq!(rig.read_one(jobs::count_running(PROJECT)).await, Some(3));
+}
+
+pub(crate) async fn a_job_is_made_where_there_is_room<B: Backend>(rig: &Rig<B>) {
+    let room = Room { of_project: 4, of_organization: 2 };
+    let make = async |organization: Option<i64>| {
+        let job = Job { organization: organization.map(OrganizationId), id: JobId(rig.id()), ..job_like(rig) };
+        rig.change(jobs::insert(&job, room, Timestamp(0))).await.map(|_| job)
+    };
+    let no_room = StoreError::Stale("room for a job");
+    let first = make(Some(1)).await.unwrap();
+    make(Some(1)).await.unwrap();
+    assert_eq!(make(Some(1)).await.unwrap_err(), no_room);
+    make(Some(2)).await.unwrap();
+    make(None).await.unwrap();
+    for organization in [None, Some(3)] {
+        assert_eq!(make(organization).await.unwrap_err(), no_room, "the project has as many as it may");
+    }
+    rig.change(jobs::cancel(first.id, rig.now())).await.unwrap();
+    make(Some(1)).await.unwrap();
+    assert_eq!(rig.read(jobs::running_of(PROJECT, OrganizationId(1), 9)).await.len(), 2);
 }
 
 pub(crate) async fn case_079_a_piece_is_done_once<B: Backend>(rig: &Rig<B>) {
@@ -131,7 +154,7 @@ pub(crate) async fn old_jobs_are_forgotten<B: Backend>(rig: &Rig<B>) {
     rig.change(jobs::cancel(ended.id, rig.now())).await.unwrap();
     rig.advance(60);
     let later = Job { id: JobId(rig.id()), ..running.clone() };
-    rig.change(jobs::insert(&later, rig.now())).await.unwrap();
+    rig.change(jobs::insert(&later, ROOM, rig.now())).await.unwrap();
     assert_eq!(rig.read_one(jobs::by_id(ended.id)).await, None);
     let left: Vec<_> = rig.read(jobs::running(9, 9)).await.into_iter().map(|job| job.id).collect();
     assert_eq!(left, [running.id, later.id]);
@@ -227,7 +250,7 @@ pub(crate) async fn jobs_take_turns<B: Backend>(rig: &Rig<B>) {
             updated_at: rig.now(),
             ..job_like(rig)
         };
-        rig.change(jobs::insert(&job, Timestamp(0))).await.unwrap();
+        rig.change(jobs::insert(&job, ROOM, Timestamp(0))).await.unwrap();
         job
     };
     let running = async |of_one, limit| {
@@ -240,7 +263,7 @@ pub(crate) async fn jobs_take_turns<B: Backend>(rig: &Rig<B>) {
     assert_eq!(running(1, 9).await, [(mine[0], 1), (theirs, 2), everybodys]);
     assert_eq!(running(2, 9).await, [(mine[0], 1), (mine[1], 1), (theirs, 2), everybodys]);
     assert_eq!(running(1, 2).await.len(), 2);
-    assert_eq!(rig.read_one(jobs::count_running_of(OrganizationId(1))).await, Some(3));
+    assert_eq!(rig.read_one(jobs::count_running_of(PROJECT, OrganizationId(1))).await, Some(3));
     assert_eq!(rig.read_one(jobs::count_running(PROJECT)).await, Some(5));
     // Where work was just done, the others come first.
     rig.advance(1);

@@ -116,6 +116,7 @@ macro_rules! conformance_suite {
             ]
             jobs: [
                 a_job_is_kept_as_it_was_made
+                a_job_is_made_where_there_is_room
                 case_079_a_piece_is_done_once
                 a_job_that_ended_does_nothing
                 a_piece_cancels_what_waits

@@ -183,7 +183,7 @@ CREATE TABLE jobs (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
 );
-CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
+CREATE INDEX jobs_running ON jobs (project_id, organization_id, updated_at, id) WHERE state = 'running';
 CREATE INDEX jobs_by_project ON jobs (project_id, id);
 
 -- What changed in the catalogue, so that every node drops what it compiled from it.
