@@ -120,8 +120,8 @@ pub struct App {
     /// Whose bulk work is being counted beforehand.
     pub counting: Turns,
     /// What is under way of all projects, and what waits in each.
-    pub live: AskedOnce<(), Option<Live>>,
-    pub backlogs: AskedOnce<ProjectId, Option<Backlog>>,
+    pub live: AskedOnce<(), Option<Live>, StoreError>,
+    pub backlogs: AskedOnce<ProjectId, Option<Backlog>, StoreError>,
 }
 
 /// Why the application cannot start.

@@ -1,44 +1,65 @@
 //! A costly question of which one is under way at a time: who asks meanwhile shares the next answer.
 
-use tokio::sync::Mutex;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// The last answer to a question about `K`, and when it was asked for.
+/// The last question about `K`, answered or under way.
 #[derive(Debug)]
-pub struct AskedOnce<K, T> {
-    last: Mutex<Option<(K, Instant, T)>>,
+pub struct AskedOnce<K, T: Clone, E: Clone> {
+    last: Mutex<Option<Asked<K, T, E>>>,
 }
 
-impl<K, T> Default for AskedOnce<K, T> {
+#[derive(Debug)]
+struct Asked<K, T: Clone, E: Clone> {
+    about: K,
+    begun: Instant,
+    /// Kept here, too: whoever is asked goes on where the asker has gone, and who comes next waits until that has ended.
+    answer: Shared<BoxFuture<'static, Result<T, E>>>,
+}
+
+impl<K, T: Clone, E: Clone> Default for AskedOnce<K, T, E> {
     fn default() -> Self {
         AskedOnce { last: Mutex::new(None) }
     }
 }
 
-impl<K: PartialEq, T: Clone> AskedOnce<K, T> {
+impl<K: PartialEq + Clone, T: Clone, E: Clone> AskedOnce<K, T, E> {
     /// An answer that was not begun before this call: somebody else's, or the one that `ask` gives.
     ///
     /// # Errors
-    /// That of `ask`; it is not kept.
-    pub async fn get<E>(&self, about: K, ask: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+    /// That of whoever asked; it is not kept.
+    pub async fn get<F>(&self, about: K, ask: impl Fn() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
         let called = Instant::now();
-        let mut last = self.last.lock().await;
-        if let Some((known, begun, answer)) = &*last
-            && *known == about
-            && *begun >= called
-        {
-            return Ok(answer.clone());
+        loop {
+            let (answer, is_fresh) = {
+                let mut last = self.last.lock();
+                match &*last {
+                    Some(asked) if asked.about == about && asked.begun >= called => (asked.answer.clone(), true),
+                    Some(asked) if asked.answer.peek().is_none() => (asked.answer.clone(), false),
+                    _ => {
+                        let answer = ask().boxed().shared();
+                        *last = Some(Asked { about: about.clone(), begun: Instant::now(), answer: answer.clone() });
+                        (answer, true)
+                    }
+                }
+            };
+            let answer = answer.await;
+            if is_fresh {
+                return answer;
+            }
         }
-        let begun = Instant::now();
-        let answer = ask().await?;
-        *last = Some((about, begun, answer.clone()));
-        Ok(answer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -46,33 +67,66 @@ mod tests {
 
     use super::*;
 
+    /// Answers the how-manieth question it is, once it may.
+    #[derive(Clone)]
+    struct Counter {
+        times: Arc<AtomicU32>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Counter {
+        fn new() -> Self {
+            Counter { times: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        }
+
+        fn ask(&self) -> BoxFuture<'static, Result<u32, Infallible>> {
+            let Counter { times, gate } = self.clone();
+            let asked = async move {
+                let time = 1 + times.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                Ok(time)
+            };
+            asked.boxed()
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_asks_meanwhile_shares_the_next_answer() {
-        let asked = AskedOnce::default();
-        let (times, gate) = (AtomicU32::new(0), Semaphore::new(0));
-        let ask = async || {
-            let time = 1 + times.fetch_add(1, Ordering::SeqCst);
-            gate.acquire().await.unwrap().forget();
-            Ok::<_, Infallible>(time)
-        };
-        let mut first = Box::pin(asked.get(1, ask));
+        let (asked, counter) = (AskedOnce::default(), Counter::new());
+        let get = |about| Box::pin(asked.get(about, || counter.ask()));
+        let mut first = get(1);
         assert!(futures_util::poll!(&mut first).is_pending());
         tokio::time::advance(Duration::from_secs(1)).await;
-        let mut others = [1, 1, 2].map(|about| Box::pin(asked.get(about, ask)));
+        let mut others = [1, 1, 2].map(get);
         for other in &mut others {
             assert!(futures_util::poll!(other).is_pending());
         }
-        gate.add_permits(1);
+        counter.gate.add_permits(1);
         assert_eq!(first.await, Ok(1));
         tokio::time::advance(Duration::from_secs(1)).await;
-        gate.add_permits(2);
+        counter.gate.add_permits(2);
         let mut answers = Vec::new();
         for other in others {
             answers.push(other.await.unwrap());
         }
         assert_eq!(answers, [2, 2, 3], "what is about something else is asked for itself");
-        gate.add_permits(1);
+        counter.gate.add_permits(1);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(asked.get(2, ask).await, Ok(4), "an old answer is nobody's");
+        assert_eq!(get(2).await, Ok(4), "an old answer is nobody's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_away_leaves_the_question_under_way() {
+        let (asked, counter) = (AskedOnce::default(), Counter::new());
+        let get = || Box::pin(asked.get((), || counter.ask()));
+        for _ in 0..3 {
+            assert!(futures_util::poll!(&mut get()).is_pending());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let mut last = get();
+        assert!(futures_util::poll!(&mut last).is_pending());
+        assert_eq!(counter.times.load(Ordering::SeqCst), 1);
+        counter.gate.add_permits(2);
+        assert_eq!(last.await, Ok(2));
     }
 }

@@ -56,7 +56,10 @@ pub async fn readyz(extract::State(app): extract::State<Arc<App>>) -> Answer<&'s
     responses((status = 200, description = "All figures", body = String)))]
 pub async fn metrics(extract::State(app): extract::State<Arc<App>>) -> Answer<Response> {
     // Whoever asks may ask as often as he likes, and the index may be long.
-    let count = async || app.store.read_one(log::live()).await;
+    let count = || {
+        let store = app.store.clone();
+        async move { store.read_one(log::live()).await }
+    };
     let Live { backlog, leased } = app.live.get((), count).await?.unwrap_or_default();
     let gauges = Gauges::read(&app, backlog);
     let live = [(State::Pending, backlog.saturating_sub(leased)), (State::Delivering, leased)];

@@ -108,10 +108,11 @@ async fn get(
     let project = principal.whole_project()?;
     let list = List::ask(&app.vault, format!("usage {project}"), query.limit, query.cursor.as_deref())?;
     let now = app.now();
-    let backlog = {
-        let count = async || app.store.read_one(stats::backlog(project)).await;
-        app.backlogs.get(project, count).await?.unwrap_or_default()
+    let count = || {
+        let store = app.store.clone();
+        async move { store.read_one(stats::backlog(project)).await }
     };
+    let backlog = app.backlogs.get(project, count).await?.unwrap_or_default();
     let buckets = app.store.read(stats::project(project, before(now, HOUR))).await?;
     let since = [before(now, DAY), now.month_start()];
     let found = app.store.read(stats::organizations(project, since, list.page())).await?;

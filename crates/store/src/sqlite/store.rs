@@ -124,7 +124,10 @@ impl Store {
     pub async fn read<T: Send + 'static>(&self, query: Query<T>) -> StoreResult<Vec<T>> {
         let (sender, answer) = oneshot::channel();
         let question = Box::new(move |connection: &rusqlite::Connection| {
-            let _ = sender.send(rows::read(connection, &query));
+            // Whoever asked may have gone while it waited for its turn.
+            if !sender.is_closed() {
+                let _ = sender.send(rows::read(connection, &query));
+            }
         });
         match &*self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(readers) => readers.ask(question)?,
