@@ -50,6 +50,8 @@ pub(super) fn conclude(
     };
     let disable = disable.or_else(|| match ending.outcome {
         Outcome::Success => None,
+        // What was only tried out does not count against the receiver.
+        _ if job.single != Single::No => None,
         _ => match health::judge(&sender.health, webhook.failing_since(), now) {
             Health::Stay => None,
             Health::Disable(reason) => Some(reason),

@@ -1,5 +1,7 @@
 //! `/v1/organizations/{org}/webhooks/{webhook}/test`.
 
+use std::time::Duration;
+
 use fanfare::config::Sources;
 use serde_json::{Value, json};
 
@@ -72,6 +74,17 @@ async fn a_test_that_fails_alarms_nobody() {
     sink.next().await;
     let first = operator.next().await;
     assert_eq!((&first["type"], &first["data"]["event_id"]), (&json!("delivery.exhausted"), &event));
+
+    // Nor does it switch off what has failed for long, as a real event does.
+    api.pass(Duration::from_secs(6 * 86_400));
+    api.post(&format!("{webhook}/test"), json!({})).await.with(202);
+    sink.next().await;
+    api.until_state("exhausted", 3).await;
+    assert_eq!(api.get(&webhook).await.ok()["status"], "active");
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    api.until_state("exhausted", 4).await;
+    assert_eq!(api.get(&webhook).await.ok()["status"], "auto_disabled");
     api.stop().await;
 }
 
