@@ -84,5 +84,9 @@ impl Scheduler {
             self.slots.give_back_unused(organization);
             self.unpark(now, organization);
         }
+        // Where it may be sent to more than once by now, it may have a queue, too.
+        if self.lanes.get(&webhook).is_some_and(|lane| !lane.config.at_most_once) {
+            self.make_ready(now, webhook);
+        }
     }
 }

@@ -80,11 +80,12 @@ impl Scheduler {
             // It is held no longer, as who asks knows; news of that was lost.
             lane.configure(config);
         }
-        let share = self.memory.lane_share();
-        if lane.bytes + weight > share || !lane.has_room(self.limits.window_per_slot) || lane.waits_in_store(now) {
-            return false;
-        }
-        if lane.config.at_most_once && !lane.admit_with_slot(&mut self.slots) {
+        let has_room = lane.bytes + weight <= self.memory.lane_share()
+            && lane.has_room(self.limits.window_per_slot)
+            && !lane.waits_in_store(now);
+        if !has_room || (lane.config.at_most_once && !lane.admit_with_slot(&mut self.slots)) {
+            // It may not be told of what it is not written for: the store may know it already, or fail.
+            self.forget_if_idle(now, webhook);
             return false;
         }
         lane.reserved += 1;

@@ -81,6 +81,25 @@ fn a_new_one_takes_no_slot_from_its_organizations_share_or_ahead_of_its_rate() {
 }
 
 #[test]
+fn nothing_is_remembered_of_one_that_finds_no_slot() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let slow = LaneConfig { per_second: Some(1), ..once(8) };
+    assert!(!scheduler.admit(NOW, WebhookId(1), slow, 100));
+    assert_eq!(scheduler.figures(), Figures::default(), "where the store has it already nobody tells");
+}
+
+#[test]
+fn a_slot_that_was_not_needed_serves_what_queues_by_now() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    assert!(scheduler.admit(NOW, WebhookId(1), once(1), 100));
+    step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: config(1, 1) });
+    assert!(matches!(claims(&step(&mut scheduler, NOW, stored(1, config(1, 1))))[..], [(1, _, false)]));
+    assert!(sends(&step(&mut scheduler, NOW, claimed(1, config(1, 1), &[2], false))).is_empty(), "its slot is taken");
+    let refused = Input::Refused { webhook: WebhookId(1), weight: 100 };
+    assert_eq!(sends(&step(&mut scheduler, NOW, refused)), [2]);
+}
+
+#[test]
 fn a_slot_taken_for_a_new_one_is_given_back_where_it_may_not_be_sent_any_more() {
     for input in
         [Input::Configured { webhook: WebhookId(1), config: LaneConfig { held: true, ..once(2) } }, Input::Drain]
