@@ -292,7 +292,8 @@ fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered, endpoint: &Endp
     LoggedRequest { method: rendered.method.clone(), url, headers: headers_as_sent(rendered, endpoint), body }
 }
 
-/// The headers as they may be shown, with those that the connection adds.
+/// The headers as they may be shown, with those that the connection adds. Over HTTP/2 the host goes as `:authority`, with the
+/// same value.
 fn headers_as_sent(rendered: &Rendered, endpoint: &Endpoint) -> Headers {
     let pair = |name: HeaderName, value: &[u8]| (name.as_str().to_owned(), Bytes::copy_from_slice(value));
     let mut headers = vec![pair(HOST, endpoint.host_header().as_bytes())];
