@@ -1,6 +1,7 @@
 //! Lists of deliveries: what a text finds, a page of what a filter finds, and what is known beside of each delivery.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
@@ -110,7 +111,7 @@ pub struct Addressed {
     /// Where its last attempt went; before one is logged, where its webhook points.
     pub url: String,
     /// As it is now; `None` once it is deleted.
-    pub webhook: Option<WebhookRow>,
+    pub webhook: Option<Arc<WebhookRow>>,
 }
 
 /// What is known beside of the deliveries of a page.
@@ -127,7 +128,8 @@ pub async fn addressed(app: &App, rows: Vec<DeliveryRow>) -> CatalogueResult<Vec
     wanted.sort_unstable();
     wanted.dedup();
     let found = app.store.read(webhooks::these(&wanted)).await?;
-    let known: BTreeMap<WebhookId, WebhookRow> = found.into_iter().map(|webhook| (webhook.id, webhook)).collect();
+    let known: BTreeMap<WebhookId, Arc<WebhookRow>> =
+        found.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
     let show = |row: DeliveryRow| {
         let webhook = known.get(&row.webhook).cloned();
         let logged = urls.remove(&row.id).filter(|url| !url.is_empty());

@@ -213,7 +213,7 @@ pub(super) async fn rows(
         state_label: words::state(t, row.state),
         attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
         next: row.next_attempt_at.map(Moment::from),
-        resendable: manages && resendable(&row, webhook.as_ref()),
+        resendable: manages && resendable(&row, webhook.as_deref()),
         resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
         choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
         event_type: row.event_type,

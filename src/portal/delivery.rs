@@ -74,7 +74,7 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
         id: row.id.to_string(),
         event_id: row.event.to_string(),
         event_type: row.event_type.clone(),
-        resendable: manages && resendable(&row, webhook.as_ref()),
+        resendable: manages && resendable(&row, webhook.as_deref()),
         webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.settings))),
         url,
         state: row.state,

@@ -94,7 +94,7 @@ async fn show(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<St
         organization: row.organization.to_string(),
         organization_name: organization.map_or_else(|| row.organization.to_string(), |label| label.name.clone()),
         of_customer: organization.is_some() && !own,
-        resendable: operator.manages() && resendable(&row, webhook.as_ref()),
+        resendable: operator.manages() && resendable(&row, webhook.as_deref()),
         cancellable: operator.manages() && row.state == DeliveryState::Pending,
         webhook: webhook.map(|webhook| {
             let href =
