@@ -55,35 +55,19 @@ impl<'a> List<'a> {
     }
 
     /// The answer with the entries found. `id` gives the id of an entry, by which the list is ordered.
-    pub fn answer<R, T>(&self, mut found: Vec<R>, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Json<ListBody<T>> {
-        let next_cursor = self.next_cursor(&mut found, id, None);
-        Json(ListBody { data: found.into_iter().map(show).collect(), next_cursor })
+    pub fn answer<R, T>(&self, found: Vec<R>, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Json<ListBody<T>> {
+        self.answer_found(Found { rows: found, cut: None }, id, show)
     }
 
-    /// The same for a list that looks at only so many rows for a piece: where fewer were found than asked for, it goes on
-    /// below `cut`, the last row that was looked at.
-    pub fn answer_cut<T>(&self, mut found: Vec<T>, id: impl Fn(&T) -> i64, cut: Option<i64>) -> Json<ListBody<T>> {
-        let next_cursor = self.next_cursor(&mut found, id, cut);
-        Json(ListBody { data: found, next_cursor })
-    }
-
-    /// The answer with what was found of a list that may search.
+    /// The same for a list that looks at only so many rows for a piece.
     pub fn answer_found<R, T>(
         &self,
         mut found: Found<R>,
         id: impl Fn(&R) -> i64,
         show: impl Fn(R) -> T,
     ) -> Json<ListBody<T>> {
-        let next_cursor = found.next(self.limit as usize, id).map(|id| self.vault.cursor(&self.name, id));
-        Json(ListBody { data: found.rows.into_iter().map(show).collect(), next_cursor })
-    }
-
-    /// Cuts what was found to what is answered, and says where the list goes on.
-    fn next_cursor<R>(&self, found: &mut Vec<R>, id: impl Fn(&R) -> i64, cut: Option<i64>) -> Option<String> {
-        let goes_on = found.len() > self.limit as usize;
-        found.truncate(self.limit as usize);
-        let last = found.last().map(id);
-        last.filter(|_| goes_on).or(cut).map(|id| self.vault.cursor(&self.name, id))
+        let next = found.next(self.limit as usize, id);
+        self.answer_until(found.rows.into_iter().map(show).collect(), next)
     }
 }
 

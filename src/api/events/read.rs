@@ -15,6 +15,7 @@ use crate::api::page::{List, ListBody};
 use crate::api::problem::{Answer, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
+use crate::catalogue::Found;
 
 /// Rows looked at for one page.
 const SCAN: u32 = 10_000;
@@ -102,8 +103,9 @@ pub(super) async fn list(
         true => app.store.read_one(log::event_scan_end(organization.id, before, SCAN)).await?,
         false => None,
     };
-    let events = rows.into_iter().map(EventBody::new).collect::<Answer<Vec<_>>>()?;
-    Ok(list.answer_cut(events, |event| EventId::parse(&event.id).map_or(0, |id| id.0), cut.map(|id| id.0)))
+    let mut found = Found { rows, cut: cut.map(|id| id.0) };
+    let next = found.next(list.limit() as usize, |event| event.id.0);
+    Ok(list.answer_until(found.rows.into_iter().map(EventBody::new).collect::<Answer<_>>()?, next))
 }
 
 /// Get an event
