@@ -100,18 +100,7 @@ pub fn accept_test(
 ) -> (DeliveryId, Pending) {
     let now = dispatcher.tools.clock.now();
     let ids = dispatcher.tools.ids.run(2);
-    let event = Event {
-        id: EventId(ids[0]),
-        project: webhook.webhook.project,
-        organization: webhook.webhook.organization,
-        kind: test.kind,
-        external_id: None,
-        data: test.data,
-        entity: test.entity,
-        scope: test.scope,
-        occurred_at: now,
-        ordering_key: None,
-    };
+    let event = test.event(EventId(ids[0]), webhook.webhook.project, webhook.webhook.organization, now);
     let delivery = DeliveryId(ids[1]);
     let told = Told { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, learn: Learn::Nothing };
     let pending = write(dispatcher, told, &[webhook], &ids[1..], Trigger::Test);
@@ -126,18 +115,7 @@ pub fn test_to_keep(
 ) -> Accept {
     let now = dispatcher.tools.clock.now();
     let ids = dispatcher.tools.ids.run(2);
-    let event = Event {
-        id: EventId(ids[0]),
-        project,
-        organization,
-        kind: test.kind,
-        external_id: None,
-        data: test.data,
-        entity: test.entity,
-        scope: test.scope,
-        occurred_at: now,
-        ordering_key: None,
-    };
+    let event = test.event(EventId(ids[0]), project, organization, now);
     let delivery = NewDelivery { id: DeliveryId(ids[1]), webhook, lease: None, due: now, trigger: Trigger::Test };
     let (event, deliveries) = (Arc::new(event), vec![delivery]);
     Accept { event, fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_engine::event::{Entity, EntityRef};
+use fanfare_engine::event::{Entity, EntityRef, Event};
+use fanfare_engine::id::{EventId, OrganizationId, ProjectId};
 use fanfare_engine::profile::Profile;
+use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Events, Settings};
 
 use crate::compiled::EventTypes;
@@ -29,6 +31,22 @@ impl TestEvent {
     pub fn bare(kind: &str) -> Self {
         let data = Bytes::from_static(NO_DATA.as_bytes());
         TestEvent { kind: Arc::from(kind), data, entity: None, scope: Vec::new() }
+    }
+
+    /// The event to keep and to send, which happens `now`.
+    pub fn event(self, id: EventId, project: ProjectId, organization: OrganizationId, now: Timestamp) -> Event {
+        Event {
+            id,
+            project,
+            organization,
+            kind: self.kind,
+            external_id: None,
+            data: self.data,
+            entity: self.entity,
+            scope: self.scope,
+            occurred_at: now,
+            ordering_key: None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What people have sent by hand: a delivery once more, a test event.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_engine::scheduler::Input;
@@ -11,6 +13,7 @@ use fanfare_store::queue::{Answer as StoreAnswer, Operation, Resend};
 use super::webhooks::OpenWebhook;
 use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
+use crate::compiled::{CompiledWebhook, Sender};
 use crate::dispatch::report;
 use crate::test_event::TestEvent;
 use crate::{intake, test_event};
@@ -81,20 +84,12 @@ pub fn tell(app: &App, webhooks: Vec<(WebhookId, u32)>) {
 /// # Errors
 /// It gets nothing as it is, or there is no such event type.
 pub async fn try_out(app: &App, webhook: &OpenWebhook, wanted: Option<&str>) -> CatalogueResult<DeliveryId> {
-    let status = webhook.row.status;
-    if !status.takes_events() {
-        return Err(CatalogueError::Unready(format!("the webhook is {}; enable it first", status.name())));
-    }
-    let unknown = CatalogueError::NotFound("webhook");
-    let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or(unknown)?;
-    let sender = compiled.sender().map_err(|why| CatalogueError::Unready(why.0.clone()))?;
+    let (compiled, sender) = testable(app, webhook, "enable it").await?;
     let types = app.compiled().event_types(webhook.row.project).await?;
     let Some(event) = test_event::choose(&sender.profile, &webhook.row.settings, &types, wanted) else {
         return Err(CatalogueError::field("event_type", "is no event type of this project"));
     };
-    let (delivery, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
-    pending.wait().await?;
-    Ok(delivery)
+    send_test(app, &compiled, event).await
 }
 
 /// Sends one of the operator's own webhooks the example of an operational event. Answers the delivery.
@@ -102,18 +97,32 @@ pub async fn try_out(app: &App, webhook: &OpenWebhook, wanted: Option<&str>) -> 
 /// # Errors
 /// It gets nothing as it is, or there is no such event.
 pub async fn try_out_report(app: &App, webhook: &OpenWebhook, kind: &str) -> CatalogueResult<DeliveryId> {
-    let status = webhook.row.status;
-    if !status.takes_events() {
-        return Err(CatalogueError::Unready(format!("the webhook is {}; switch it on first", status.name())));
-    }
+    let (compiled, _) = testable(app, webhook, "switch it on").await?;
     let Some(data) = report::example(kind) else {
         return Err(CatalogueError::field("event_type", "is no event of the operator's webhooks"));
     };
+    let event = TestEvent { data: Bytes::from(data.to_string()), ..TestEvent::bare(kind) };
+    send_test(app, &compiled, event).await
+}
+
+/// A webhook that can be sent a test, or what to do first where it gets nothing as it is.
+async fn testable(
+    app: &App,
+    webhook: &OpenWebhook,
+    advice: &str,
+) -> CatalogueResult<(Arc<CompiledWebhook>, Arc<Sender>)> {
+    let status = webhook.row.status;
+    if !status.takes_events() {
+        return Err(CatalogueError::Unready(format!("the webhook is {}; {advice} first", status.name())));
+    }
     let unknown = CatalogueError::NotFound("webhook");
     let compiled = app.compiled().webhook(webhook.row.id).await?.ok_or(unknown)?;
-    compiled.sender().map_err(|why| CatalogueError::Unready(why.0.clone()))?;
-    let event = TestEvent { data: Bytes::from(data.to_string()), ..TestEvent::bare(kind) };
-    let (delivery, pending) = intake::accept_test(&app.dispatcher, &compiled, event);
+    let sender = compiled.sender().map_err(|why| CatalogueError::Unready(why.0))?;
+    Ok((compiled, sender))
+}
+
+async fn send_test(app: &App, webhook: &Arc<CompiledWebhook>, event: TestEvent) -> CatalogueResult<DeliveryId> {
+    let (delivery, pending) = intake::accept_test(&app.dispatcher, webhook, event);
     pending.wait().await?;
     Ok(delivery)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{literal, pattern};
 use crate::error::{StoreError, StoreResult};
-use crate::query::{Query, Row, Value};
+use crate::query::{Query, Row, Value, listed};
 
 /// A delivery as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,7 +268,7 @@ pub fn delivery(id: DeliveryId) -> Query<DeliveryRow> {
 
 /// The URL that each of these deliveries' last attempt went to, where one is logged.
 pub fn last_urls(deliveries: &[DeliveryId]) -> Query<(DeliveryId, String)> {
-    let list = deliveries.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(deliveries.iter().map(|id| id.0));
     Query {
         sql: Cow::Owned(format!(
             "SELECT d.id, coalesce(

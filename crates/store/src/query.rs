@@ -170,6 +170,13 @@ impl Change {
     }
 }
 
+/// Ids for `IN (…)`, which finds nothing where there are none. To be used for a few thousand at most.
+pub(crate) fn listed(ids: impl IntoIterator<Item = i64>) -> String {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    // A list without entries is not valid everywhere.
+    if ids.is_empty() { "NULL".to_owned() } else { ids.join(",") }
+}
+
 /// Makes the arguments of a query from values of different types.
 #[macro_export]
 macro_rules! arguments {

@@ -8,7 +8,7 @@ use fanfare_engine::webhook::Status;
 use crate::catalogue::Page;
 use crate::error::{StoreError, StoreResult};
 use crate::figures::COLUMNS;
-use crate::query::{Query, Row};
+use crate::query::{Query, Row, listed};
 
 pub use crate::figures::{DURATIONS_MS, Figures};
 
@@ -211,7 +211,7 @@ pub fn hours(webhooks: &[WebhookId], since: Timestamp) -> Query<HourOfWebhook> {
         sql: format!(
             "SELECT subject_id, bucket, succeeded, {FAILED} FROM stats
              WHERE kind = 2 AND subject_id IN ({}) AND span = 1 AND bucket >= ?1 ORDER BY subject_id, bucket",
-            listed(webhooks)
+            listed(webhooks.iter().map(|id| id.0))
         )
         .into(),
         arguments: crate::arguments![Span::Hour.start(since)],
@@ -235,16 +235,12 @@ pub fn last_sent(webhooks: &[WebhookId]) -> Query<(WebhookId, Timestamp)> {
                      AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1) AS last_at
                  FROM webhooks w WHERE w.id IN ({})) AS sent
              WHERE last_at IS NOT NULL",
-            listed(webhooks)
+            listed(webhooks.iter().map(|id| id.0))
         )
         .into(),
         arguments: Vec::new(),
         decode: |row| Ok((WebhookId(row.int(0)?), Timestamp(row.int(1)?))),
     }
-}
-
-fn listed(webhooks: &[WebhookId]) -> String {
-    webhooks.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// What happened in a project, by five minutes, from those that hold `since`; each with the time of its start.
@@ -338,7 +334,7 @@ pub fn backlog(project: ProjectId) -> Query<Backlog> {
 
 /// What these organizations used since a time, which is taken down to a whole hour. Those that used nothing are left out.
 pub fn usage_of(organizations: &[OrganizationId], since: Timestamp) -> Query<(OrganizationId, Usage)> {
-    let list = organizations.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(organizations.iter().map(|id| id.0));
     Query {
         sql: format!(
             "SELECT subject_id, sum(events), sum(deliveries), sum({ATTEMPTS}), sum({FAILED}) FROM stats

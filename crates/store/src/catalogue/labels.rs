@@ -6,7 +6,7 @@ use fanfare_engine::webhook::{Settings, Status};
 use super::{parse_document, query};
 use crate::arguments;
 use crate::error::StoreError;
-use crate::query::Query;
+use crate::query::{Query, listed};
 
 /// What an organization is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct WebhookLabel {
 
 /// The names of these organizations of a project, as far as they are there. `ids` must be a few thousand at most.
 pub fn organizations(project: ProjectId, ids: &[OrganizationId]) -> Query<OrganizationLabel> {
-    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(ids.iter().map(|id| id.0));
     query(
         format!("SELECT id, name, is_operator FROM organizations WHERE project_id = ?1 AND id IN ({list})"),
         arguments![project.0],
@@ -39,7 +39,7 @@ pub fn organizations(project: ProjectId, ids: &[OrganizationId]) -> Query<Organi
 
 /// The names of these webhooks of a project, as far as they are there. `ids` must be a few thousand at most.
 pub fn webhooks(project: ProjectId, ids: &[WebhookId]) -> Query<WebhookLabel> {
-    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(ids.iter().map(|id| id.0));
     query(
         format!("SELECT id, organization_id, settings, status FROM webhooks WHERE project_id = ?1 AND id IN ({list})"),
         arguments![project.0],

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Conditions, Page, decode_int, document, must, parse_document, pattern, query, step, unique};
 use crate::arguments;
 use crate::error::{StoreError, StoreResult};
-use crate::query::{Change, Expect, Query, Row, Step};
+use crate::query::{Change, Expect, Query, Row, Step, listed};
 
 /// A webhook as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -354,7 +354,7 @@ pub fn ids(organization: OrganizationId) -> Query<WebhookId> {
 
 /// These webhooks of an organization, as far as they are there.
 pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow> {
-    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(ids.iter().map(|id| id.0));
     query(
         format!("SELECT {COLUMNS} FROM webhooks WHERE organization_id = ?1 AND id IN ({list}) ORDER BY id"),
         arguments![organization.0],
@@ -364,7 +364,7 @@ pub fn some(organization: OrganizationId, ids: &[WebhookId]) -> Query<WebhookRow
 
 /// These webhooks, as far as they are there, wherever they are. `ids` must be a page's.
 pub fn these(ids: &[WebhookId]) -> Query<WebhookRow> {
-    let list = ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+    let list = listed(ids.iter().map(|id| id.0));
     query(format!("SELECT {COLUMNS} FROM webhooks WHERE id IN ({list})"), Vec::new(), decode)
 }
 
