@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::client::Webhook;
+use super::patience::within;
 use super::receiver::Reply;
 use super::scene::{ORG, Scene, TYPE, event, webhook, with};
 use super::stream::Stream;
@@ -171,8 +172,11 @@ async fn a_stream_ends_with_the_right_to_see_it() {
     scene.api.delete(&format!("/v1/organizations/{ORG}/users/vera")).await.expect(204);
     // What was found out of the right is good for a moment.
     scene.post(json!({"n": 2})).await;
-    while stream.next().await.is_some() {
-        scene.post(json!({"n": 3})).await;
-    }
+    within("the stream's end", async {
+        while stream.next().await.is_some() {
+            scene.post(json!({"n": 3})).await;
+        }
+    })
+    .await;
     scene.server.stop().await;
 }

@@ -20,7 +20,8 @@ pub struct Session {
     pub organization: Option<OrganizationId>,
     /// The user who visits; `None` for the host itself.
     pub user: Option<String>,
-    /// How the visitor wants it to look: names as in a project's theme, with their values.
+    /// How the visitor wants it to look: names as in a project's theme, with their values; and by which key an operator's
+    /// session was begun, or from which session of an operator a visit was.
     pub options: BTreeMap<String, String>,
     pub created_at: Timestamp,
     /// When it ends.
