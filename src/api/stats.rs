@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use fanfare_engine::id::OrganizationId;
 use fanfare_engine::time::Timestamp;
-use fanfare_store::stats::{self, OrganizationUsage, Span, Usage};
+use fanfare_store::stats::{self, OrganizationUsage, Usage};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -113,8 +113,8 @@ async fn get(
         async move { store.read_one(stats::backlog(project)).await }
     };
     let backlog = app.backlogs.get(project, count).await?.unwrap_or_default();
-    let buckets = app.store.read(stats::project(project, before(now, HOUR))).await?;
-    let since = [before(now, DAY), now.month_start()];
+    let buckets = app.store.read(stats::project(project, now.minus(HOUR))).await?;
+    let since = [now.minus(DAY), now.month_start()];
     let found = app.store.read(stats::organizations(project, since, list.page())).await?;
     let Json(organizations) = list.answer(found, |usage| usage.organization.0, UsageOfOrganization::from);
     Ok(Json(ProjectStats {
@@ -126,46 +126,9 @@ async fn get(
     }))
 }
 
-/// The moment a while ago.
-pub(super) fn before(now: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(now.millis().saturating_sub(millis))
-}
-
-/// What happened in the last while. Of the bucket that lies only partly in it, its share is taken.
+/// What happened in the last while.
 fn rates(buckets: &[(Timestamp, Usage)], now: Timestamp, span: Duration) -> Rates {
-    let from = before(now, span).millis();
-    let share = |start: Timestamp| {
-        let inside = (start.millis() + Span::FiveMinutes.millis() - from).clamp(0, Span::FiveMinutes.millis());
-        inside as f64 / Span::FiveMinutes.millis() as f64
-    };
-    let sum = |figure: fn(&Usage) -> u64| {
-        let sum: f64 = buckets.iter().map(|(start, usage)| share(*start) * figure(usage) as f64).sum();
-        sum.round() as u64
-    };
-    let total = UsageBody {
-        events: sum(|usage| usage.events),
-        deliveries: sum(|usage| usage.deliveries),
-        attempts: sum(|usage| usage.attempts),
-        failed: sum(|usage| usage.failed),
-    };
+    let total = UsageBody::from(Usage::within(buckets, now, span));
     let per_second = |count: u64| count as f64 / span.as_secs_f64();
     Rates { events_per_second: per_second(total.events), attempts_per_second: per_second(total.attempts), total }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_counts_as_far_as_it_lies_in_the_time() {
-        let usage = |events| Usage { events, ..Usage::default() };
-        let start = |number: i64| Timestamp(number * Span::FiveMinutes.millis());
-        let buckets = [(start(8), usage(1_000)), (start(9), usage(100)), (start(10), usage(7))];
-        // A fifth of the newest bucket has passed, so four fifths of the one before count.
-        let now = Timestamp(start(10).millis() + Span::FiveMinutes.millis() / 5);
-        let rates = rates(&buckets, now, FIVE_MINUTES);
-        assert_eq!(rates.total.events, 80 + 7);
-        assert!((rates.events_per_second - 87.0 / 300.0).abs() < 1e-9, "{rates:?}");
-    }
 }

@@ -43,7 +43,7 @@ pub async fn prune(dispatcher: &Arc<Dispatcher>, retention: Retention) -> StoreR
     for project in store.read(projects::all()).await? {
         let days = project.options.retention_days;
         let keep = days.map_or(retention.default, |days| Duration::from_secs(u64::from(days) * 86_400));
-        removed += by_age(dispatcher, project.id, before(now, keep)).await?;
+        removed += by_age(dispatcher, project.id, now.minus(keep)).await?;
         if let Some(keep) = retention.deliveries_per_webhook {
             removed += by_count(dispatcher, project.id, keep).await?;
         }
@@ -69,11 +69,11 @@ async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult
     let mut after = 0;
     loop {
         let keys = Prune::Keys {
-            event_keys_before: before(now, EVENT_KEYS),
-            idempotency_before: before(now, IDEMPOTENCY),
-            fine_stats_before: before(now, FINE_STATISTICS),
-            stats_before: before(now, STATISTICS),
-            sessions_before: before(now, sessions::KEPT),
+            event_keys_before: now.minus(EVENT_KEYS),
+            idempotency_before: now.minus(IDEMPOTENCY),
+            fine_stats_before: now.minus(FINE_STATISTICS),
+            stats_before: now.minus(STATISTICS),
+            sessions_before: now.minus(sessions::KEPT),
             after,
             limit: PIECE,
         };
@@ -128,9 +128,4 @@ async fn piece(dispatcher: &Arc<Dispatcher>, what: Prune) -> StoreResult<(u64, O
         Answer::Pruned { removed, position } => Ok((removed, position)),
         other => Err(StoreError::Damaged(format!("pruning was answered with {other:?}"))),
     }
-}
-
-fn before(now: Timestamp, keep: Duration) -> Timestamp {
-    let millis = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(now.millis().saturating_sub(millis))
 }

@@ -33,6 +33,12 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
 
+    /// This moment less `duration`; stops at the earliest there is instead of overflowing.
+    pub fn minus(self, duration: Duration) -> Timestamp {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_sub(millis))
+    }
+
     /// The start of this moment's month in UTC.
     pub fn month_start(self) -> Timestamp {
         let Ok(moment) = jiff::Timestamp::from_millisecond(self.0) else { return self };
@@ -121,5 +127,6 @@ mod tests {
     fn arithmetic_saturates() {
         assert_eq!(Timestamp::NEVER.plus(Duration::from_secs(1)), Timestamp::NEVER);
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+        assert_eq!(Timestamp(5).minus(Duration::MAX), Timestamp(5 - i64::MAX));
     }
 }

@@ -1,5 +1,7 @@
 //! Figures of webhooks, projects and organizations, from what was counted as it happened.
 
+use std::time::Duration;
+
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
@@ -96,6 +98,25 @@ pub struct Usage {
     pub attempts: u64,
     /// Attempts that did not succeed.
     pub failed: u64,
+}
+
+impl Usage {
+    /// What happened in the `span` before `now`, of spans of five minutes with their starts; see [`project`]. Of the one that
+    /// lies only partly in it, its share is taken.
+    pub fn within(buckets: &[(Timestamp, Usage)], now: Timestamp, span: Duration) -> Usage {
+        let from = now.minus(span).millis();
+        let length = Span::FiveMinutes.millis();
+        let part = |start: Timestamp| (start.millis() + length - from).clamp(0, length) as f64 / length as f64;
+        let sum = |figure: fn(&Usage) -> u64| {
+            buckets.iter().map(|(start, usage)| part(*start) * figure(usage) as f64).sum::<f64>().round() as u64
+        };
+        Usage {
+            events: sum(|usage| usage.events),
+            deliveries: sum(|usage| usage.deliveries),
+            attempts: sum(|usage| usage.attempts),
+            failed: sum(|usage| usage.failed),
+        }
+    }
 }
 
 /// What an organization used.
@@ -362,5 +383,20 @@ pub fn last_attempts(webhooks: &[WebhookId]) -> Query<(WebhookId, LastAttempt)> 
         .into(),
         arguments: Vec::new(),
         decode: |row| Ok((WebhookId(row.int(0)?), last(row, 1)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_counts_as_far_as_it_lies_in_the_time() {
+        let usage = |events| Usage { events, ..Usage::default() };
+        let start = |number: i64| Timestamp(number * Span::FiveMinutes.millis());
+        let buckets = [(start(8), usage(1_000)), (start(9), usage(100)), (start(10), usage(7))];
+        // A fifth of the newest bucket has passed, so four fifths of the one before count.
+        let now = Timestamp(start(10).millis() + Span::FiveMinutes.millis() / 5);
+        assert_eq!(Usage::within(&buckets, now, Duration::from_secs(300)).events, 80 + 7);
     }
 }

@@ -14,7 +14,6 @@ use super::answers::customer_place;
 use crate::api::auth::Reader;
 use crate::api::problem::Answer;
 use crate::api::request::PathParts;
-use crate::api::stats::before;
 use crate::app::App;
 use crate::catalogue::webhooks;
 
@@ -87,7 +86,7 @@ pub(super) async fn stats(
 ) -> Answer<Json<WebhookStats>> {
     let place = customer_place(&app, &principal, &org).await?;
     let row = webhooks::seen(&app, &place, &webhook).await?.row;
-    let since = [HOUR, DAY, WEEK].map(|span| before(app.now(), span));
+    let since = [HOUR, DAY, WEEK].map(|span| app.now().minus(span));
     let [hour, day, week] = app.store.read_one(stats::attempts(row.id, since)).await?.unwrap_or_default();
     let last = app.store.read_one(stats::last_attempt(row.id)).await?;
     Ok(Json(WebhookStats {

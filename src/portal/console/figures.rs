@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_engine::time::Timestamp;
-use fanfare_store::stats::{self, Span, Usage};
+use fanfare_store::stats::{self, Usage};
 
 use super::operator::Operator;
 use crate::app::App;
@@ -36,8 +35,8 @@ impl Pace {
     /// That of the operator's project.
     pub(super) async fn of(app: &App, operator: &Operator) -> CatalogueResult<Pace> {
         let now = app.now();
-        let buckets = app.store.read(stats::project(operator.project.id, before(now, HOUR))).await?;
-        Ok(Pace { five_minutes: within(&buckets, now, FIVE_MINUTES), hour: within(&buckets, now, HOUR) })
+        let buckets = app.store.read(stats::project(operator.project.id, now.minus(HOUR))).await?;
+        Ok(Pace { five_minutes: Usage::within(&buckets, now, FIVE_MINUTES), hour: Usage::within(&buckets, now, HOUR) })
     }
 
     /// How many a second now, which is the last five minutes, and in the last hour.
@@ -46,27 +45,6 @@ impl Pace {
         let rate = |count: u64, span: Duration| amount(count as f64 / span.as_secs_f64());
         let note = format!("{} a second in the last hour, {} in all", rate(hour, HOUR), grouped(hour));
         Figure::new(label, rate(count(&self.five_minutes), FIVE_MINUTES), note)
-    }
-}
-
-/// The moment so long ago.
-pub(super) fn before(now: Timestamp, span: Duration) -> Timestamp {
-    Timestamp(now.millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
-}
-
-/// What happened in the last while. Of the bucket that lies only partly in it, its share is taken.
-fn within(buckets: &[(Timestamp, Usage)], now: Timestamp, span: Duration) -> Usage {
-    let from = before(now, span).millis();
-    let length = Span::FiveMinutes.millis();
-    let sum = |figure: fn(&Usage) -> u64| {
-        let part = |start: Timestamp| (start.millis() + length - from).clamp(0, length) as f64 / length as f64;
-        buckets.iter().map(|(start, usage)| part(*start) * figure(usage) as f64).sum::<f64>().round() as u64
-    };
-    Usage {
-        events: sum(|usage| usage.events),
-        deliveries: sum(|usage| usage.deliveries),
-        attempts: sum(|usage| usage.attempts),
-        failed: sum(|usage| usage.failed),
     }
 }
 
@@ -99,15 +77,6 @@ pub(super) fn age(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bucket_counts_as_far_as_it_lies_in_the_time() {
-        let usage = |events| Usage { events, ..Usage::default() };
-        let start = |number: i64| Timestamp(number * Span::FiveMinutes.millis());
-        let buckets = [(start(8), usage(1_000)), (start(9), usage(100)), (start(10), usage(7))];
-        let now = Timestamp(start(10).millis() + Span::FiveMinutes.millis() / 5);
-        assert_eq!(within(&buckets, now, FIVE_MINUTES).events, 80 + 7);
-    }
 
     #[test]
     fn numbers_are_short() {

@@ -15,8 +15,7 @@ use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::stats::{self, Usage};
 
 use super::Answer;
-use super::faults::{Faults, Field, refused};
-use super::figures::before;
+use super::faults::Field;
 use super::operator::{Change, Operator};
 use super::shell::Shell;
 use crate::app::App;
@@ -86,7 +85,7 @@ impl Page {
         let next = found.next(SHOWN as usize, |organization| organization.id.0);
         let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
         let ids: Vec<OrganizationId> = found.rows.iter().map(|organization| organization.id).collect();
-        let used = app.store.read(stats::usage_of(&ids, before(app.now(), DAY))).await?;
+        let used = app.store.read(stats::usage_of(&ids, app.now().minus(DAY))).await?;
         let used: BTreeMap<OrganizationId, Usage> = used.into_iter().collect();
         let rows = found.rows.into_iter().map(|organization| {
             let day = used.get(&organization.id).copied().unwrap_or_default();

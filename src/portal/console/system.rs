@@ -14,7 +14,7 @@ use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
 use fanfare_store::stats::{self, Figures, Span, Subject};
 
 use super::Answer;
-use super::figures::{Figure, Pace, age, at_least, before};
+use super::figures::{Figure, Pace, age, at_least};
 use super::operator::Operator;
 use super::shell::Shell;
 use crate::app::App;
@@ -118,7 +118,7 @@ async fn throughput(app: &App, operator: &Operator) -> CatalogueResult<Vec<Figur
 
 /// How fast receivers and store are.
 async fn speed(app: &App, operator: &Operator) -> CatalogueResult<Vec<Figure>> {
-    let since = before(app.now(), HOUR);
+    let since = app.now().minus(HOUR);
     let subject = Subject::Project(operator.project.id);
     let mut hour = Figures::default();
     for (_, figures) in app.store.read(stats::series(subject, Span::FiveMinutes, since)).await? {
