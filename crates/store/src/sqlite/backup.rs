@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::lock::DirectoryLock;
+use super::lock::{self, DirectoryLock};
 use super::open;
+use super::owner::give_as;
 use super::schema::APPLICATION_ID;
 use super::store::FILE;
 use crate::error::{StoreError, StoreResult};
@@ -33,7 +34,8 @@ pub fn backup(directory: &Path, to: &Path) -> StoreResult<()> {
 }
 
 /// Puts the database in the file `from` in place of the one in `directory`, which is made where it is not there. The
-/// server must have been stopped. The old database is there until the new one is whole.
+/// server must have been stopped. The old database is there until the new one is whole. Whoever owned that one, or else the
+/// directory, owns the new one, too, also where root restores it.
 ///
 /// # Errors
 /// [`StoreError::Refused`] where a process uses the directory, or where `from` is not Fanfare's, newer than this version
@@ -43,6 +45,10 @@ pub fn restore(from: &Path, directory: &Path) -> StoreResult<()> {
     let _lock = DirectoryLock::take(directory)?;
     let target = directory.join(FILE);
     let partial = copy_beside(from, &target)?;
+    let model = if target.exists() { target.as_path() } else { directory };
+    for path in [&partial.0, &directory.join(lock::FILE)] {
+        give_as(path, model).map_err(|error| failed(path, &error))?;
+    }
     remove_log(&target)?;
     partial.replace(&target)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{StoreError, StoreResult};
 
 /// The file in the data directory whose lock says that somebody uses it. It stays there, empty.
-const FILE: &str = "fanfare.lock";
+pub(super) const FILE: &str = "fanfare.lock";
 
 /// The right to use a directory. The system takes it back when it is dropped or its process ends, however it ends.
 #[derive(Debug)]

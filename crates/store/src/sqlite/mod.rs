@@ -15,6 +15,7 @@ mod inbox;
 mod learn;
 mod lock;
 mod open;
+mod owner;
 mod prune;
 mod readers;
 mod resend;

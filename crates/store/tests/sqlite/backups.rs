@@ -87,6 +87,32 @@ fn a_database_and_its_copy_are_their_owners_alone() {
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_root_restores_is_the_servers() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let live = tempfile::tempdir().unwrap();
+    feed::fill(live.path(), 1);
+    let copy = live.path().join("copy");
+    backup(live.path(), &copy).unwrap();
+    let own = fs::metadata(&copy).unwrap().uid();
+    // Only root may give files away, and needs to.
+    let server = if own == 0 { 12_345 } else { own };
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+
+    let fresh = tempfile::tempdir().unwrap();
+    chown(fresh.path(), Some(server), None).unwrap();
+    restore(&copy, fresh.path()).unwrap();
+    for name in ["fanfare.db", "fanfare.lock"] {
+        assert_eq!(owner(&fresh.path().join(name)), server, "{name}");
+    }
+    // A directory may be root's though the database is not.
+    chown(fresh.path(), Some(own), None).unwrap();
+    restore(&copy, fresh.path()).unwrap();
+    assert_eq!(owner(&fresh.path().join("fanfare.db")), server);
+}
+
 #[test]
 fn a_backup_overwrites_nothing() {
     let live = tempfile::Builder::new().prefix("a %20?b#c").tempdir().unwrap();
