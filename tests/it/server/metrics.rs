@@ -105,6 +105,31 @@ async fn the_numbers_follow_what_happens() {
 }
 
 #[tokio::test]
+async fn what_the_documentation_watches_is_there() {
+    let scene = Scene::start().await;
+    let metrics = Metrics::read(&scene.api).await;
+    let is_there = |named: &str| {
+        let is_sample = |sample: &String| sample.split('{').next() == Some(named);
+        let is_beginning = |sample: &String| named.ends_with('_') && sample.starts_with(named);
+        let is_histogram = metrics.types.get(named).is_some_and(|kind| kind == "histogram");
+        is_histogram || metrics.samples.keys().any(|sample| is_sample(sample) || is_beginning(sample))
+    };
+    let mut found = 0;
+    for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap() {
+        let page = page.unwrap().path();
+        let Some("md") = page.extension().and_then(|end| end.to_str()) else { continue };
+        let text = std::fs::read_to_string(&page).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+        for named in words.filter(|word| word.starts_with("fanfare_")) {
+            assert!(is_there(named), "{} names {named}, which /metrics does not have", page.display());
+            found += 1;
+        }
+    }
+    assert!(found > 10, "{found}");
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_backlog_shows_with_its_age() {
     let scene = Scene::start().await;
     scene.receiver.script(|_| Reply::Hold);
