@@ -4,14 +4,12 @@ use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
+use fanfare::background::MAX_AT_ONCE as CHANGES_AT_ONCE;
 use futures_util::{FutureExt as _, stream};
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::api::Api;
-
-/// As many changes as may be under way at once.
-const CHANGES_AT_ONCE: usize = 256;
 
 #[tokio::test]
 async fn forms_that_do_not_arrive_hold_up_nobody() {
