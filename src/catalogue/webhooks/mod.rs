@@ -188,7 +188,7 @@ pub async fn rows_in(
         actor.may_everywhere(&organization, Action::See)?;
     }
     let filter = WebhookFilter { organization: Some(place.organization), ..filter };
-    found(app, place.project, &filter, page).await
+    rows_of(app, place.project, &filter, page).await
 }
 
 /// A page of webhooks of a project, for the host; see [`list_in`].
@@ -198,10 +198,14 @@ pub async fn list(
     filter: &WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
-    opened(app, found(app, project, filter, page).await?)
+    opened(app, rows_of(app, project, filter, page).await?)
 }
 
-async fn found(
+/// The same without their credentials.
+///
+/// # Errors
+/// The store's.
+pub async fn rows_of(
     app: &App,
     project: ProjectId,
     filter: &WebhookFilter,

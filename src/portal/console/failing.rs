@@ -10,7 +10,7 @@ use axum::http::Uri;
 use axum::routing::get;
 use fanfare_engine::id::WebhookId;
 use fanfare_store::catalogue::Page as Piece;
-use fanfare_store::catalogue::webhooks::{self as rows, WebhookFilter};
+use fanfare_store::catalogue::webhooks::{WebhookFilter, WebhookRow};
 use fanfare_store::stats::{self, LastAttempt};
 
 use super::Answer;
@@ -18,6 +18,7 @@ use super::names;
 use super::operator::Operator;
 use super::shell::Shell;
 use crate::app::App;
+use crate::catalogue::webhooks;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
 use crate::portal::wanted::Wanted;
@@ -64,20 +65,15 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     let filter =
         WebhookFilter { failing: true, search: wanted.given("search").map(str::to_owned), ..WebhookFilter::default() };
     let piece = Piece { before, limit: SHOWN + 1 };
-    let mut found = app.store.read(rows::list(project, &filter, piece)).await?;
-    let cut = match found.len() <= SHOWN as usize {
-        true => app.store.read_one(rows::scan_end(project, &filter, piece)).await?,
-        false => None,
-    };
-    let more = found.len() > SHOWN as usize;
-    found.truncate(SHOWN as usize);
-    let last = found.last().map(|webhook| webhook.id.0).filter(|_| more);
-    let older = last.or(cut).map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+    let mut found = webhooks::rows_of(&app, project, &filter, piece).await?;
+    let next = found.next(SHOWN as usize, |webhook| webhook.id.0);
+    let older = next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id))));
+    let found = found.rows;
     let names = names::organizations(&app, &operator, found.iter().map(|webhook| webhook.organization)).await?;
     let ids: Vec<WebhookId> = found.iter().map(|webhook| webhook.id).collect();
     let last: BTreeMap<WebhookId, LastAttempt> =
         app.store.read(stats::last_attempts(&ids)).await?.into_iter().collect();
-    let show = |webhook: rows::WebhookRow| {
+    let show = |webhook: WebhookRow| {
         let last = last.get(&webhook.id);
         Row {
             id: webhook.id.to_string(),
