@@ -18,8 +18,8 @@ pub(super) struct Row {
     pub(super) id: String,
     pub(super) organization: String,
     pub(super) organization_name: String,
-    /// Where its organization is shown; `None` for the operator's own, and where it was deleted.
-    pub(super) organization_href: Option<String>,
+    /// Whether it is of a customer who is there: not the operator's own, and not of one who was deleted.
+    pub(super) of_customer: bool,
     pub(super) created: Moment,
     pub(super) event_type: String,
     /// What its webhook is called, where it has a name.
@@ -47,9 +47,7 @@ pub(super) async fn rows(app: &App, operator: &Operator, found: Vec<DeliveryRow>
             id: row.id.to_string(),
             organization: row.organization.to_string(),
             organization_name: organization.map_or_else(|| row.organization.to_string(), |label| label.name.clone()),
-            organization_href: organization
-                .filter(|label| !label.operator)
-                .map(|label| format!("/console/organizations/{}", label.id)),
+            of_customer: organization.is_some_and(|label| !label.operator),
             created: row.id.made_at().into(),
             webhook: match webhook {
                 Some(label) => Some(label.name.clone()).filter(|name| !name.is_empty()),
