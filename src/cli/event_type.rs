@@ -1,7 +1,7 @@
 //! `fanfare event-type`: the catalogue of what may happen, on a running server.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::client::Request;
 use super::connection::{PageArgs, ServerArgs};
@@ -48,6 +48,16 @@ enum EventTypeCommand {
         #[arg(long, value_name = "JSON")]
         example: Option<String>,
     },
+    /// Deprecate an event type: new webhooks are not offered it, its events are still taken and sent
+    Deprecate {
+        /// Its name
+        name: String,
+    },
+    /// Offer an event type again that was deprecated
+    Offer {
+        /// Its name
+        name: String,
+    },
     /// Delete an event type; webhooks that name it keep the name
     Delete {
         /// Its name
@@ -64,8 +74,13 @@ pub async fn run(args: EventTypeArgs) -> anyhow::Result<()> {
     let path = ["v1", "event-types"];
     match args.command {
         EventTypeCommand::List { kind, page } => {
-            let columns =
-                [("NAME", "name"), ("KIND", "kind"), ("DESCRIPTION", "description"), ("UPDATED", "updated_at")];
+            let columns = [
+                ("NAME", "name"),
+                ("KIND", "kind"),
+                ("DESCRIPTION", "description"),
+                ("DEPRECATED", "deprecated_at"),
+                ("UPDATED", "updated_at"),
+            ];
             session.list(Request::get(&path).query("kind", kind), &page, "event types", &columns).await
         }
         EventTypeCommand::Get { name } => session.one(Request::get(&[path[0], path[1], &name])).await,
@@ -80,6 +95,12 @@ pub async fn run(args: EventTypeArgs) -> anyhow::Result<()> {
                 }
             }
             session.one(Request::post(&path).json(&body)?).await
+        }
+        EventTypeCommand::Deprecate { name } => {
+            session.one(Request::patch(&[path[0], path[1], &name]).json(&json!({"deprecated": true}))?).await
+        }
+        EventTypeCommand::Offer { name } => {
+            session.one(Request::patch(&[path[0], path[1], &name]).json(&json!({"deprecated": false}))?).await
         }
         EventTypeCommand::Delete { name } => {
             session.done(Request::delete(&[path[0], path[1], &name]), &format!("{name} is deleted.")).await

@@ -99,6 +99,8 @@ async fn a_webhook_is_made_and_an_event_is_sent_seen_and_sent_again() {
         .run("event-type create job.created --kind job --schema {\"required\":[\"n\"]} --example {\"n\":1}")
         .await
         .well();
+    assert_eq!(scene.json("event-type deprecate job.created").await["deprecated"], true);
+    assert_eq!(scene.json("event-type offer job.created").await["deprecated"], false);
     let hook = scene.hook.clone();
     let webhook = scene.json(&format!("webhook create --org 42 {hook} --name CRM --events job.created")).await;
     assert!(text(&webhook["secret"]).starts_with("whsec_"), "{webhook}");
