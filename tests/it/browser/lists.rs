@@ -162,6 +162,27 @@ async fn pages_of_two_organizations_are_not_mixed() {
 }
 
 #[tokio::test]
+async fn pages_of_two_projects_are_not_mixed() {
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    let production = api.post("/v1/projects", json!({"name": "production"})).await.created();
+    let browser = super::operator(&api).await;
+    browser.open(&format!("{}/console/organizations", super::base(&api))).await;
+    browser.read(".brand", "default").await;
+    // Another tab chooses another project for the same session.
+    let choose = format!(
+        "const done = arguments[0]; const form = new URLSearchParams({{form_mark: document.querySelector('[name=form_mark]').value, \
+         project: '{}'}}); fetch('/console/project', {{method: 'POST', body: form}}).then(() => done(true))",
+        production["id"].as_str().unwrap()
+    );
+    assert_eq!(browser.run_to_end(&choose).await, json!(true));
+    browser.fill("[data-search]", "acme").await;
+    browser.read(".brand", "production").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn deliveries_are_searched_by_a_key() {
     let mut sink = Sink::start().await;
     let (api, _) = ready(&sink).await;

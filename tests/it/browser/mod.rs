@@ -32,6 +32,13 @@ async fn visitor(api: &Api, org: &str) -> Browser {
     browser
 }
 
+/// A browser that is signed in at the console with the admin key.
+async fn operator(api: &Api) -> Browser {
+    let browser = Browser::start().await;
+    console_screens::sign_in(&browser, api).await;
+    browser
+}
+
 /// A link into an organization's portal.
 async fn link(api: &Api, org: &str, session: Value) -> String {
     format!("{}{}", base(api), api.portal_link(org, session).await)
