@@ -31,7 +31,14 @@ use crate::portal::wanted::Wanted;
 use crate::portal::words;
 
 pub(super) const PATH: &str = "/console/deliveries";
-const FILTERS: [&str; 7] = ["organization", "state", "event_type", "response_code", "since", "until", "webhook"];
+/// The filters, with their labels.
+const FILTERS: [&str; 8] =
+    ["search", "organization", "state", "event_type", "response_code", "since", "until", "webhook"];
+const LABELS: [&str; 8] =
+    ["Search", "Organization", "State", "Event type", "Response code", "Since", "Before", "Webhook"];
+/// What the search finds. Hosts' ids of events are an organization's own.
+const SEARCH_HELP: &str = "A whole ID finds its delivery or event; in one organization, your own ID of an event finds it, too. \
+     Other text finds events whose name has it, and webhooks whose name or present URL has it.";
 /// How many a page shows.
 const SHOWN: u32 = 50;
 /// For how long a page is looked for. Rows of all projects are looked at, so a filter that few match, or a project that sends
@@ -145,8 +152,7 @@ async fn ask(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answe
     let filter = waiting(&app, &operator, &wanted).await?;
     let organization = filter.organization;
     let count = jobs::count(&app, operator.project.id, organization, &Task::Cancel(filter)).await?;
-    let labels = ["Organization", "State", "Event type", "Response code", "Since", "Before", "Webhook"];
-    let filters = FILTERS.iter().zip(labels).filter_map(|(name, label)| Some((label, wanted.given(name)?.to_owned())));
+    let filters = FILTERS.iter().zip(LABELS).filter_map(|(name, label)| Some((label, wanted.given(name)?.to_owned())));
     page(&Asking {
         shell: Shell::new(&operator, PATH, "Cancel deliveries"),
         t,

@@ -14,6 +14,7 @@ use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::jobs::{self as rows, JobState, Task};
 use fanfare_store::catalogue::labels::{OrganizationLabel, WebhookLabel};
+use fanfare_store::log::Search;
 
 use super::Answer;
 use super::names;
@@ -108,6 +109,10 @@ impl Names {
         }
         match &job.task {
             Task::Resend(filter) | Task::Cancel(filter) => {
+                about.extend(filter.search.iter().map(|search| match search {
+                    Search::Delivery(id) => About::new("Delivery", id.to_string()),
+                    Search::Text(text) => About::new("Search", text.clone()),
+                }));
                 about.extend(filter.event.map(|event| About::new("Event", event.to_string())));
                 about.extend(filter.event_type.iter().map(|name| About::new("Event type", name.clone())));
                 about.extend(filter.state.map(|state| About::new("State", words::state(t, state))));

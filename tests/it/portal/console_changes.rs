@@ -258,6 +258,15 @@ async fn what_waits_is_cancelled_by_filter_and_the_job_says_of_whom() {
     visit.get("/console/deliveries/cancel?state=delivered").await.with(409);
     // A filter that cannot be read does not become a larger one.
     visit.post("/console/deliveries/cancel", &[("list", "organization=nobody")]).await.with(409);
+    // A text finds what it finds in the portal, and a job that is limited to it says so.
+    let found = visit.get("/console/deliveries?search=of+other").await.ok();
+    assert_eq!(found.texts("td.owner"), ["other"]);
+    assert_eq!(visit.get("/console/deliveries?search=nowhere").await.ok().count("tbody tr"), 0);
+    let ask = found.attribute(".list-actions a", "href").unwrap();
+    assert_eq!(visit.get(&ask).await.ok().texts("main .facts dd"), ["of other"]);
+    visit.post("/console/deliveries/cancel", &[("list", "search=of+other")]).await.leads();
+    let jobs = visit.get("/console/jobs").await.ok();
+    assert_eq!(jobs.texts("tbody tr:first-child td[data-label=About] .below"), ["Search of other"]);
     let webhooks = api.get("/v1/organizations/other/webhooks").await.ok();
     let recover = format!("/v1/organizations/other/webhooks/{}/recover", id(&webhooks["data"][0]));
     api.post(&recover, json!({"since": "2026-01-01T00:00:00Z"})).await.accepted();
