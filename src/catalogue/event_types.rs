@@ -30,6 +30,8 @@ pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 /// The largest example, in bytes of JSON.
 pub const MAX_EXAMPLE_BYTES: usize = 64 * 1024;
 
+const NAME: &str = "event type";
+
 /// What is to be different: `None` leaves it as it is, `Some(None)` takes it away.
 #[derive(Clone, Debug, Default)]
 pub struct EventTypeChanges {
@@ -78,10 +80,28 @@ pub async fn create(
 /// # Errors
 /// It is unknown, or fields are not valid.
 pub async fn edit(app: &App, project: ProjectId, name: &str, changes: EventTypeChanges) -> CatalogueResult<EventType> {
+    edit_seen(app, project, name, changes, None).await
+}
+
+/// Edits an event type that was looked at before, in its `version`; in any where that is not known.
+///
+/// # Errors
+/// As for [`edit`]; and [`CatalogueError::Contended`] where it was changed since.
+pub async fn edit_seen(
+    app: &App,
+    project: ProjectId,
+    name: &str,
+    changes: EventTypeChanges,
+    version: Option<i64>,
+) -> CatalogueResult<EventType> {
     let _turn = app.turns.wait(project.0).await;
     for _ in 0..EDIT_TRIES {
         let now = app.now();
-        let mut kind = apply(get(app, project, name).await?, changes.clone(), now);
+        let before = get(app, project, name).await?;
+        if version.is_some_and(|seen| seen != before.version) {
+            return Err(CatalogueError::Contended(NAME));
+        }
+        let mut kind = apply(before, changes.clone(), now);
         check(&kind)?;
         kind.updated_at = now;
         match app.store.change(rows::update(&kind), Some(touches(project))).await {
@@ -94,12 +114,12 @@ pub async fn edit(app: &App, project: ProjectId, name: &str, changes: EventTypeC
             Err(error) => return Err(error.into()),
         }
     }
-    Err(CatalogueError::Contended("event type"))
+    Err(CatalogueError::Contended(NAME))
 }
 
 /// The event type of this name.
 pub async fn get(app: &App, project: ProjectId, name: &str) -> CatalogueResult<EventType> {
-    app.store.read_one(rows::by_name(project, name)).await?.ok_or(CatalogueError::NotFound("event type"))
+    app.store.read_one(rows::by_name(project, name)).await?.ok_or(CatalogueError::NotFound(NAME))
 }
 
 /// A page of a project's event types, of one group or of all.

@@ -1,10 +1,9 @@
 //! `/portal/webhooks/{webhook}`: one webhook with its figures, settings, secret and newest deliveries.
 
 mod facts;
-mod replacing;
+pub(super) mod replacing;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -20,7 +19,7 @@ use fanfare_store::log::DeliveryFilter;
 use fanfare_store::stats::Subject;
 
 use self::facts::{Figures, LiveSecret, Setting};
-use self::replacing::Replacing;
+use self::replacing::{Replacing, overlaps};
 use super::Answer;
 use super::charts::{self, Charts, Range};
 use super::deliveries::{self, Named};
@@ -33,7 +32,7 @@ use super::sparkline::{self, Day};
 use super::texts::{Texts, fill};
 use super::visitor::Visitor;
 use super::webhooks::name_of;
-use super::words::{Moment, Standing, span};
+use super::words::{Moment, Standing};
 use crate::app::App;
 use crate::catalogue::deliveries as listing;
 use crate::catalogue::sending;
@@ -41,8 +40,6 @@ use crate::catalogue::webhooks::{self as service, OpenWebhook, Switch};
 
 /// How many of its deliveries are shown.
 const SHOWN: u32 = 20;
-/// How long a replaced secret may still sign, in hours.
-const OVERLAPS: [u64; 4] = [1, 24, 3 * 24, 7 * 24];
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -168,15 +165,6 @@ impl Page {
 }
 
 impl Page {
-    /// How long a replaced secret may still sign, in seconds and in words.
-    fn overlaps(&self) -> Vec<(String, String)> {
-        let choice = |hours: &u64| {
-            let seconds = hours * 3_600;
-            (seconds.to_string(), span(&self.t.words, Duration::from_secs(seconds)))
-        };
-        OVERLAPS.iter().map(choice).collect()
-    }
-
     /// What is wrong with a field of the form that replaces the secret.
     fn error(&self, field: &str) -> Option<&str> {
         self.replacing.faults.at(field)

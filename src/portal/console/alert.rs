@@ -1,7 +1,6 @@
 //! `/console/alerts/{webhook}`: one of the operator's own webhooks: edited, tried out, its secret, and what it was sent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -15,23 +14,23 @@ use fanfare_store::log::{self, DeliveryFilter};
 use super::Answer;
 use super::alerts::{FIELDS, PATH, input, place};
 use super::delivery_rows::{Row, rows};
-use super::faults::{Faults, Field, refused};
+use super::faults::Field;
 use super::operator::{Change, Operator};
 use super::shell::Shell;
 use crate::app::App;
+use crate::catalogue::CatalogueResult;
 use crate::catalogue::sending;
-use crate::catalogue::webhooks::{self as service, OPERATOR_EVENTS, OpenWebhook, Rotation};
-use crate::catalogue::{CatalogueError, CatalogueResult};
+use crate::catalogue::webhooks::{self as service, OPERATOR_EVENTS, OpenWebhook};
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
+use crate::portal::webhook::replacing::{Replacing, overlaps};
 use crate::portal::webhooks::name_of;
-use crate::portal::words::{Moment, Standing, span};
+use crate::portal::words::{Moment, Standing};
 
 /// What the form of a new secret has.
 const SECRET_FIELDS: [Field; 2] = [("secret", "Secret"), ("overlap_seconds", "The overlap")];
-/// How long a replaced secret may still sign, in hours.
-const OVERLAPS: [u64; 4] = [1, 24, 3 * 24, 7 * 24];
 /// How many of its deliveries are shown, and how many rows are looked at for them.
 const SHOWN: u32 = 20;
 const SCAN: u32 = 20_000;
@@ -121,11 +120,6 @@ impl Page {
     fn ticked(&self, event: &str) -> bool {
         self.draft.events.iter().any(|known| known == event)
     }
-
-    /// How long a replaced secret may still sign, in seconds and in words.
-    fn overlaps(&self) -> Vec<(u64, String)> {
-        OVERLAPS.iter().map(|hours| (hours * 3_600, span(&self.t.words, Duration::from_secs(hours * 3_600)))).collect()
-    }
 }
 
 async fn show(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<String>, uri: Uri) -> Answer {
@@ -144,10 +138,11 @@ async fn save(State(app): State<Arc<App>>, Path(id): Path<String>, Change(operat
     match service::edit(&app, &place, &id, &input(&form)).await {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}/{id}?done=saved")).into_response()),
         Err(error) => {
-            let faults = Faults::of(error, &FIELDS)?;
+            let refused = Refused::of(operator.t, error)?;
             let webhook = service::managed(&app, &place, &id).await?;
             let shown = Page::of(&app, &operator, &webhook).await?;
-            refused(&Page { shell: shown.shell.faulting(faults), draft: Draft::typed(&form), ..shown })
+            let shell = shown.shell.faulting(&refused, &FIELDS);
+            refused.answer(&Page { shell, draft: Draft::typed(&form), ..shown })
         }
     }
 }
@@ -171,29 +166,17 @@ async fn reveal(State(app): State<Arc<App>>, Path(id): Path<String>, Change(oper
 /// Replaces its secret. One that was typed is not shown again.
 async fn rotate(State(app): State<Arc<App>>, Path(id): Path<String>, Change(operator, form): Change) -> Answer {
     let place = place(&app, &operator).await?;
-    let overlap = match form.given("overlap_seconds").map(str::parse) {
-        None => Ok(None),
-        Some(Ok(seconds)) => Ok(Some(seconds)),
-        Some(Err(_)) => Err(CatalogueError::field("overlap_seconds", "must be a number of seconds")),
+    let refused = match Replacing::sent(&form).rotation(operator.t) {
+        Ok(rotation) => match service::rotate(&app, &place, &id, &rotation).await {
+            Ok(_) => {
+                tracing::info!(webhook = id, by = %operator.session.id, "a secret was replaced at the console");
+                return Ok(Redirect::to(&format!("{PATH}/{id}?done=rotated")).into_response());
+            }
+            Err(error) => Refused::of(operator.t, error)?,
+        },
+        Err(error) => Refused::by_fields(vec![error]),
     };
-    let rotated = match overlap {
-        Ok(overlap_seconds) => {
-            let secret = form.given("secret").map(str::to_owned);
-            let rotation = Rotation { secret, overlap_seconds, ..Rotation::default() };
-            service::rotate(&app, &place, &id, &rotation).await.map(|_| ())
-        }
-        Err(error) => Err(error),
-    };
-    match rotated {
-        Ok(()) => {
-            tracing::info!(webhook = id, by = %operator.session.id, "a secret was replaced at the console");
-            Ok(Redirect::to(&format!("{PATH}/{id}?done=rotated")).into_response())
-        }
-        Err(error) => {
-            let faults = Faults::of(error, &SECRET_FIELDS)?;
-            let webhook = service::managed(&app, &place, &id).await?;
-            let shown = Page::of(&app, &operator, &webhook).await?;
-            refused(&Page { shell: shown.shell.faulting(faults), ..shown })
-        }
-    }
+    let webhook = service::managed(&app, &place, &id).await?;
+    let shown = Page::of(&app, &operator, &webhook).await?;
+    refused.answer(&Page { shell: shown.shell.faulting(&refused, &SECRET_FIELDS), ..shown })
 }

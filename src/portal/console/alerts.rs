@@ -13,12 +13,13 @@ use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::webhooks::WebhookFilter;
 
 use super::Answer;
-use super::faults::{Faults, Field, refused};
+use super::faults::Field;
 use super::operator::{Change, Operator};
 use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::webhooks::{self as service, OPERATOR_EVENTS, Place, Switch, WebhookInput};
 use crate::catalogue::{CatalogueResult, organizations};
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -73,17 +74,11 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
         _ => None,
     };
     let shell = Shell::new(&operator, PATH, "Alerts").saying(notice);
-    page(&Page::of(&app, &operator, shell, Form::default(), None).await?)
+    page(&Page::of(&app, &operator, shell, Form::default()).await?)
 }
 
 impl Page {
-    async fn of(
-        app: &App,
-        operator: &Operator,
-        shell: Shell,
-        draft: Form,
-        made: Option<String>,
-    ) -> CatalogueResult<Page> {
+    async fn of(app: &App, operator: &Operator, shell: Shell, draft: Form) -> CatalogueResult<Page> {
         let t = operator.t;
         let newest = Piece { before: None, limit: SHOWN };
         let found = service::rows_in(app, &place(app, operator).await?, WebhookFilter::default(), newest).await?.rows;
@@ -99,7 +94,7 @@ impl Page {
             on: row.status.takes_events(),
             url: row.settings.url,
         });
-        Ok(Page { shell, t, rows: rows.collect(), events: OPERATOR_EVENTS, draft, made })
+        Ok(Page { shell, t, rows: rows.collect(), events: OPERATOR_EVENTS, draft, made: None })
     }
 
     /// Whether the form has this event ticked; at first all are.
@@ -113,11 +108,12 @@ async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Ans
     match service::create(&app, &place(&app, &operator).await?, input(&form)).await {
         Ok((_, made)) => {
             let shell = shell.saying(Some("The webhook was added."));
-            page(&Page::of(&app, &operator, shell, Form::default(), made).await?)
+            page(&Page { made, ..Page::of(&app, &operator, shell, Form::default()).await? })
         }
         Err(error) => {
-            let shell = shell.faulting(Faults::of(error, &FIELDS)?);
-            refused(&Page::of(&app, &operator, shell, form, None).await?)
+            let refused = Refused::of(operator.t, error)?;
+            let shell = shell.faulting(&refused, &FIELDS);
+            refused.answer(&Page::of(&app, &operator, shell, form).await?)
         }
     }
 }

@@ -12,7 +12,7 @@ use fanfare_engine::id::ApiKeyId;
 use fanfare_store::catalogue::Page as Piece;
 
 use super::Answer;
-use super::faults::{Faults, Field, refused};
+use super::faults::Field;
 use super::names;
 use super::operator::{Change, Operator};
 use super::shell::Shell;
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::catalogue::api_keys::{self as service, NewApiKey};
 use crate::catalogue::{CatalogueError, CatalogueResult, organizations};
 use crate::portal::deliveries::read_time;
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
@@ -72,17 +73,11 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let notice = (form.get("done") == "deleted").then_some("The key was deleted. It is refused from now on.");
     let shell = Shell::new(&operator, PATH, "API keys").saying(notice);
-    page(&Page::of(&app, &operator, shell, Form::default(), None).await?)
+    page(&Page::of(&app, &operator, shell, Form::default()).await?)
 }
 
 impl Page {
-    async fn of(
-        app: &App,
-        operator: &Operator,
-        shell: Shell,
-        draft: Form,
-        made: Option<String>,
-    ) -> CatalogueResult<Page> {
+    async fn of(app: &App, operator: &Operator, shell: Shell, draft: Form) -> CatalogueResult<Page> {
         let piece = Piece { before: None, limit: service::MAX_API_KEYS };
         let found = service::list(app, operator.project.id, piece).await?;
         let names = names::organizations(app, operator, found.iter().filter_map(|key| key.organization)).await?;
@@ -103,7 +98,7 @@ impl Page {
                 expired: key.expires_at.is_some_and(|end| end <= now),
             }
         });
-        Ok(Page { shell, t: operator.t, rows: rows.collect(), scopes: SCOPES, draft, made })
+        Ok(Page { shell, t: operator.t, rows: rows.collect(), scopes: SCOPES, draft, made: None })
     }
 
     /// Whether the form has this scope ticked.
@@ -115,12 +110,13 @@ impl Page {
 async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Answer {
     match make(&app, &operator, &form).await {
         Ok(key) => {
-            let shell = Shell::new(&operator, PATH, "API keys");
-            page(&Page::of(&app, &operator, shell, Form::default(), Some(key)).await?)
+            let shown = Page::of(&app, &operator, Shell::new(&operator, PATH, "API keys"), Form::default()).await?;
+            page(&Page { made: Some(key), ..shown })
         }
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, "API keys").faulting(Faults::of(error, &FIELDS)?);
-            refused(&Page::of(&app, &operator, shell, form, None).await?)
+            let refused = Refused::of(operator.t, error)?;
+            let shell = Shell::new(&operator, PATH, "API keys").faulting(&refused, &FIELDS);
+            refused.answer(&Page::of(&app, &operator, shell, form).await?)
         }
     }
 }

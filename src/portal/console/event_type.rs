@@ -14,12 +14,13 @@ use serde_json::Value;
 
 use super::Answer;
 use super::event_types::PATH;
-use super::faults::{Faults, Field, refused};
+use super::faults::Field;
 use super::operator::{Change, Operator, Sent};
 use super::shell::{Shell, encoded};
 use crate::app::App;
 use crate::catalogue::event_types::{self as service, EventTypeChanges};
 use crate::catalogue::{CatalogueError, CatalogueResult};
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::json::indented;
 use crate::portal::shell::page;
@@ -57,8 +58,8 @@ struct Edited {
     of_profile: bool,
     deprecated: Option<Moment>,
     has_schema: bool,
-    /// Which state of it the form shows.
-    version: i64,
+    /// Whether somebody else changed it since the form was loaded.
+    changed: bool,
 }
 
 /// A payload that was to be checked.
@@ -72,6 +73,8 @@ struct Check {
 /// What the form holds.
 #[derive(Default)]
 struct Draft {
+    /// Which state of the event type was there when the form was loaded, so that nobody's changes are written over unseen.
+    version: i64,
     name: String,
     kind: String,
     description: String,
@@ -83,6 +86,8 @@ impl Draft {
     fn typed(form: &Form) -> Draft {
         let text = |name| form.get(name).replace("\r\n", "\n");
         Draft {
+            // No event type has the version 0.
+            version: form.get("version").parse().unwrap_or(0),
             name: form.get("name").trim().to_owned(),
             kind: form.get("kind").trim().to_owned(),
             description: text("description").trim().to_owned(),
@@ -94,6 +99,7 @@ impl Draft {
     fn of(kind: &EventType) -> Draft {
         let json = |text: &Option<String>| text.as_deref().map(indented).unwrap_or_default();
         Draft {
+            version: kind.version,
             name: kind.name.clone(),
             kind: kind.kind.clone().unwrap_or_default(),
             description: kind.description.clone().unwrap_or_default(),
@@ -122,8 +128,8 @@ impl Draft {
 }
 
 impl Page {
-    fn new(operator: &Operator, draft: Draft, faults: Faults) -> Page {
-        let shell = Shell::new(operator, PATH, "Add an event type").faulting(faults);
+    fn new(operator: &Operator, draft: Draft) -> Page {
+        let shell = Shell::new(operator, PATH, "Add an event type");
         Page { shell, t: operator.t, edited: None, draft, check: Check::default() }
     }
 
@@ -134,7 +140,7 @@ impl Page {
             of_profile: profile.is_some_and(|profile| profile.catalogue.get(&kind.name).is_some()),
             deprecated: kind.deprecated_at.map(Moment::from),
             has_schema: kind.schema.is_some(),
-            version: kind.version,
+            changed: false,
         };
         let shell = Shell::new(operator, PATH, kind.name.clone());
         Ok(Page { shell, t: operator.t, edited: Some(edited), draft, check: Check::default() })
@@ -142,7 +148,7 @@ impl Page {
 }
 
 async fn new(operator: Operator) -> Answer {
-    page(&Page::new(&operator, Draft::default(), Faults::default()))
+    page(&Page::new(&operator, Draft::default()))
 }
 
 async fn show(State(app): State<Arc<App>>, operator: Operator, Path(name): Path<String>, uri: Uri) -> Answer {
@@ -164,26 +170,32 @@ async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Ans
     };
     match made {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
-        Err(error) => refused(&Page::new(&operator, draft, Faults::of(error, &FIELDS)?)),
+        Err(error) => {
+            let refused = Refused::of(operator.t, error)?;
+            let shown = Page::new(&operator, draft);
+            refused.answer(&Page { shell: shown.shell.faulting(&refused, &FIELDS), ..shown })
+        }
     }
 }
 
 async fn save(State(app): State<Arc<App>>, Path(name): Path<String>, Change(operator, form): Change) -> Answer {
-    let kind = service::get(&app, operator.project.id, &name).await?;
-    let draft = Draft { name: name.clone(), ..Draft::typed(&form) };
-    // What somebody else wrote since the form was loaded is not written over unseen.
+    let mut draft = Draft { name: name.clone(), ..Draft::typed(&form) };
     let saved = match draft.changes() {
-        Ok(_) if form.get("version") != kind.version.to_string() => Err(CatalogueError::Contended("event type")),
-        Ok(changes) => service::edit(&app, operator.project.id, &name, changes).await,
+        Ok(changes) => service::edit_seen(&app, operator.project.id, &name, changes, Some(draft.version)).await,
         Err(error) => Err(error),
     };
-    match saved {
-        Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=saved")).into_response()),
-        Err(error) => {
-            let shown = Page::of(&app, &operator, &kind, draft).await?;
-            refused(&Page { shell: shown.shell.faulting(Faults::of(error, &FIELDS)?), ..shown })
-        }
+    let Err(error) = saved else {
+        return Ok(Redirect::to(&format!("{PATH}?done=saved")).into_response());
+    };
+    let kind = service::get(&app, operator.project.id, &name).await?;
+    let changed = matches!(error, CatalogueError::Contended(_));
+    if changed {
+        draft.version = kind.version;
     }
+    let refused = Refused::of(operator.t, error)?;
+    let shown = Page::of(&app, &operator, &kind, draft).await?;
+    let edited = shown.edited.map(|edited| Edited { changed, ..edited });
+    refused.answer(&Page { shell: shown.shell.faulting(&refused, &FIELDS), edited, ..shown })
 }
 
 async fn deprecate(State(app): State<Arc<App>>, Path(name): Path<String>, Change(operator, form): Change) -> Answer {

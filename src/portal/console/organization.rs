@@ -13,7 +13,6 @@ use fanfare_store::catalogue::webhooks;
 use fanfare_store::stats::Subject;
 
 use super::Answer;
-use super::faults::{Faults, refused};
 use super::operator::{Change, Operator};
 use super::organizations::{FIELDS, PATH, changes};
 use super::shell::Shell;
@@ -21,6 +20,7 @@ use crate::app::App;
 use crate::catalogue::CatalogueResult;
 use crate::catalogue::organizations as service;
 use crate::portal::charts::{self, Charts, Range, grouped};
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -107,9 +107,10 @@ async fn save(State(app): State<Arc<App>>, Path(org): Path<String>, Change(opera
     match service::edit(&app, &organization, changes(&form)).await {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}/{}?done=saved", organization.id)).into_response()),
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, organization.name.clone()).faulting(Faults::of(error, &FIELDS)?);
+            let refused = Refused::of(operator.t, error)?;
+            let shell = Shell::new(&operator, PATH, organization.name.clone()).faulting(&refused, &FIELDS);
             let draft = ["name", "external_id"].map(|field| form.get(field).to_owned());
-            refused(&Page::of(&app, &operator, shell, &organization, Range::default(), draft).await?)
+            refused.answer(&Page::of(&app, &operator, shell, &organization, Range::default(), draft).await?)
         }
     }
 }

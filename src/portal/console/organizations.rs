@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::catalogue::CatalogueResult;
 use crate::catalogue::organizations::{self as service, OrganizationChanges};
 use crate::portal::charts::grouped;
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
@@ -108,8 +109,9 @@ async fn add(State(app): State<Arc<App>>, Change(operator, form): Change) -> Ans
     match service::create(&app, operator.project.id, changes(&form)).await {
         Ok(_) => Ok(Redirect::to(&format!("{PATH}?done=added")).into_response()),
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, "Organizations").faulting(Faults::of(error, &FIELDS)?);
-            refused(&Page::of(&app, &operator, shell, Wanted::default(), form).await?)
+            let refused = Refused::of(operator.t, error)?;
+            let shell = Shell::new(&operator, PATH, "Organizations").faulting(&refused, &FIELDS);
+            refused.answer(&Page::of(&app, &operator, shell, Wanted::default(), form).await?)
         }
     }
 }

@@ -13,12 +13,13 @@ use fanfare_store::catalogue::Page as Piece;
 use fanfare_store::catalogue::pauses::Hold;
 
 use super::Answer;
-use super::faults::{Faults, Field, refused};
+use super::faults::Field;
 use super::names;
 use super::operator::{Change, Operator};
 use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, organizations, pauses as service};
+use crate::portal::faults::Refused;
 use crate::portal::form::Form;
 use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
@@ -87,8 +88,9 @@ async fn hold(State(app): State<Arc<App>>, Change(operator, form): Change) -> An
     match begin(&app, &operator, &form).await {
         Ok(()) => Ok(Redirect::to(&format!("{PATH}?done=held")).into_response()),
         Err(error) => {
-            let shell = Shell::new(&operator, PATH, "Pauses").faulting(Faults::of(error, &FIELDS)?);
-            refused(&Page::of(&app, &operator, shell, form).await?)
+            let refused = Refused::of(operator.t, error)?;
+            let shell = Shell::new(&operator, PATH, "Pauses").faulting(&refused, &FIELDS);
+            refused.answer(&Page::of(&app, &operator, shell, form).await?)
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::faults::Faults;
+use super::faults::{self, Field};
 use super::operator::Operator;
 use crate::portal::assets::{ASSETS, Assets};
+use crate::portal::faults::{Faults, Refused};
 
 /// The pages that the navigation leads to: path and label.
 const PLACES: [(&str, &str); 11] = [
@@ -62,9 +63,9 @@ impl Shell {
         Shell { notice: notice.map(str::to_owned), ..self }
     }
 
-    /// The same with what was wrong.
-    pub(super) fn faulting(self, faults: Faults) -> Shell {
-        Shell { faults, ..self }
+    /// The same with what a form with these fields was refused for.
+    pub(super) fn faulting(self, refused: &Refused, fields: &[Field]) -> Shell {
+        Shell { faults: faults::of(refused, fields), ..self }
     }
 }
 

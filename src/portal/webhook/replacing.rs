@@ -1,6 +1,7 @@
 //! Replacing a webhook's secret by the form on its page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};
@@ -17,13 +18,25 @@ use crate::portal::form::Form;
 use crate::portal::reach;
 use crate::portal::texts::Texts;
 use crate::portal::visitor::Visitor;
+use crate::portal::words::span;
 
 /// The fields of the form, in their order on the page.
 const FIELDS: [&str; 2] = ["overlap", "new-secret"];
+/// How long a replaced secret may still sign, in hours.
+const OVERLAPS: [u64; 4] = [1, 24, 3 * 24, 7 * 24];
+
+/// How long a replaced secret may still sign, in seconds and in words.
+pub(in crate::portal) fn overlaps(t: &Texts) -> Vec<(String, String)> {
+    let choice = |hours: &u64| {
+        let seconds = hours * 3_600;
+        (seconds.to_string(), span(&t.words, Duration::from_secs(seconds)))
+    };
+    OVERLAPS.iter().map(choice).collect()
+}
 
 /// What was typed into the form, and what is wrong with it.
 #[derive(Default)]
-pub(super) struct Replacing {
+pub(in crate::portal) struct Replacing {
     pub(super) secret: String,
     /// In seconds; empty for the usual time.
     pub(super) overlap: String,
@@ -31,12 +44,16 @@ pub(super) struct Replacing {
 }
 
 impl Replacing {
-    fn sent(form: &Form) -> Replacing {
+    pub(in crate::portal) fn sent(form: &Form) -> Replacing {
         let text = |name: &str| form.get(name).trim().to_owned();
         Replacing { secret: text("secret"), overlap: text("overlap"), faults: Faults::default() }
     }
 
-    fn rotation(&self, t: &Texts) -> Result<Rotation, FieldError> {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(in crate::portal) fn rotation(&self, t: &Texts) -> Result<Rotation, FieldError> {
         let overlap_seconds = match self.overlap.as_str() {
             "" => None,
             text => Some(text.parse().map_err(|_| FieldError::new("overlap_seconds", t.form.bad_number))?),

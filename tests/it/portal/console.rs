@@ -316,12 +316,23 @@ async fn what_is_set_up_can_be_changed() {
     visit.post(&path, &[version, ("kind", ""), ("description", "It is done"), ("example", "")]).await.leads();
     let saved = api.get("/v1/event-types").await.ok();
     assert_eq!((&saved["data"][0]["kind"], &saved["data"][0]["description"]), (&json!(null), &json!("It is done")));
-    let broken = visit.post(&path, &[("schema", "{")]).await.with(422);
+    // What was written since the form was loaded is not written over unseen, whatever else is wrong with the form.
+    let broken = visit.post(&path, &[version, ("schema", "{")]).await.with(422);
     assert!(broken.only("#schema-error").contains("is no JSON"), "{}", broken.text);
-    // What was written since the form was loaded is not written over unseen.
-    let late = visit.post(&path, &[version, ("kind", "Other")]).await.with(422);
+    let mended = ("version", broken.attribute("input[name=version]", "value").unwrap());
+    let mended = [(mended.0, mended.1.as_str()), ("kind", "Other"), ("schema", "{}")];
+    let late = visit.post(&path, &mended).await.with(409);
     assert!(late.only("[role=alert]").contains("changed by somebody else"), "{}", late.text);
-    assert_eq!(late.attribute("#kind", "value").unwrap(), "Other");
+    assert_eq!((late.attribute("#kind", "value").unwrap().as_str(), late.only("#schema").as_str()), ("Other", "{}"));
+    assert_eq!(api.get("/v1/event-types/job.done%2F1").await.ok()["kind"], json!(null));
+    let seen = late.attribute("input[name=version]", "value").unwrap();
+    // Nor where two save at once.
+    let save = [("version", seen.as_str()), ("kind", "Other")];
+    let (one, other) = tokio::join!(visit.post(&path, &save), visit.post(&path, &save));
+    let mut statuses = [one, other].map(|seen| seen.status.as_u16());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 409]);
+    assert_eq!(api.get("/v1/event-types/job.done%2F1").await.ok()["kind"], "Other");
     visit.post(&path.replace("/edit/", "/delete/"), &[]).await.leads();
     assert_eq!(visit.get("/console/event-types").await.ok().count("tbody tr"), 0);
 

@@ -159,7 +159,7 @@ async fn an_alert_is_edited_tried_out_and_given_another_secret() {
 
     let bad = visit.post(&format!("{path}/secret/rotate"), &[("secret", "too short")]).await.with(422);
     assert_eq!((bad.count("#secret-error"), bad.attribute("#secret", "value")), (1, None));
-    visit.post(&format!("{path}/secret/rotate"), &[("overlap_seconds", "3600")]).await.leads();
+    visit.post(&format!("{path}/secret/rotate"), &[("overlap", "3600")]).await.leads();
     let both = visit.post(&format!("{path}/secret"), &[]).await.ok().texts(".secrets code");
     assert!(both.len() == 2 && both[1] == first, "{both:?}");
 
