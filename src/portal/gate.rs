@@ -15,6 +15,7 @@ use super::form;
 use super::refusal::Refusal;
 use super::theme::logo_origin;
 use super::visitor::{Known, language};
+use super::webhook_form;
 use crate::app::App;
 use crate::catalogue::projects;
 
@@ -54,7 +55,8 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
 }
 
 /// Carries a request out. What changes something is brought to its end though the browser may go. Its body is read before
-/// that is begun, so that one that never comes holds up nobody else; `most` is how many bytes it may have.
+/// that is begun, so that one that never comes holds up nobody else; `most` is how many bytes it may have. What is only asked
+/// by a form needs none of the places that there are for changes.
 pub(super) async fn run(app: &App, request: Request, next: Next, most: usize) -> Response {
     let safe = request.method().is_safe();
     if !safe && !is_same_origin(request.headers()) {
@@ -70,10 +72,11 @@ pub(super) async fn run(app: &App, request: Request, next: Next, most: usize) ->
             }
         }
     };
+    let changes = !safe && request.uri().path() != webhook_form::JUDGE_URL;
     let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
-    let ended = match safe {
-        true => answer.await,
-        false => match app.background.start(answer) {
+    let ended = match changes {
+        false => answer.await,
+        true => match app.background.start(answer) {
             Some(answer) => match answer.await {
                 Ok(ended) => ended,
                 Err(_) => return Refusal::Internal.into_response(),

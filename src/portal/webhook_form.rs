@@ -30,10 +30,14 @@ use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::webhooks::{self as service, OpenWebhook};
 
+/// Where a URL is judged. It changes nothing; a form asks it, since addresses are kept in many a log, and a URL may have a
+/// secret in it.
+pub(super) const JUDGE_URL: &str = "/portal/webhooks/judge-url";
+
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/portal/webhooks/new", get(blank).post(add))
-        .route("/portal/webhooks/judge-url", post(judge_url))
+        .route(JUDGE_URL, post(judge_url))
         .route("/portal/webhooks/{webhook}/edit", get(filled).post(save))
 }
 

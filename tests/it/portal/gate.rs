@@ -7,6 +7,7 @@ use axum::http::Request;
 use fanfare::background::MAX_AT_ONCE as CHANGES_AT_ONCE;
 use futures_util::{FutureExt as _, stream};
 use serde_json::json;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use crate::api::Api;
@@ -30,5 +31,23 @@ async fn forms_that_do_not_arrive_hold_up_nobody() {
         api.organization(&format!("other{}", path.len())).await;
         visit.post("/portal/webhooks/new", &[("url", crate::api::URL), ("events", "all")]).await.leads();
     }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn to_have_a_url_judged_takes_no_place_of_a_change() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    let visit = api.visit("acme").await;
+    let (go_on, held) = watch::channel(());
+    for _ in 0..CHANGES_AT_ONCE {
+        let mut held = held.clone();
+        drop(api.app().background.start(async move { held.changed().await }).unwrap());
+    }
+    visit.post("/portal/webhooks/new", &[("url", crate::api::URL), ("events", "all")]).await.with(503);
+    let fields = [("profile", "standard"), ("url", "ftp://example.com")];
+    let judged = visit.post("/portal/webhooks/judge-url", &fields).await.ok();
+    assert_eq!(judged.only("#url-said"), "URL must start with https:// or http://.");
+    drop(go_on);
     api.stop().await;
 }
