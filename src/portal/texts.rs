@@ -101,7 +101,7 @@ texts! {
         auth_basic, auth_bearer, username, password, token, kept, secret, secret_made, secret_given, secret_keep,
         headers, headers_hint, headers_one_hint, header_name, header_value, headers_more, header_remove, delivery,
         rate_limit, rate_limit_hint, retry, retry_default, retry_own, retry_delays, retry_hint, timeout,
-        timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay, or, handshake,
+        timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay, no_password, or, handshake,
         test_on_creation, test_on_switch, not_saved, changed, changed_look, profile_changed,
     }
     /// One webhook.

@@ -200,11 +200,15 @@ async fn save(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
     if form.has("more") {
         return page(&Page::new(&visitor, offer, draft.with_blank_header(&form), Some(&webhook), &[]));
     }
+    // What was typed is read beside what the form showed, so it must be that.
+    if draft.version.is_some_and(|seen| seen != webhook.row.version) {
+        return changed(&app, &visitor, draft, &id).await;
+    }
     let present = webhook.row.settings.retry.as_ref();
     let refused = match draft.input(visitor.t, &profile, &offer, &webhook.credentials, present) {
         Ok(input) => match service::edit_seen(&app, &visitor.place(), &id, &input, draft.version).await {
             Ok(_) => return Ok(Redirect::to(&format!("/portal/webhooks/{id}?done=saved")).into_response()),
-            Err(CatalogueError::Contended(_)) => return changed(&app, &visitor, offer, draft, &id).await,
+            Err(CatalogueError::Contended(_)) => return changed(&app, &visitor, draft, &id).await,
             Err(error) => Refused::of(visitor.t, error)?,
         },
         Err(errors) => Refused::by_fields(errors),
@@ -213,8 +217,10 @@ async fn save(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
 }
 
 /// The form with what was typed where somebody else changed the webhook meanwhile. Sent again, it replaces their changes.
-async fn changed(app: &App, visitor: &Visitor, offer: Offer, draft: Draft, id: &str) -> Answer {
+async fn changed(app: &App, visitor: &Visitor, draft: Draft, id: &str) -> Answer {
     let webhook = reach::webhook(app, visitor, id, Action::Manage).await?;
+    let profile = profile_of(app, &webhook)?;
+    let offer = Offer::of(app, visitor, &profile, Some(&webhook)).await?;
     let draft = Draft { version: Some(webhook.row.version), ..draft };
     let refused = Refused::whole(StatusCode::CONFLICT, visitor.t.form.changed);
     let shown = Page::new(visitor, offer, draft, Some(&webhook), &refused.errors);

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::edit::{apply, check_events, profile_of};
 use super::endpoint::check_url;
 use super::{
-    MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, first_test, get, handshake, owner,
+    MAX_WEBHOOKS, OpenWebhook, Place, SecretInput, WebhookInput, check_bytes, first_test, get, handshake, masking,
+    owner,
 };
 use crate::app::App;
 use crate::catalogue::{CatalogueError, CatalogueResult, check_room, projects};
@@ -122,6 +123,7 @@ fn defaults(profile: &Profile) -> Settings {
 async fn check_new(app: &App, place: &Place, profile: &Profile, new: &OpenWebhook) -> CatalogueResult<()> {
     let settings = &new.row.settings;
     let mut errors = profile.check_settings(settings, &new.credentials).err().unwrap_or_default();
+    errors.extend(masking::check(&new.credentials.headers));
     errors.extend(check_events(app, place, &settings.events, None).await?);
     if errors.is_empty() {
         return check_url(app, place.organization, profile, &settings.url).await;

@@ -204,6 +204,7 @@ async fn check_edited(
 ) -> CatalogueResult<()> {
     let (old, new) = (&before.row.settings, &after.row.settings);
     let mut errors = profile.check_settings(new, &after.credentials).err().unwrap_or_default();
+    errors.extend(masking::check(&after.credentials.headers));
     errors.extend(check_events(app, place, &new.events, Some(&old.events)).await?);
     if !errors.is_empty() {
         return Err(CatalogueError::Invalid(errors));

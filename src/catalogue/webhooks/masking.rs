@@ -1,6 +1,7 @@
 //! Header values that are shown as they are, and those that may be credentials.
 
 use fanfare_engine::header::may_be_credential;
+use fanfare_engine::profile::FieldError;
 
 /// What stands for a value that is not shown.
 pub const MASK: &str = "****";
@@ -25,6 +26,16 @@ pub(super) fn unmasked(new: Vec<(String, String)>, present: &[(String, String)])
         .collect()
 }
 
+/// What is wrong where a mask came back of which no value is known: its header got another name, or is gone meanwhile. Sent
+/// to receivers it would stand in the place of what they ask for.
+pub(super) fn check(headers: &[(String, String)]) -> Option<FieldError> {
+    let (name, _) = headers.iter().find(|(_, value)| value == MASK)?;
+    Some(FieldError::new(
+        "headers",
+        format!("has a mask for {name:?}, behind which there is no value; give the value itself"),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +51,14 @@ mod tests {
         assert_eq!(shown, [pair("X-Any", "seen"), pair("X-Api-Key", MASK)]);
         assert_eq!(unmasked(shown, &present), present);
         assert_eq!(unmasked(vec![pair("x-api-key", "new")], &present), [pair("x-api-key", "new")]);
+    }
+
+    #[test]
+    fn a_mask_with_nothing_behind_it_is_no_value() {
+        let present = [pair("X-Api-Key", "canary")];
+        assert_eq!(check(&unmasked(vec![pair("x-api-key", MASK)], &present)), None);
+        let error = check(&unmasked(vec![pair("X-Renamed", MASK)], &present)).unwrap();
+        assert_eq!(error.field, "headers");
+        assert!(error.message.contains("X-Renamed"), "{error:?}");
     }
 }

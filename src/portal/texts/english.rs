@@ -250,6 +250,7 @@ pub(super) static TEXTS: Texts = Texts {
         submit_save: "Save changes",
         bad_number: "must be a whole number",
         bad_delay: "has {delay}, which is no span such as 30s, 5m, 2h or 1d",
+        no_password: "must have a password",
         or: " or ",
         handshake: "When you save, your receiver is asked for its consent first.",
         test_on_creation: "A test event is sent as soon as it is added.",

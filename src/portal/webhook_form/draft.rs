@@ -185,6 +185,10 @@ impl Draft {
         let retry = self.schedule(profile, schedule).map_err(|delay| {
             errors.push(FieldError::new("retry", fill(t.form.bad_delay, &[("delay", &delay)])));
         });
+        let auth = self.auth(profile, present);
+        if matches!(&auth, Some(Auth::Basic { password, .. }) if password.is_empty() && !offer.has_password) {
+            errors.push(FieldError::new("auth", t.form.no_password));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -196,7 +200,7 @@ impl Draft {
             content_type: self.content_type(profile),
             include_entity: profile.include_entity.then_some(self.include_entity),
             filter: offer.filter.is_some().then(|| self.filter()),
-            auth: (!profile.auth.is_empty()).then(|| self.auth(profile, present)),
+            auth: (!profile.auth.is_empty()).then_some(auth),
             headers: (profile.custom_headers != CustomHeaders::None).then(|| HeaderList(self.headers.clone())),
             secret: (profile.secret.rule != SecretRule::None && !self.secret.is_empty())
                 .then(|| Some(self.secret.clone())),

@@ -309,6 +309,39 @@ async fn what_somebody_else_saved_is_not_undone_unseen() {
 }
 
 #[tokio::test]
+async fn credentials_that_somebody_else_removed_are_asked_for_again() {
+    let (api, visit) = of_profile("standard").await;
+    let auth = json!({"type": "basic", "username": "ada", "password": "canary"});
+    let webhook = id(&api.webhook("acme", json!({"auth": auth, "headers": {"X-Api-Key": "canary"}})).await);
+    let path = format!("/portal/webhooks/{webhook}/edit");
+    let version = |seen: &Seen| seen.attribute("input[name=version]", "value").unwrap();
+    let typed = |version| {
+        let auth = [("auth", "basic"), ("username", "ada"), ("password", "")];
+        let header = [("header_name", "X-Api-Key"), ("header_value", "****"), ("version", version)];
+        [[("name", "n"), ("url", URL), ("events", "all")].as_slice(), &auth, &header].concat()
+    };
+    let shown = visit.get(&path).await.ok();
+    assert!(shown.attribute("input[name=password]", "placeholder").is_some());
+    let own = format!("/v1/organizations/acme/webhooks/{webhook}");
+    let other = json!({"auth": {"type": "bearer", "token": "t"}, "headers": {}});
+    api.patch(&own, other).await.ok();
+    let older = version(&shown);
+    let refused = visit.post(&path, &typed(&older)).await.with(409);
+    assert_eq!(refused.attribute("input[name=password]", "placeholder"), None, "there is none to keep any more");
+    let newer = version(&refused);
+    let seen = visit.post(&path, &typed(&newer)).await.with(422);
+    assert_eq!(seen.only("#auth-error"), "Authentication must have a password.");
+    let with_password = [("password", "typed anew")];
+    let typed: Vec<_> =
+        typed(&newer).into_iter().filter(|(name, _)| *name != "password").chain(with_password).collect();
+    let seen = visit.post(&path, &typed).await.with(422);
+    assert!(seen.only("#headers-error").contains("X-Api-Key"), "{}", seen.text);
+    let kept = api.get(&own).await.ok();
+    assert_eq!((&kept["auth"]["type"], &kept["headers"]), (&json!("bearer"), &json!({})), "nothing was saved");
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn urls_are_judged_while_the_form_is_filled_in() {
     let (api, visit) = of_profile("standard").await;
     let judge = async |url: &str| {
