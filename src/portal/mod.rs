@@ -10,6 +10,7 @@ mod charts;
 mod console;
 mod deliveries;
 mod delivery;
+mod event_type;
 mod faults;
 mod form;
 mod gate;
@@ -66,6 +67,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(resend::routes())
         .merge(delivery::routes())
         .merge(catalogue::routes())
+        .merge(event_type::routes())
         .route("/portal/{*rest}", axum::routing::any(async || Refusal::NotFound))
         .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(from_fn_with_state(Arc::clone(app), gate::gate))

@@ -151,8 +151,9 @@ texts! {
     }
     /// The event catalogue.
     catalogue: CatalogueTexts {
-        title, lead, search_label, search_hint, empty_title, empty, nothing_title, nothing, example, schema,
-        no_example, send_title, send_to, send, no_webhooks, find_webhook, no_such_webhook, other_kind, list, deprecated, deprecated_note,
+        title, lead, search_label, search_hint, empty_title, empty, nothing_title, nothing, more, example, schema,
+        no_example, send_title, send_to, send, no_webhooks, find_webhook, older_webhooks, no_such_webhook, other_kind, list,
+        deprecated, deprecated_note, view,
     }
     /// Charts of what was sent.
     charts: ChartsTexts {

@@ -4,7 +4,7 @@ use fanfare_engine::profile::{
     AuthKind, CustomHeaders, EventTypeKnobs, FilterRule, Handshake, Profile, SecretRule, TestOn,
 };
 use fanfare_engine::webhook::{Auth, Events, Settings};
-use fanfare_store::catalogue::event_types::{self, EventType};
+use fanfare_store::catalogue::event_types::{self, Listed};
 
 use super::draft::may_filter;
 use crate::app::App;
@@ -78,7 +78,7 @@ impl Offer {
         webhook: Option<&OpenWebhook>,
     ) -> CatalogueResult<Offer> {
         let t = visitor.t;
-        let types = app.store.read(event_types::all(visitor.project.id)).await?;
+        let types = app.store.read(event_types::listed(visitor.project.id)).await?;
         let auth = webhook.and_then(|webhook| webhook.credentials.auth.as_ref());
         let schemes: Vec<String> = profile.schemes.iter().map(|scheme| format!("{}://", scheme.as_str())).collect();
         let usual = profile.retry_policy(&blank_settings(profile));
@@ -165,12 +165,12 @@ fn notes(t: &FormTexts, profile: &Profile, edited: bool) -> Vec<&'static str> {
 
 /// The event types by kind: those of the profile in its order, then the others by name; and those that the webhook names
 /// though there are none of these names any more. Deprecated ones are offered to a webhook only that names them already.
-fn groups(t: &Texts, profile: &Profile, mut types: Vec<EventType>, webhook: Option<&OpenWebhook>) -> Vec<Group> {
+fn groups(t: &Texts, profile: &Profile, mut types: Vec<Listed>, webhook: Option<&OpenWebhook>) -> Vec<Group> {
     let named = match webhook.map(|webhook| &webhook.row.settings.events) {
         Some(Events::Only(names)) => names.as_slice(),
         Some(Events::All) | None => &[],
     };
-    types.retain(|kind| kind.deprecated_at.is_none() || named.contains(&kind.name));
+    types.retain(|kind| !kind.deprecated || named.contains(&kind.name));
     types.sort_by_key(|kind| profile.catalogue.iter().position(|known| known.name == kind.name).unwrap_or(usize::MAX));
     let mut groups: Vec<Group> = Vec::new();
     let mut add = |kind: Option<String>, choice: Choice| {
@@ -189,9 +189,8 @@ fn groups(t: &Texts, profile: &Profile, mut types: Vec<EventType>, webhook: Opti
         let title = known.and_then(|known| known.title.clone()).unwrap_or_else(|| kind.name.clone());
         let rule = known.map(|known| rule(&t.form, profile, known)).unwrap_or_default();
         shown.push(kind.name.clone());
-        let deprecated = kind.deprecated_at.is_some();
         let description = kind.description.unwrap_or_default();
-        add(kind.kind, Choice { name: kind.name, title, description, rule, deprecated });
+        add(kind.kind, Choice { name: kind.name, title, description, rule, deprecated: kind.deprecated });
     }
     for name in named.iter().filter(|name| !shown.contains(name)) {
         let (title, description, rule) = (name.clone(), String::new(), String::new());

@@ -47,7 +47,7 @@ pub(super) const OF_WEBHOOKS: [Screen; 24] = [
 ];
 
 /// Those about deliveries and all else, in such an order, too.
-pub(super) const OF_DELIVERIES: [Screen; 16] = [
+pub(super) const OF_DELIVERIES: [Screen; 17] = [
     at("/portal/jobs/{job}"),
     at(DELIVERIES),
     at(DELIVERIES).press(&["[data-live]"]).see("[data-live][aria-pressed=true]"),
@@ -59,6 +59,7 @@ pub(super) const OF_DELIVERIES: [Screen; 16] = [
     at(DELIVERY).of("waiting"),
     at(CATALOGUE),
     at(CATALOGUE).query("?search=nothing").see(".empty"),
+    at("/portal/catalogue/type").query("?name=order.created"),
     at(VERIFY).press(&["#code form button"]).see("#code a.button"),
     at(VERIFY).of("unsigned"),
     at("/portal/{*rest}").of("nowhere").refuses(),

@@ -35,6 +35,10 @@ async fn the_core_of_it_works() {
     browser.press("[aria-labelledby=test] button").await;
     sink.next().await;
     assert!(browser.path().await.starts_with("/portal/deliveries/dlv_"));
+    browser.press(".tabs a[href='/portal/catalogue']").await;
+    browser.press("details.type summary").await;
+    browser.press(".type-body a").await;
+    browser.see(".type-body pre").await;
     browser.close().await;
     api.stop().await;
 }

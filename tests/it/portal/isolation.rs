@@ -110,7 +110,7 @@ async fn who_may_only_look_is_offered_nothing_else() {
         format!("/portal/webhooks/{webhook}"),
         "/portal/deliveries".to_owned(),
         format!("/portal/deliveries/{delivery}"),
-        "/portal/catalogue".to_owned(),
+        "/portal/catalogue/type?name=job.created".to_owned(),
     ] {
         let offered = "form[method=post], a[href$='/new'], a[href$='/edit']";
         assert_eq!(viewer.get(&path).await.ok().count(offered), 0, "{path}");

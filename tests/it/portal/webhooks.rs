@@ -198,6 +198,7 @@ async fn case_085_names_and_addresses_are_inert() {
 async fn one_whose_credentials_cannot_be_opened_keeps_nobody_from_the_others() {
     let api = Api::start().await;
     let organization = id(&api.organization("acme").await);
+    api.event_types(&["job.created"]).await;
     let made = api.webhook("acme", json!({"name": "Damaged"})).await;
     api.webhook("acme", json!({"name": "Good"})).await;
     let organization = OrganizationId::parse(&organization).unwrap();
@@ -207,7 +208,7 @@ async fn one_whose_credentials_cannot_be_opened_keeps_nobody_from_the_others() {
     api.app().store.change(webhooks::update(&row), None).await.unwrap();
     let visit = api.visit("acme").await;
     assert_eq!(visit.get(PATH).await.ok().texts("tbody .title"), ["Good", "Damaged"]);
-    for path in ["/portal/deliveries", "/portal/catalogue"] {
+    for path in ["/portal/deliveries", "/portal/catalogue/type?name=job.created"] {
         visit.get(path).await.ok();
     }
     api.stop().await;

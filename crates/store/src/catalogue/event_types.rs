@@ -137,6 +137,32 @@ pub fn all(project: ProjectId) -> Query<EventType> {
     )
 }
 
+/// An event type as lists show it: without its schema and its example, which may be long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub name: String,
+    pub kind: Option<String>,
+    pub description: Option<String>,
+    /// Whether it is not offered any more.
+    pub deprecated: bool,
+}
+
+/// Every event type of a project, by name, as lists show them.
+pub fn listed(project: ProjectId) -> Query<Listed> {
+    query(
+        "SELECT name, kind, description, deprecated_at FROM event_types WHERE project_id = ?1 ORDER BY name",
+        arguments![project.0],
+        |row| {
+            Ok(Listed {
+                name: row.text(0)?,
+                kind: row.text_or_null(1)?,
+                description: row.text_or_null(2)?,
+                deprecated: row.int_or_null(3)?.is_some(),
+            })
+        },
+    )
+}
+
 /// The names of every event type of a project.
 pub fn names(project: ProjectId) -> Query<String> {
     query("SELECT name FROM event_types WHERE project_id = ?1 ORDER BY name", arguments![project.0], |row| row.text(0))

@@ -240,6 +240,8 @@ pub struct WebhookFilter {
     /// Only this organization's; `None` for all customers' of the project.
     pub organization: Option<OrganizationId>,
     pub status: Option<Status>,
+    /// Only those to which events make deliveries.
+    pub takes_events: bool,
     /// A part of the name or URL, whatever the case.
     pub search: Option<String>,
     /// Whether every attempt fails of those that are listed.
@@ -252,7 +254,7 @@ pub struct WebhookFilter {
 impl WebhookFilter {
     /// Whether rows are looked at that are not listed, so that a page looks at only so many.
     pub fn searches(&self) -> bool {
-        self.status.is_some() || self.search.is_some() || self.fails.is_some()
+        self.status.is_some() || self.takes_events || self.search.is_some() || self.fails.is_some()
     }
 
     /// What a list walks over, in its order, and what its index knows.
@@ -291,6 +293,14 @@ pub fn list(project: ProjectId, filter: &WebhookFilter, page: Page) -> Query<Web
     }
     if let Some(status) = filter.status {
         conditions.add("status = ?", status as i64);
+    }
+    if filter.takes_events {
+        let taking: Vec<String> = Status::ALL
+            .iter()
+            .filter(|status| status.takes_events())
+            .map(|status| (*status as i64).to_string())
+            .collect();
+        conditions.clauses.push(format!("status IN ({})", taking.join(", ")));
     }
     match filter.fails {
         Some(true) => conditions.clauses.push("failing_since IS NOT NULL".to_owned()),

@@ -137,6 +137,8 @@ pub(crate) async fn webhooks_by_how_they_stand<B: Backend>(rig: &Rig<B>) {
     assert_eq!(listed(rig, &active, FIRST).await, [2, 1]);
     assert_eq!(listed(rig, &WebhookFilter { fails: Some(true), ..active.clone() }, FIRST).await, [2]);
     assert_eq!(listed(rig, &WebhookFilter { fails: Some(false), ..active }, FIRST).await, [1]);
+    let taking = WebhookFilter { takes_events: true, ..here.clone() };
+    assert_eq!(listed(rig, &taking, FIRST).await, [4, 2, 1]);
     // What a person switched off is not in trouble.
     let failing = WebhookFilter { failing: true, ..WebhookFilter::default() };
     assert_eq!(listed(rig, &failing, FIRST).await, [5, 4, 2]);
