@@ -228,7 +228,7 @@ pub(super) async fn rows(
 
 /// Whether a delivery can be sent again: it is not being sent, and its webhook gets events.
 pub(super) fn resendable(row: &DeliveryRow, webhook: Option<&WebhookRow>) -> bool {
-    row.state != DeliveryState::Delivering && webhook.is_some_and(|webhook| webhook.status.takes_events())
+    !row.leased && webhook.is_some_and(|webhook| webhook.status.takes_events())
 }
 
 /// The list with the filters of `query`.

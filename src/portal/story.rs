@@ -135,7 +135,7 @@ impl Story {
 /// How a delivery stands, in short: the same as long as its page would show the same.
 fn mark(row: &DeliveryRow, now: Timestamp) -> String {
     let is_soon = |due: Timestamp| (due..due.plus(SOON)).contains(&now);
-    let is_under_way = row.state == DeliveryState::Delivering || row.next_attempt_at.is_some_and(is_soon);
+    let is_under_way = row.leased || row.next_attempt_at.is_some_and(is_soon);
     let due = row.next_attempt_at.map_or(0, Timestamp::millis);
     format!("{}.{}.{due}{}", row.state.name(), row.attempts, if is_under_way { UNDER_WAY } else { "" })
 }
@@ -172,9 +172,9 @@ fn steps(t: &Texts, row: &DeliveryRow, attempts: &[Attempt]) -> Vec<Step> {
     }
     let ended = row.completed_at.map(Moment::from);
     match (row.state, row.next_attempt_at) {
-        (DeliveryState::Delivering, _) => steps.push(step(None, d.under_way, "wait")),
+        _ if row.leased => steps.push(step(None, d.under_way, "wait")),
         (_, Some(at)) => steps.push(step(Some(at.into()), d.retry_at, "wait")),
-        (DeliveryState::Pending, None) => steps.push(step(None, d.held_back, "wait")),
+        (DeliveryState::Pending | DeliveryState::Delivering, None) => steps.push(step(None, d.held_back, "wait")),
         (DeliveryState::Delivered, None) => {}
         (DeliveryState::Exhausted, None) => steps.push(step(ended, d.exhausted, "bad")),
         (DeliveryState::Skipped, None) => steps.push(step(ended, d.skipped, "plain")),

@@ -21,6 +21,8 @@ pub struct DeliveryRow {
     pub organization: OrganizationId,
     pub webhook: WebhookId,
     pub state: State,
+    /// Whether a node holds it: an attempt is under way or about to be, also of one that was delivered and is sent again.
+    pub leased: bool,
     pub skipped_reason: Option<SkipReason>,
     pub attempts: u32,
     /// When it is tried next; `None` once it is final or while an earlier one of its ordering key holds it back.
@@ -50,6 +52,7 @@ fn decode_delivery(row: &dyn Row) -> StoreResult<DeliveryRow> {
         organization: OrganizationId(row.int(4)?),
         webhook: WebhookId(row.int(5)?),
         state,
+        leased: !stored.is_final() && row.int(13)? != 0,
         skipped_reason: row.int_or_null(7)?.and_then(SkipReason::from_number),
         attempts: small(row.int(8)?)?,
         next_attempt_at: (!stored.is_final() && due != Timestamp::NEVER).then_some(due),

@@ -1,5 +1,7 @@
 //! The list of deliveries and the page of one.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
 use axum::routing::post;
@@ -211,7 +213,7 @@ async fn a_page_asks_for_more_only_while_an_attempt_is_near() {
     let page = format!("{PATH}/{waiting}");
     let ask = visit.get(&page).await.ok().attribute("[hx-get]", "hx-get").unwrap();
     visit.get(&ask).await.with(204);
-    api.pass(std::time::Duration::from_secs(10));
+    api.pass(Duration::from_secs(10));
     assert_eq!(visit.get(&ask).await.ok().count("[hx-get]"), 0);
     api.stop().await;
 }
@@ -242,5 +244,34 @@ async fn case_085_payloads_and_answers_are_inert() {
     assert!(seen.texts(".header-list dd").iter().any(|value| value == "<script>alert(1)</script>"));
     assert!(seen.text.contains("Not text: bytes that cannot be shown"), "{}", seen.text);
     assert!(visit.get(PATH).await.ok().texts("tbody td:nth-child(3)") == ["<b>"]);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_is_sent_again_is_followed_until_its_answer_comes() {
+    let mut sink = Sink::start().await;
+    let api = Api::start_with(local()).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    api.webhook("acme", json!({"url": sink.url})).await;
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    let page = format!("{PATH}/{}", id(&api.until_state("delivered", 1).await[0]));
+    let visit = api.visit("acme").await;
+    assert_eq!(visit.get(&page).await.ok().count("#content > [hx-trigger]"), 0, "nothing is to come");
+    sink.hold(true);
+    visit.post(&format!("{page}/resend"), &[]).await.leads();
+    sink.next().await;
+    // A receiver may take its time.
+    api.pass(Duration::from_secs(15));
+    let seen = visit.get(&page).await.ok();
+    assert_eq!(seen.count("h1 .pill.delivered"), 1, "it was delivered, and stays so");
+    assert_eq!((seen.count("#content > [hx-trigger]"), seen.count("[data-resend]")), (1, 0), "{}", seen.text);
+    assert_eq!(visit.get(PATH).await.ok().count("tbody [data-resend]"), 0);
+    sink.hold(false);
+    let over = until("the second attempt", async || {
+        Some(visit.get(&page).await.ok()).filter(|seen| seen.count("[data-resend]") == 1)
+    });
+    assert_eq!(over.await.count("#content > [hx-trigger]"), 0);
     api.stop().await;
 }

@@ -37,6 +37,7 @@ pub(crate) async fn what_is_accepted_can_be_found<B: Backend>(rig: &Rig<B>) {
         organization: ORGANIZATION,
         webhook: WEBHOOK,
         state: State::Pending,
+        leased: false,
         skipped_reason: None,
         attempts: 0,
         next_attempt_at: Some(rig.now()),
