@@ -1,6 +1,6 @@
 //! Whether the user on whose behalf something is done may do it. The host itself may do everything.
 
-use fanfare_engine::access::{Action, Refusal, User, judge, named_entity};
+use fanfare_engine::access::{Action, Grants, Refusal, User, judge, named_entity};
 use fanfare_engine::id::OrganizationId;
 use fanfare_engine::profile::Profile;
 use fanfare_engine::webhook::Filter;
@@ -40,6 +40,22 @@ impl Actor {
             judge(&profile.permissions, Some(user), action, None).map_err(|refusal| refused(user, &refusal))?;
         }
         Ok(())
+    }
+
+    /// Whether everything of an organization may be managed at once, whichever entities its webhooks are about.
+    ///
+    /// # Errors
+    /// As for [`Actor::may_everywhere`]; and where a profile asks for access to entities, access to all of them.
+    pub fn may_manage_all(&self, organization: &CompiledOrganization) -> CatalogueResult<()> {
+        self.may_everywhere(organization, Action::Manage)?;
+        let asks_for_entities = organization.profiles().iter().any(|profile| profile.permissions.entity_access);
+        match self {
+            Actor::User(user) if user.grants != Grants::All && asks_for_entities => {
+                let lacks = "needs access to all entities to do this with several webhooks at once";
+                Err(CatalogueError::Forbidden(format!("the user {} {lacks}", user.id.escape_debug())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether this may be done with a webhook of this profile and filter.

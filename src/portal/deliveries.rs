@@ -61,6 +61,8 @@ struct List {
     cut: bool,
     /// Whether the visitor may change anything.
     manages: bool,
+    /// Whether all that the filters match may be sent again at once.
+    sends_all: bool,
     /// The one event that it is limited to, in words.
     event: Option<String>,
 }
@@ -91,21 +93,24 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap,
     let manages = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let wanted = Wanted::of(&FILTERS, &uri);
     let (filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
+    let sends_all = manages && reach::allowed(reach::many(&app, &visitor, filter.webhook, Action::Manage).await)?;
     let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
     let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
     let found = match faults.is_empty() {
         true => listing::page(&app, DeliveryFilter { before, ..filter }, SHOWN).await?,
         false => listing::Page::default(),
     };
+    let managed = reach::managed(&app, &visitor, &found.rows).await?;
     let older = found.next.map(|id| wanted.href(PATH, Some(&app.vault.cursor(&list, id.0))));
     page(&List {
         shell: Shell::new(&visitor, Section::Deliveries, t.deliveries.title).saying(resend::notice(t, &uri)),
         t,
-        rows: rows(&app, t, found.rows, Named::Yes, manages).await?,
+        rows: rows(&app, t, found.rows, Named::Yes, |webhook| managed.contains(&webhook)).await?,
         event_types: if whole { app.store.read(event_types::names(visitor.project.id)).await? } else { Vec::new() },
         webhooks: if whole { choices(&app, &visitor, &wanted).await? } else { Vec::new() },
         older,
         manages,
+        sends_all,
         cut: found.cut,
         faults,
         event: wanted.given("event").map(|event| fill(t.deliveries.event_filter, &[("event", &event)])),
@@ -196,13 +201,13 @@ pub(super) enum Named {
     No,
 }
 
-/// Deliveries as lists show them, with what there is to do where the visitor `manages` them.
+/// Deliveries as lists show them, with what there is to do about those of webhooks that the visitor `manages`.
 pub(super) async fn rows(
     app: &App,
     t: &Texts,
     found: Vec<DeliveryRow>,
     named: Named,
-    manages: bool,
+    manages: impl Fn(WebhookId) -> bool,
 ) -> CatalogueResult<Vec<Row>> {
     let show = |listing::Addressed { row, url, webhook }: listing::Addressed| Row {
         id: row.id.to_string(),
@@ -213,7 +218,7 @@ pub(super) async fn rows(
         state_label: words::state(t, row.state),
         attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
         next: row.next_attempt_at.map(Moment::from),
-        resendable: manages && resendable(&row, webhook.as_deref()),
+        resendable: manages(row.webhook) && resendable(&row, webhook.as_deref()),
         resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
         choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
         event_type: row.event_type,

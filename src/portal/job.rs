@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
 use fanfare_engine::access::Action;
-use fanfare_engine::id::JobId;
+use fanfare_engine::id::{JobId, WebhookId};
 use fanfare_store::catalogue::jobs::{Job, JobState, Task};
 
 use super::Answer;
@@ -54,10 +54,7 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
         Task::Cancel(_) => j.cancel_many,
         Task::Recover(_) => j.recover,
     };
-    let webhook = match &job.task {
-        Task::Recover(recovery) => Some(recovery.webhook),
-        Task::Resend(filter) | Task::Cancel(filter) => filter.webhook,
-    };
+    let webhook = webhook_of(&job);
     page(&Page {
         shell: Shell::new(&visitor, Section::Deliveries, title),
         t,
@@ -94,25 +91,19 @@ async fn cancel(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<St
     }
 }
 
-/// The job of the visitor's organization that `text` names: what recovers a webhook as the webhook's rules say, others as
-/// those of everything.
+/// The job of the visitor's organization that `text` names, for one who may do this with all that it is about.
 async fn find(app: &App, visitor: &Visitor, text: &str, action: Action) -> CatalogueResult<Job> {
     let job = jobs::find(app, visitor.project.id, Some(visitor.organization.id), text).await?;
-    let everything = match &job.task {
-        Task::Recover(recovery) => {
-            match reach::webhook(app, visitor, &recovery.webhook.to_string(), action).await {
-                Ok(_) => false,
-                // It was deleted since.
-                Err(CatalogueError::NotFound(_)) => true,
-                Err(error) => return Err(error),
-            }
-        }
-        Task::Resend(_) | Task::Cancel(_) => true,
-    };
-    if everything {
-        reach::everything(app, visitor, action).await?;
-    }
+    reach::many(app, visitor, webhook_of(&job), action).await?;
     Ok(job)
+}
+
+/// The one webhook that a job is about.
+fn webhook_of(job: &Job) -> Option<WebhookId> {
+    match &job.task {
+        Task::Recover(recovery) => Some(recovery.webhook),
+        Task::Resend(filter) | Task::Cancel(filter) => filter.webhook,
+    }
 }
 
 /// How many deliveries work is about, in words.

@@ -1,5 +1,6 @@
 //! What a visitor reaches: webhooks and deliveries of the own organization, as far as the user's rights go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fanfare_engine::access::Action;
@@ -57,12 +58,47 @@ pub(super) async fn webhook(app: &App, visitor: &Visitor, text: &str, action: Ac
 /// # Errors
 /// What the user lacks.
 pub(super) async fn everything(app: &App, visitor: &Visitor, action: Action) -> CatalogueResult<()> {
-    let actor = actor(app, visitor).await?;
-    if actor == Actor::Host {
-        return Ok(());
+    Rights::of(app, visitor).await?.everywhere(action)
+}
+
+/// Refuses who may not do this with many deliveries at once: with those of one webhook as its rules say; with those of
+/// several, or of one that is gone, as all rules do that matter in the organization, whichever entities they are about.
+///
+/// # Errors
+/// What the user lacks.
+pub(super) async fn many(
+    app: &App,
+    visitor: &Visitor,
+    webhook: Option<WebhookId>,
+    action: Action,
+) -> CatalogueResult<()> {
+    let rights = Rights::of(app, visitor).await?;
+    let Some((actor, organization)) = &rights.0 else { return Ok(()) };
+    match (webhook.filter(|webhook| organization.webhook(*webhook).is_some()), action) {
+        (Some(webhook), _) => rights.act(app, webhook, action).await,
+        (None, Action::See) => actor.may_everywhere(organization, action),
+        (None, Action::Manage) => actor.may_manage_all(organization),
     }
-    let organization = app.compiled().organization(visitor.organization.id).await?;
-    actor.may_everywhere(&*organization.ok_or(CatalogueError::NotFound("organization"))?, action)
+}
+
+/// Those of the webhooks of these deliveries that the visitor manages.
+///
+/// # Errors
+/// It cannot be found out.
+pub(super) async fn managed(
+    app: &App,
+    visitor: &Visitor,
+    rows: &[DeliveryRow],
+) -> CatalogueResult<BTreeSet<WebhookId>> {
+    let rights = Rights::of(app, visitor).await?;
+    let webhooks: BTreeSet<WebhookId> = rows.iter().map(|row| row.webhook).collect();
+    let mut managed = BTreeSet::new();
+    for webhook in webhooks {
+        if allowed(rights.act(app, webhook, Action::Manage).await)? {
+            managed.insert(webhook);
+        }
+    }
+    Ok(managed)
 }
 
 /// The delivery that `text` names, and whether the user who may see it may also manage it.
@@ -72,9 +108,9 @@ pub(super) async fn everything(app: &App, visitor: &Visitor, action: Action) -> 
 /// deleted, of all that matter in the organization.
 pub(super) async fn delivery_seen(app: &App, visitor: &Visitor, text: &str) -> CatalogueResult<(DeliveryRow, bool)> {
     let row = delivery_there(app, visitor, text).await?;
-    let may = Rights::of(app, visitor, &row).await?;
-    may.act(app, Action::See).await?;
-    let manages = allowed(may.act(app, Action::Manage).await)?;
+    let rights = Rights::of(app, visitor).await?;
+    rights.act(app, row.webhook, Action::See).await?;
+    let manages = allowed(rights.act(app, row.webhook, Action::Manage).await)?;
     Ok((row, manages))
 }
 
@@ -84,7 +120,7 @@ pub(super) async fn delivery_seen(app: &App, visitor: &Visitor, text: &str) -> C
 /// It is unknown in the visitor's organization, or the user may not manage it.
 pub(super) async fn delivery_managed(app: &App, visitor: &Visitor, text: &str) -> CatalogueResult<DeliveryRow> {
     let row = delivery_there(app, visitor, text).await?;
-    Rights::of(app, visitor, &row).await?.act(app, Action::Manage).await?;
+    Rights::of(app, visitor).await?.act(app, row.webhook, Action::Manage).await?;
     Ok(row)
 }
 
@@ -96,27 +132,34 @@ async fn delivery_there(app: &App, visitor: &Visitor, text: &str) -> CatalogueRe
     Ok(row)
 }
 
-/// What a visitor may do with a delivery: as the rules of its webhook say.
-struct Rights {
-    actor: Actor,
-    organization: Arc<CompiledOrganization>,
-    webhook: WebhookId,
-}
+/// What a visitor may do: everything, where the host let them in for nobody; else what the rules say of the user.
+struct Rights(Option<(Actor, Arc<CompiledOrganization>)>);
 
 impl Rights {
-    async fn of(app: &App, visitor: &Visitor, row: &DeliveryRow) -> CatalogueResult<Rights> {
-        let organization = app.compiled().organization(visitor.organization.id).await?;
-        let organization = organization.ok_or(CatalogueError::NotFound("organization"))?;
-        Ok(Rights { actor: actor(app, visitor).await?, organization, webhook: row.webhook })
+    async fn of(app: &App, visitor: &Visitor) -> CatalogueResult<Rights> {
+        let own = visitor.organization.id;
+        let actor = Actor::of(app, own, visitor.session.user.as_deref()).await?;
+        if actor == Actor::Host {
+            return Ok(Rights(None));
+        }
+        let organization = app.compiled().organization(own).await?;
+        Ok(Rights(Some((actor, organization.ok_or(CatalogueError::NotFound("organization"))?))))
     }
 
-    async fn act(&self, app: &App, action: Action) -> CatalogueResult<()> {
-        match self.organization.webhook(self.webhook).map(|known| &known.webhook) {
+    fn everywhere(&self, action: Action) -> CatalogueResult<()> {
+        let Some((actor, organization)) = &self.0 else { return Ok(()) };
+        actor.may_everywhere(organization, action)
+    }
+
+    /// Of a webhook and its deliveries.
+    async fn act(&self, app: &App, webhook: WebhookId, action: Action) -> CatalogueResult<()> {
+        let Some((actor, organization)) = &self.0 else { return Ok(()) };
+        match organization.webhook(webhook).map(|known| &known.webhook) {
             Some(webhook) => {
                 let filter = webhook.settings.filter.as_ref();
-                self.actor.may(app, self.organization.id, &webhook.profile, filter, action).await
+                actor.may(app, organization.id, &webhook.profile, filter, action).await
             }
-            None => self.actor.may_everywhere(&self.organization, action),
+            None => actor.may_everywhere(organization, action),
         }
     }
 }
@@ -131,8 +174,4 @@ pub(super) fn allowed<T>(tried: CatalogueResult<T>) -> CatalogueResult<bool> {
         Err(CatalogueError::Forbidden(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-async fn actor(app: &App, visitor: &Visitor) -> CatalogueResult<Actor> {
-    Actor::of(app, visitor.organization.id, visitor.session.user.as_deref()).await
 }

@@ -71,13 +71,13 @@ async fn all(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answe
 
 /// What the filters match, for one who may send all of it.
 async fn task(app: &App, visitor: &Visitor, wanted: &Wanted) -> Result<Task, Refusal> {
-    reach::everything(app, visitor, Action::Manage).await?;
     let (filter, faults) =
         deliveries::filter(app, visitor.t, visitor.project.id, Some(visitor.organization.id), wanted).await?;
     // With less than all filters it would be more than what was looked at.
     if !faults.is_empty() {
         return Err(Refusal::State(faults.join(" ")));
     }
+    reach::many(app, visitor, filter.webhook, Action::Manage).await?;
     Ok(Task::Resend(listing::as_shown(app, filter).await?))
 }
 
@@ -85,11 +85,21 @@ async fn task(app: &App, visitor: &Visitor, wanted: &Wanted) -> Result<Task, Ref
 async fn chosen(State(app): State<Arc<App>>, visitor: Visitor, form: Form) -> Answer {
     let (mut sent, mut left) = (0_u32, 0_u32);
     for id in form.all("id").take(SHOWN as usize) {
-        let row = reach::delivery_managed(&app, &visitor, id).await?;
-        match sending::resend(&app, &row).await {
+        let tried = async {
+            let row = reach::delivery_managed(&app, &visitor, id).await?;
+            sending::resend(&app, &row).await
+        };
+        match tried.await {
             Ok(true) => sent += 1,
-            // It is being sent, or its webhook is off or deleted; the others go all the same.
-            Ok(false) | Err(CatalogueError::Unready(_) | CatalogueError::State(_)) => left += 1,
+            // It is being sent, its webhook is off or deleted, it is kept no longer, or it is not the visitor's to send; the
+            // others go all the same.
+            Ok(false)
+            | Err(
+                CatalogueError::Unready(_)
+                | CatalogueError::State(_)
+                | CatalogueError::NotFound(_)
+                | CatalogueError::Forbidden(_),
+            ) => left += 1,
             Err(error) => return Err(error.into()),
         }
     }

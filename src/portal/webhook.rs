@@ -159,7 +159,7 @@ impl Page {
             secrets: with_secrets.then_some(secrets),
             overlap: facts::usual_overlap(t, profile.map(|profile| &**profile)),
             replacing: Replacing::default(),
-            rows: deliveries::rows(app, t, found, Named::No, manages).await?,
+            rows: deliveries::rows(app, t, found, Named::No, |_| manages).await?,
         })
     }
 }

@@ -384,8 +384,8 @@ pub(super) static TEXTS: Texts = Texts {
         chosen_none: "Nothing was chosen.",
         chosen_one: "{n} delivery is being sent again.",
         chosen_many: "{n} deliveries are being sent again.",
-        chosen_left_one: "{n} was left alone: it is being sent already, or its webhook is off or deleted.",
-        chosen_left_many: "{n} were left alone: they are being sent already, or their webhooks are off or deleted.",
+        chosen_left_one: "{n} was left alone: it is being sent already or kept no longer, its webhook is off or deleted, or you may not send it.",
+        chosen_left_many: "{n} were left alone: they are being sent already or kept no longer, their webhooks are off or deleted, or you may not send them.",
     },
     delivery: DeliveryTexts {
         title: "Delivery",

@@ -129,3 +129,71 @@ async fn who_may_only_look_is_offered_nothing_else() {
     viewer.post(&format!("/portal/webhooks/{webhook}/secret"), &[]).await.with(403);
     api.stop().await;
 }
+
+/// Where a right may rest on entities, as a profile.
+const GRANTED: &str = r#"
+name = "granted"
+[payload]
+raw = true
+[filter]
+rule = "optional"
+[permissions]
+manage = { roles = ["Builder"] }
+entity_access = true
+"#;
+
+#[tokio::test]
+async fn who_manages_some_webhooks_sends_again_what_is_theirs() {
+    const LIST: &str = "/portal/deliveries";
+    let mut sink = Sink::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = directory.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    std::fs::write(profiles.join("granted.toml"), GRANTED).unwrap();
+    let sources = Sources { profiles_dir: Some(profiles), profile: Some("granted".to_owned()), ..local() };
+    let api = Api::start_in(directory, sources).await;
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    let packet = |id: &str| json!({"type": "Packet", "id": id});
+    for (user, grants) in [("ben", json!([packet("17")])), ("boss", json!("all"))] {
+        let body = json!({"roles": ["Builder"], "grants": grants});
+        api.put(&format!("/v1/organizations/acme/users/{user}"), body).await.created();
+    }
+    let mut webhooks = Vec::new();
+    for number in ["17", "18"] {
+        webhooks.push(id(&api.webhook("acme", json!({"url": sink.url, "filter": packet(number)})).await));
+        let event = json!({"type": "job.created", "data": {}, "entity": packet(number)});
+        api.post("/v1/organizations/acme/events", event).await.with(202);
+        sink.next().await;
+    }
+    api.until_state("delivered", 2).await;
+    let [ben, boss] = ["ben", "boss"].map(async |user| api.visit_as("acme", json!({"user": user})).await);
+    let (ben, boss) = (ben.await, boss.await);
+    let (own, other) = (format!("webhook={}", webhooks[0]), format!("webhook={}", webhooks[1]));
+
+    for (visit, query, boxes, all_at_once) in
+        [(&boss, "", 2, 1), (&ben, "", 1, 0), (&ben, &own, 1, 1), (&ben, &other, 0, 0)]
+    {
+        let seen = visit.get(&format!("{LIST}?{query}")).await.ok();
+        assert_eq!(seen.count("[data-row]"), if query.is_empty() { 2 } else { 1 }, "all may see all");
+        assert_eq!((seen.count("[form=chosen]"), seen.count(".chosen-bar a")), (boxes, all_at_once), "{query}");
+    }
+    for query in ["", &other, "state=delivered"] {
+        ben.get(&format!("{LIST}/resend?{query}")).await.with(403);
+        ben.post(&format!("{LIST}/resend"), &[("list", query)]).await.with(403);
+    }
+    // What is not theirs is left alone, and stops nothing.
+    let chosen: Vec<String> = api.deliveries("").await.iter().map(id).chain(["dlv_0000000000000".to_owned()]).collect();
+    let chosen: Vec<(&str, &str)> = chosen.iter().map(|id| ("id", id.as_str())).collect();
+    let back = ben.post(&format!("{LIST}/resend/chosen"), &chosen).await.leads();
+    assert_eq!(back, "/portal/deliveries?resent=1&left=2");
+    sink.next().await;
+    let job = ben.post(&format!("{LIST}/resend"), &[("list", &own)]).await.leads();
+    ben.get(&job).await.ok();
+    sink.next().await;
+    boss.post(&format!("{LIST}/resend"), &[("list", "")]).await.leads();
+    for _ in 0..2 {
+        sink.next().await;
+    }
+    api.stop().await;
+}
