@@ -119,6 +119,8 @@ pub struct App {
     pub streams: Seats,
     /// Whose bulk work is being counted beforehand.
     pub counting: Turns,
+    /// For whom a page of deliveries is being looked for.
+    pub looking: Turns,
     /// What is under way of all projects, and what waits in each.
     pub live: AskedOnce<(), Option<Live>, StoreError>,
     pub backlogs: AskedOnce<ProjectId, Option<Backlog>, StoreError>,
@@ -171,6 +173,7 @@ impl App {
             waits: Waits::default(),
             streams: watching::seats(),
             counting: Turns::default(),
+            looking: Turns::default(),
             live: AskedOnce::default(),
             backlogs: AskedOnce::default(),
         };

@@ -138,7 +138,7 @@ async fn pages(api: &Api, organization: &str, visitor: &mut Visitor) -> anyhow::
         asked!(FIRST.to_owned(), "newest", "newest deliveries"),
         asked!(format!("{FIRST}?state=exhausted"), "failed", "failed ones, one in fifty"),
         asked!(format!("{FIRST}?webhook={webhook}"), "webhook", "those of one webhook"),
-        asked!(format!("{FIRST}?webhook={webhook}&state=exhausted"), "none", "a filter that nothing matches"),
+        asked!(format!("{FIRST}?webhook={webhook}&response_code=418"), "none", "a filter that nothing matches"),
         asked!(deep(visitor).await?, "deep", "200 pages further back"),
         asked!("/portal/webhooks".to_owned(), "webhooks", "the list of webhooks"),
         asked!(format!("/portal/webhooks/{webhook}"), "one_webhook", "one webhook with its charts"),

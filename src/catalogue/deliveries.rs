@@ -9,11 +9,15 @@ use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, Search};
 use tokio::time::Instant;
 
-use super::CatalogueResult;
+use super::{CatalogueError, CatalogueResult};
 use crate::app::App;
 
-/// How many rows are looked at for a page. A filter that few match gives shorter pages, and says where to go on.
-const SCAN: u32 = 20_000;
+/// How many rows are looked at in one go, so that other questions come in between.
+pub const SCAN: u32 = 1_000;
+/// For how long a page goes on looking where few rows match. It is then shorter, and says where to go on.
+const PATIENCE: Duration = Duration::from_millis(8);
+/// How many pages of an organization may wait for their turn: each tab that follows a list asks for one page at a time.
+const MAX_LOOKING: usize = 128;
 /// No event has this id, so nothing is found by it.
 const NO_EVENT: EventId = EventId(0);
 
@@ -30,16 +34,27 @@ pub struct Page {
 /// At most `limit` deliveries that a filter finds, newest first. Of a webhook's, those that its profile lets its view show.
 ///
 /// # Errors
-/// The store's.
+/// The store's, or too many of the organization's wait for their turn.
 pub async fn page(app: &App, filter: DeliveryFilter, limit: u32) -> CatalogueResult<Page> {
-    page_within(app, filter, limit, Duration::ZERO).await
+    page_within(app, filter, limit, PATIENCE).await
 }
 
-/// The same, but where few rows match it goes on looking for so long, some rows at a time.
+/// The same, but where few rows match it goes on looking for so long.
+///
+/// Those of one organization are looked for one after the other, so that however many of its people follow lists that few
+/// rows match, the store has time for the others.
 ///
 /// # Errors
-/// The store's.
+/// As for [`page`].
 pub async fn page_within(app: &App, filter: DeliveryFilter, limit: u32, patience: Duration) -> CatalogueResult<Page> {
+    const WHY: &str = "as many pages of these deliveries are being looked for as may; try again soon";
+    let _turn = match filter.organization {
+        Some(organization) => {
+            let turn = app.looking.wait_among(organization.0, MAX_LOOKING).await;
+            Some(turn.ok_or(CatalogueError::Busy(WHY))?)
+        }
+        None => None,
+    };
     let begun = Instant::now();
     let mut filter = as_shown(app, filter).await?;
     let mut rows = Vec::new();

@@ -122,7 +122,9 @@ pub fn count_deliveries(filter: &DeliveryFilter, limit: u32, scan: u32) -> Query
 
 /// The rows that match, among the next `scan` rows.
 fn selection(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
-    let (source, mut arguments) = delivery_source(filter, scan);
+    let (source, mut arguments) = delivery_source(filter, DELIVERY_COLUMNS);
+    arguments.push(Value::Int(i64::from(scan)));
+    let source = format!("{source} LIMIT ?{}", arguments.len());
     let mut wheres = Vec::new();
     let mut add = |clause: &str, value: Value| {
         arguments.push(value);
@@ -177,15 +179,14 @@ fn direction(filter: &DeliveryFilter) -> &'static str {
 
 /// The id at which a scan of `scan` rows stops; no row where the end is reached before.
 pub fn delivery_scan_end(filter: &DeliveryFilter, scan: u32) -> Query<DeliveryId> {
-    let (source, mut arguments) = delivery_source(filter, scan);
+    let (source, mut arguments) = delivery_source(filter, "id");
     arguments.push(Value::Int(i64::from(scan) - 1));
-    let sql =
-        format!("SELECT id FROM ({source}) ORDER BY id {} LIMIT 1 OFFSET ?{}", direction(filter), arguments.len());
+    let sql = format!("{source} LIMIT 1 OFFSET ?{}", arguments.len());
     Query { sql: Cow::Owned(sql), arguments, decode: |row| Ok(DeliveryId(row.int(0)?)) }
 }
 
 /// The rows that a list walks over, by the narrowest index that fits, in its order.
-fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
+fn delivery_source(filter: &DeliveryFilter, columns: &str) -> (String, Vec<Value>) {
     let below = filter.before.map_or(i64::MAX, |id| id.0).min(filter.until.map_or(i64::MAX, floor_at));
     let from = filter.since.map_or(0, floor_at).max(filter.after.map_or(0, |id| id.0.saturating_add(1)));
     let (below, from) = match filter.search {
@@ -196,16 +197,20 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
     let oldest = oldest_shown(filter);
     if let Some(event) = filter.event {
         let sql = format!(
-            "SELECT {DELIVERY_COLUMNS} FROM (
+            "SELECT {columns} FROM (
                  SELECT d.* FROM events e JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
                  WHERE e.id = ?1
                  UNION ALL SELECT * FROM deliveries WHERE late = 1 AND event_id = ?1)
-             WHERE id < ?2 AND id >= {oldest} AND id >= ?3 ORDER BY id {direction} LIMIT ?4"
+             WHERE id < ?2 AND id >= {oldest} AND id >= ?3 ORDER BY id {direction}"
         );
-        return (sql, crate::arguments![event.0, below, from, i64::from(scan)]);
+        return (sql, crate::arguments![event.0, below, from]);
     }
     let ended_badly = filter.state.filter(|state| (*state as i64) > State::Delivered as i64);
     let (clause, mut arguments) = match (filter.webhook, filter.organization, ended_badly) {
+        (Some(webhook), _, Some(state)) => (
+            "INDEXED BY deliveries_of_webhook_ended_badly WHERE state > 2 AND webhook_id = ?1 AND state = ?2",
+            crate::arguments![webhook.0, state as i64],
+        ),
         (Some(webhook), ..) => ("INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1", vec![Value::Int(webhook.0)]),
         (None, Some(organization), Some(state)) => (
             "INDEXED BY deliveries_ended_badly WHERE state > 2 AND organization_id = ?1 AND state = ?2",
@@ -221,11 +226,10 @@ fn delivery_source(filter: &DeliveryFilter, scan: u32) -> (String, Vec<Value>) {
         (None, None, _) => ("WHERE 1", Vec::new()),
     };
     let next = arguments.len() + 1;
-    arguments.extend(crate::arguments![below, from, i64::from(scan)]);
+    arguments.extend(crate::arguments![below, from]);
     let sql = format!(
-        "SELECT {DELIVERY_COLUMNS} FROM deliveries {clause} AND id < ?{next} AND id >= {oldest} AND id >= ?{} ORDER BY id {direction} LIMIT ?{}",
-        next + 1,
-        next + 2
+        "SELECT {columns} FROM deliveries {clause} AND id < ?{next} AND id >= {oldest} AND id >= ?{} ORDER BY id {direction}",
+        next + 1
     );
     (sql, arguments)
 }

@@ -1,6 +1,7 @@
 //! Reading deliveries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -22,6 +23,8 @@ use crate::app::App;
 use crate::catalogue::access::Actor;
 use crate::catalogue::deliveries;
 
+/// For how long it goes on looking where few rows match: each answer takes a request.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// The longest text that is searched for, in characters.
 const MAX_SEARCH: usize = 256;
 
@@ -149,8 +152,8 @@ async fn page(
     let name = query.name(project, organization);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let filter = query.filter(app, project, organization).await?;
-    let found =
-        deliveries::page(app, DeliveryFilter { before: list.before().map(DeliveryId), ..filter }, list.limit()).await?;
+    let filter = DeliveryFilter { before: list.before().map(DeliveryId), ..filter };
+    let found = deliveries::page_within(app, filter, list.limit(), PATIENCE).await?;
     let bodies = deliveries::addressed(app, found.rows).await?.into_iter().map(DeliveryBody::from).collect();
     Ok(list.answer_until(bodies, found.next.map(|id| id.0)))
 }

@@ -9,6 +9,7 @@ mod framing;
 mod gate;
 mod isolation;
 mod live;
+mod looking;
 mod recover;
 mod resend;
 mod sessions;

@@ -278,6 +278,7 @@ CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
 CREATE INDEX deliveries_by_organization ON deliveries (organization_id, id);
 -- The few that ended badly, for finding them among millions.
 CREATE INDEX deliveries_ended_badly ON deliveries (organization_id, state, id) WHERE state > 2;
+CREATE INDEX deliveries_of_webhook_ended_badly ON deliveries (webhook_id, state, id) WHERE state > 2;
 CREATE INDEX deliveries_ended_badly_anywhere ON deliveries (project_id, state, id) WHERE state > 2;
 
 -- The first attempt has its delivery's id as its own, so that it needs no index to be found.
