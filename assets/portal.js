@@ -81,7 +81,8 @@
         const sent = document.createElement("input");
         sent.type = "hidden";
         sent.name = field.name;
-        sent.value = field.defaultValue;
+        // What is no time is asked for no more: the field cannot show it.
+        sent.value = toLocal(field.defaultValue) ? field.defaultValue : "";
         field.removeAttribute("name");
         field.after(sent);
         zoned.set(field, sent);
@@ -189,11 +190,11 @@
     });
   });
 
-  // What is under way is not begun again by a second press.
+  // What is under way is not begun again by a second press; what opens another page may be opened again.
   const underWay = 10000;
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.getAttribute("method") !== "post" || form.hasAttribute("hx-post")) return;
+    if (event.defaultPrevented || form.getAttribute("method") !== "post" || form.hasAttribute("hx-post") || form.target) return;
     if (form.hasAttribute("data-sent")) return event.preventDefault();
     form.setAttribute("data-sent", "");
     setTimeout(() => form.removeAttribute("data-sent"), underWay);
@@ -259,6 +260,12 @@
     const page = new DOMParser().parseFromString(text, "text/html");
     const message = page.querySelector("[data-message]")?.textContent || document.body.dataset.failed;
     const form = event.detail.elt;
+    // What asks by itself, again and again, says nothing: the next answer may be better. Where the visit has ended, or its right,
+    // the page says so.
+    if (form.matches("[data-polls]")) {
+      if ([401, 403].includes(event.detail.xhr?.status)) location.reload();
+      return;
+    }
     if (form.matches("[data-quiet]")) return;
     if (!form.matches("[data-filters]")) return say(message);
     // A list that could not be fetched says so in its place, with a button that asks again.
@@ -339,11 +346,14 @@
 
   // The list of deliveries follows what happens: it is told by the server, or where that fails asks now and then.
   const follow = (button) => {
-    const atOnce = 400, poll = 5000;
+    // After an answer that took long it rests for so many times as long, at most as long as it would without being told.
+    const atOnce = 400, poll = 5000, share = 10;
     const path = "/portal/deliveries";
-    let source = null, due = null, asking = false, again = false, known = new Map();
+    let source = null, due = null, asking = false, again = false, rested = 0, known = new Map();
     const held = () => button.getAttribute("aria-pressed") !== "true" || document.hidden;
-    const soon = (wait) => { due ??= setTimeout(() => { due = null; refresh(); }, wait); };
+    const soon = (wait) => {
+      due ??= setTimeout(() => { due = null; refresh(); }, Math.max(wait, rested - performance.now()));
+    };
     // A row as it came, but for the mark of its forms, which is written differently each time.
     const raw = (row) => row.outerHTML.replace(/name="form_mark" value="[^"]*"/g, "");
     // The list becomes what came, in its order. Rows that did not change stay as they are, and so does the one with the focus.
@@ -403,6 +413,7 @@
       if (held() || location.pathname !== path) return;
       if (asking) { again = true; return; }
       asking = true;
+      const begun = performance.now();
       try {
         const answer = await fetch(location.href, { credentials: "same-origin", headers: { "HX-Request": "true" } });
         // The visit has ended, or its right.
@@ -410,6 +421,8 @@
         if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
       } catch { /* the next one may work */ }
       asking = false;
+      const ended = performance.now();
+      rested = ended + Math.min(share * (ended - begun), poll);
       if (again) { again = false; soon(atOnce); }
     };
     const listen = () => {

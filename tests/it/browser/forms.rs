@@ -23,6 +23,14 @@ async fn a_form_says_what_is_wrong_early_and_is_sent_once() {
         const again = new SubmitEvent('submit', { cancelable: true, bubbles: true });
         form.dispatchEvent(again); return again.defaultPrevented;";
     assert_eq!(browser.run(twice).await, json!(true));
+    let elsewhere = "const form = document.createElement('form'); form.method = 'post'; form.target = '_blank';
+        document.body.append(form);
+        return [1, 2].map(() => {
+          const press = new SubmitEvent('submit', { cancelable: true, bubbles: true });
+          form.dispatchEvent(press);
+          return press.defaultPrevented;
+        });";
+    assert_eq!(browser.run(elsewhere).await, json!([false, false]), "what opens another page may be opened again");
     browser.read("tbody", crate::api::URL).await;
     browser.close().await;
     api.stop().await;
@@ -49,6 +57,10 @@ async fn times_are_typed_in_the_zone_in_which_they_are_shown() {
     browser.run(to_utc).await;
     assert_eq!(browser.run(field).await, "2026-11-22T10:00");
     browser.read("[data-zone]", "UTC").await;
+    // What is no time, and so is not seen, is not asked for again.
+    browser.open(&format!("{list}?since=yesterday")).await;
+    browser.see("[role=alert]").await;
+    assert_eq!(browser.run("return document.querySelector('[name=since]').value").await, "");
     browser.close().await;
     api.stop().await;
 }

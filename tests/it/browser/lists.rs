@@ -1,7 +1,10 @@
 //! Lists that change while they are looked at.
 
+use std::time::Duration;
+
 use serde_json::json;
 
+use super::driver::Browser;
 use super::{link, visitor};
 use crate::api::Api;
 use crate::api::sending::{Sink, local, until};
@@ -58,6 +61,7 @@ async fn a_row_that_is_acted_on_goes_only_where_its_list_says_so() {
     assert_eq!(browser.run("return document.querySelectorAll('.deliveries tbody tr').length").await, json!(2));
 
     // Far down, the page does not jump to its top by it.
+    api.until_state("delivered", 27).await;
     browser.open(&format!("{base}/portal/deliveries")).await;
     browser.run("scrollTo(0, document.body.scrollHeight)").await;
     browser.press("tbody tr:last-child [data-resend]").await;
@@ -139,6 +143,44 @@ async fn what_was_opened_stays_open_while_an_attempt_is_under_way() {
     sink.hold(false);
     browser.read("#attempt-2[open] .attempt-title", "Attempt 2").await;
     browser.see("#attempt-1[open] .headers[open]").await;
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_asks_by_itself_says_once_that_the_visit_has_ended() {
+    const LASTS: u64 = 600;
+    let mut sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    sink.hold(true);
+    send(&api, &mut sink, 1).await;
+    let delivery = api.until_state("delivering", 1).await[0]["id"].as_str().unwrap().to_owned();
+    let browser = Browser::start().await;
+    browser.open(&link(&api, "acme", json!({"expires_in": LASTS})).await).await;
+    browser.see("main h1").await;
+    browser.open(&format!("{}/portal/deliveries/{delivery}", super::base(&api))).await;
+    browser.see("[data-polls]").await;
+    api.clock.advance(Duration::from_secs(LASTS));
+    browser.read("h1", "Your visit has ended").await;
+    assert_eq!(browser.run("return document.querySelectorAll('#toasts .toast, [data-polls]').length").await, 0);
+    // Its console has the refusal.
+    drop(browser);
+    sink.hold(false);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_event_type_sends_is_read_where_it_is_opened() {
+    let sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    let browser = visitor(&api, "acme").await;
+    browser.open(&format!("{}/portal/catalogue", super::base(&api))).await;
+    browser.press("details.type summary").await;
+    browser.read("details.type[open] .type-body pre", "example of").await;
+    browser.see("details.type .type-body [data-copy]:not([hidden])").await;
+    browser.press("details.type .type-body form button").await;
+    browser.read("h1", "job.created").await;
+    assert!(browser.path().await.starts_with("/portal/deliveries/dlv_"), "it was sent");
     browser.close().await;
     api.stop().await;
 }
