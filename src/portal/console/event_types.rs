@@ -59,20 +59,20 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
     };
     let profile = service::profile(&app, operator.project.id).await?;
     let search = wanted.given("search").map(str::to_lowercase);
-    let found = app.store.read(rows::all(operator.project.id)).await?;
-    let fits = |kind: &rows::EventType| {
+    let found = app.store.read(rows::listed(operator.project.id)).await?;
+    let fits = |kind: &rows::Listed| {
         let text = format!("{} {}", kind.name, kind.description.as_deref().unwrap_or_default()).to_lowercase();
         search.as_ref().is_none_or(|search| text.contains(search.as_str()))
     };
-    let show = |kind: rows::EventType| Row {
+    let show = |kind: rows::Listed| Row {
         of_profile: profile.as_ref().is_some_and(|profile| profile.catalogue.get(&kind.name).is_some()),
         href: format!("{PATH}/edit/{}", encoded(&kind.name)),
         name: kind.name,
         kind: kind.kind,
         description: kind.description,
-        has_schema: kind.schema.is_some(),
-        has_example: kind.example.is_some(),
-        deprecated: kind.deprecated_at.is_some(),
+        has_schema: kind.has_schema,
+        has_example: kind.has_example,
+        deprecated: kind.deprecated,
     };
     page(&Page {
         shell: Shell::new(&operator, PATH, "Event types").saying(notice),

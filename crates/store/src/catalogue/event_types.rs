@@ -145,12 +145,16 @@ pub struct Listed {
     pub description: Option<String>,
     /// Whether it is not offered any more.
     pub deprecated: bool,
+    pub has_schema: bool,
+    pub has_example: bool,
 }
 
 /// Every event type of a project, by name, as lists show them.
 pub fn listed(project: ProjectId) -> Query<Listed> {
     query(
-        "SELECT name, kind, description, deprecated_at FROM event_types WHERE project_id = ?1 ORDER BY name",
+        "SELECT name, kind, description, deprecated_at,
+             CASE WHEN schema IS NULL THEN 0 ELSE 1 END, CASE WHEN example IS NULL THEN 0 ELSE 1 END
+         FROM event_types WHERE project_id = ?1 ORDER BY name",
         arguments![project.0],
         |row| {
             Ok(Listed {
@@ -158,6 +162,8 @@ pub fn listed(project: ProjectId) -> Query<Listed> {
                 kind: row.text_or_null(1)?,
                 description: row.text_or_null(2)?,
                 deprecated: row.int_or_null(3)?.is_some(),
+                has_schema: row.int(4)? == 1,
+                has_example: row.int(5)? == 1,
             })
         },
     )
