@@ -110,7 +110,8 @@ fn in_words(status: StatusCode, body: &[u8]) -> String {
     };
     let code = problem["code"].as_str().unwrap_or("no code");
     let mut text = format!("{title} ({} {code})", status.as_u16());
-    let fields = problem["errors"].as_array().filter(|fields| !fields.is_empty());
+    // What its field says is for customers; the rest is for who runs the server.
+    let fields = problem["errors"].as_array().filter(|fields| !fields.is_empty() && code != "address_denied");
     match fields {
         Some(fields) => {
             for field in fields {
@@ -290,6 +291,13 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "Some fields are not valid (422 validation_failed)\n  url: is bad\n  name: is long"
+        );
+        let problem = json!({"title": "The address may not be called", "code": "address_denied", "detail": "url blocked. May be allowed.",
+            "errors": [{"field": "url", "message": "blocked"}]});
+        let error = CallError::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, body: problem.to_string().into() };
+        assert_eq!(
+            error.to_string(),
+            "The address may not be called (422 address_denied)\n  url blocked. May be allowed."
         );
         let error = CallError::Refused { status: StatusCode::BAD_GATEWAY, body: Bytes::from_static(b"<html>") };
         assert!(error.to_string().contains("502 Bad Gateway, and not as Fanfare does"), "{error}");

@@ -153,11 +153,12 @@ impl Plot<'_> {
             for (first, run) in runs(values) {
                 let points: Vec<String> =
                     run.iter().enumerate().map(|(at, value)| self.point(first + at, *value)).collect();
-                // A line of one point has no length; round ends show it as a dot.
-                let first =
-                    points.first().filter(|_| points.len() == 1).map(|point| format!("L{point}")).unwrap_or_default();
                 let path = points.join("L");
-                write(out, format_args!("<path class=\"{class}\" d=\"M{path}{first}\"/>"));
+                match &points[..] {
+                    // A line of one point has no length; round ends show it as a dot.
+                    [point] => write(out, format_args!("<path class=\"{class} dot\" d=\"M{point}L{point}\"/>")),
+                    _ => write(out, format_args!("<path class=\"{class}\" d=\"M{path}\"/>")),
+                }
             }
         }
         out.push_str("</svg>");

@@ -95,7 +95,13 @@ impl Profile {
         if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err("must not contain spaces, control characters or backslashes".to_owned());
         }
-        let url = Url::parse(text).map_err(|reason| format!("is no URL such as https://example.com/hook: {reason}"))?;
+        let example = "write a whole URL such as https://example.com/webhooks";
+        let url = match Url::parse(text) {
+            Ok(url) => url,
+            Err(_) if text.is_empty() => return Err(format!("is empty; {example}")),
+            Err(url::ParseError::RelativeUrlWithoutBase) => return Err(format!("is not a whole URL; {example}")),
+            Err(reason) => return Err(format!("is no URL ({reason}); {example}")),
+        };
         if !self.schemes.iter().any(|scheme| scheme.as_str() == url.scheme()) {
             let allowed: Vec<String> = self.schemes.iter().map(|scheme| format!("{}://", scheme.as_str())).collect();
             return Err(format!("must start with {}", allowed.join(" or ")));
