@@ -261,9 +261,9 @@
     const message = page.querySelector("[data-message]")?.textContent || document.body.dataset.failed;
     const form = event.detail.elt;
     // What asks by itself, again and again, says nothing: the next answer may be better. Where the visit has ended, or its right,
-    // the page says so.
+    // or what it asks about is there no more, the page says so.
     if (form.matches("[data-polls]")) {
-      if ([401, 403].includes(event.detail.xhr?.status)) location.reload();
+      if ([401, 403, 404].includes(event.detail.xhr?.status)) location.reload();
       return;
     }
     if (form.matches("[data-quiet]")) return;

@@ -45,12 +45,18 @@ impl Actor {
     /// Whether everything of an organization may be managed at once, whichever entities its webhooks are about.
     ///
     /// # Errors
-    /// As for [`Actor::may_everywhere`]; and where a profile asks for access to entities, access to all of them.
+    /// As for [`Actor::may_everywhere`]; and where any webhook is about one entity that its profile asks access to, access to
+    /// all of them.
     pub fn may_manage_all(&self, organization: &CompiledOrganization) -> CatalogueResult<()> {
         self.may_everywhere(organization, Action::Manage)?;
-        let asks_for_entities = organization.profiles().iter().any(|profile| profile.permissions.entity_access);
+        let profiles = organization.profiles();
+        let asks = |name: &str| profiles.iter().any(|own| *own.name == *name && own.permissions.entity_access);
+        let asks_for_entities = || {
+            let mut webhooks = organization.webhooks().map(|compiled| &compiled.webhook);
+            webhooks.any(|webhook| named_entity(webhook.settings.filter.as_ref()).is_some() && asks(&webhook.profile))
+        };
         match self {
-            Actor::User(user) if user.grants != Grants::All && asks_for_entities => {
+            Actor::User(user) if user.grants != Grants::All && asks_for_entities() => {
                 let lacks = "needs access to all entities to do this with several webhooks at once";
                 Err(CatalogueError::Forbidden(format!("the user {} {lacks}", user.id.escape_debug())))
             }

@@ -48,7 +48,7 @@ enum EventTypeCommand {
         #[arg(long, value_name = "JSON")]
         example: Option<String>,
     },
-    /// Deprecate an event type: new webhooks are not offered it, its events are still taken and sent
+    /// Deprecate an event type: the portal does not offer it any more, the API and its events go on
     Deprecate {
         /// Its name
         name: String,

@@ -61,6 +61,8 @@ struct List {
     cut: bool,
     /// Whether the visitor may change anything.
     manages: bool,
+    /// Whether any of them may be sent again.
+    chooses: bool,
     /// Whether all that the filters match may be sent again at once.
     sends_all: bool,
     /// The one event that it is limited to, in words.
@@ -93,7 +95,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap,
     let manages = reach::allowed(reach::everything(&app, &visitor, Action::Manage).await)?;
     let wanted = Wanted::of(&FILTERS, &uri);
     let (filter, faults) = filter(&app, t, visitor.project.id, Some(visitor.organization.id), &wanted).await?;
-    let sends_all = manages && reach::allowed(reach::many(&app, &visitor, filter.webhook, Action::Manage).await)?;
+    let sends_all = reach::allowed(reach::many(&app, &visitor, filter.webhook, Action::Manage).await)?;
     let list = format!("portal deliveries {} {}", visitor.organization.id, wanted.query());
     let before = wanted.cursor().and_then(|cursor| app.vault.read_cursor(&list, cursor)).map(DeliveryId);
     let found = match faults.is_empty() {
@@ -110,6 +112,7 @@ async fn list(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap,
         webhooks: if whole { choices(&app, &visitor, &wanted).await? } else { Vec::new() },
         older,
         manages,
+        chooses: sends_all || !managed.is_empty(),
         sends_all,
         cut: found.cut,
         faults,
@@ -176,6 +179,47 @@ pub(super) fn read_time(text: &str) -> Option<Timestamp> {
     forms.iter().find_map(|text| text.parse().ok())
 }
 
+/// The filters that are set, for people: what is filtered by, and the value.
+pub(super) async fn filters_in_words(
+    app: &App,
+    visitor: &Visitor,
+    wanted: &Wanted,
+) -> CatalogueResult<Vec<(&'static str, String)>> {
+    let d = &visitor.t.deliveries;
+    let labels = [
+        d.search_label,
+        d.state_label,
+        d.type_label,
+        d.webhook_label,
+        d.code_label,
+        d.since_label,
+        d.until_label,
+        d.event,
+    ];
+    let mut said = Vec::new();
+    for (name, label) in FILTERS.into_iter().zip(labels) {
+        let Some(value) = wanted.given(name) else { continue };
+        let value = match name {
+            "state" => DeliveryState::named(value).map(|state| words::state(visitor.t, state).to_owned()),
+            "webhook" => Some(webhook_named(app, visitor, value).await?),
+            "since" | "until" => read_time(value).map(|time| time.to_string()),
+            _ => None,
+        }
+        .unwrap_or_else(|| value.to_owned());
+        said.push((label, value));
+    }
+    Ok(said)
+}
+
+/// What a webhook of the visitor's is called.
+async fn webhook_named(app: &App, visitor: &Visitor, id: &str) -> CatalogueResult<String> {
+    match reach::webhook(app, visitor, id, Action::See).await {
+        Ok(webhook) => Ok(name_of(visitor.t, &webhook.row.settings)),
+        Err(CatalogueError::NotFound(_)) => Ok(visitor.t.deliveries.deleted_webhook.to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The webhooks to choose from; the chosen one is among them.
 async fn choices(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResult<Vec<(String, String)>> {
     let t = visitor.t;
@@ -184,11 +228,7 @@ async fn choices(app: &App, visitor: &Visitor, wanted: &Wanted) -> CatalogueResu
     let mut found: Vec<(String, String)> =
         all.iter().map(|webhook| (webhook.id.to_string(), name_of(t, &webhook.settings))).collect();
     if let Some(chosen) = wanted.given("webhook").filter(|chosen| !found.iter().any(|(id, _)| id == chosen)) {
-        let name = match reach::webhook(app, visitor, chosen, Action::See).await {
-            Ok(webhook) => name_of(t, &webhook.row.settings),
-            Err(CatalogueError::NotFound(_)) => t.deliveries.deleted_webhook.to_owned(),
-            Err(error) => return Err(error),
-        };
+        let name = webhook_named(app, visitor, chosen).await?;
         found.push((chosen.to_owned(), name));
     }
     Ok(found)

@@ -40,6 +40,8 @@ struct Page {
     /// Where the list is.
     back: String,
     title: String,
+    /// The filters in words: names and values.
+    filters: Vec<(&'static str, String)>,
     /// Whether there is anything to send.
     some: bool,
 }
@@ -57,6 +59,7 @@ async fn ask(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri) -> Answer 
         list: wanted.query(),
         back: wanted.href(deliveries::PATH, None),
         title,
+        filters: deliveries::filters_in_words(&app, &visitor, &wanted).await?,
         some: count.count > 0 || count.more,
     })
 }

@@ -138,7 +138,7 @@ texts! {
         nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
         looked_at, search_label, search_hint, search_help, event_filter, list, bad_time, bad_code, bad_filter,
         choose, choose_all, resend_chosen, resend_all, resend_all_title, resend_all_note, resend_all_start,
-        chosen_none, chosen_one, chosen_many, chosen_left_one, chosen_left_many,
+        resend_unfiltered, chosen_none, chosen_one, chosen_many, chosen_left_one, chosen_left_many,
         reload,
     }
     /// One delivery.

@@ -380,6 +380,7 @@ pub(super) static TEXTS: Texts = Texts {
         resend_all_title: "Resend {count}?",
         resend_all_note: "All that match the filters get one more attempt, also those on further pages. What is being sent at this moment is left alone, and so is what belongs to a webhook that is off or deleted.",
         resend_all_start: "Resend them",
+        resend_unfiltered: "No filter is set: this is about every delivery in the list.",
         reload: "Reload",
         chosen_none: "Nothing was chosen.",
         chosen_one: "{n} delivery is being sent again.",

@@ -142,6 +142,36 @@ manage = { roles = ["Builder"] }
 entity_access = true
 "#;
 
+/// What nobody needs a role or a grant for is sent again all at once, whatever other profiles ask for.
+#[tokio::test]
+async fn rules_that_no_webhook_falls_under_keep_nobody_from_sending_all() {
+    let mut sink = Sink::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let profiles = home.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    std::fs::write(profiles.join("granted.toml"), GRANTED).unwrap();
+    let api = Api::start_in(home, Sources { profiles_dir: Some(profiles), ..local() }).await;
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["standard", "granted"]})).await.ok();
+    api.organization("acme").await;
+    api.event_types(&["job.created"]).await;
+    for (user, roles) in [("ann", json!([])), ("ben", json!(["Builder"]))] {
+        let body = json!({"roles": roles, "grants": []});
+        api.put(&format!("/v1/organizations/acme/users/{user}"), body).await.created();
+    }
+    let plain = id(&api.webhook("acme", json!({"url": sink.url})).await);
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    api.until_state("delivered", 1).await;
+    let own = format!("webhook={plain}");
+    // Ann lacks the role that the other profile asks for; the grants that it asks for are about no webhook here.
+    for (user, query, all_at_once) in [("ann", "", 0), ("ann", &own[..], 1), ("ben", "", 1)] {
+        let visit = api.visit_as("acme", json!({"user": user})).await;
+        let seen = visit.get(&format!("/portal/deliveries?{query}")).await.ok();
+        assert_eq!((seen.count("[form=chosen]"), seen.count(".chosen-bar a")), (1, all_at_once), "{user}: {query}");
+    }
+    api.stop().await;
+}
+
 #[tokio::test]
 async fn who_manages_some_webhooks_sends_again_what_is_theirs() {
     const LIST: &str = "/portal/deliveries";

@@ -64,6 +64,9 @@ async fn all_that_match_are_sent_again() {
     assert_eq!(ask, "/portal/deliveries/resend?state=exhausted");
     let asked = visit.get(&ask).await.ok();
     assert_eq!(asked.only("h1"), "Resend 3 deliveries?");
+    assert_eq!((asked.texts("main dt"), asked.texts("main dd")), (vec!["State".to_owned()], vec!["Failed".to_owned()]));
+    let unfiltered = visit.get("/portal/deliveries/resend").await.ok();
+    assert!(unfiltered.text.contains("No filter is set"), "{}", unfiltered.text);
     let filters = asked.attribute("[name=list]", "value").unwrap();
     let progress = visit.post("/portal/deliveries/resend", &[("list", &filters)]).await.leads();
     for _ in 0..3 {

@@ -23,11 +23,15 @@ const FAULTS: u32 = 1;
 /// read by whoever can read the file, which is nobody but its owner at first.
 ///
 /// # Errors
-/// [`StoreError::Refused`] where there is no database, it is not Fanfare's or damaged, or where `to` exists;
+/// [`StoreError::Refused`] where there is no database, it is not Fanfare's or damaged, where `to` exists, or where the
+/// directory that it is to be in does not;
 /// [`StoreError::Unavailable`] where it cannot be written. Nothing is left behind then.
 pub fn backup(directory: &Path, to: &Path) -> StoreResult<()> {
     if to.exists() {
         return Err(exists(to));
+    }
+    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        return Err(StoreError::Refused(format!("{} is no directory; make it first", parent.display())));
     }
     let partial = copy_beside(&directory.join(FILE), to)?;
     partial.publish(to)
@@ -61,7 +65,7 @@ impl Partial {
     fn beside(place: &Path) -> StoreResult<Self> {
         let path = with_suffix(place, &format!(".{}.partial", std::process::id()));
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(&path).map_err(|error| failed(&path, &error))?;

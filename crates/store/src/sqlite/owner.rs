@@ -9,13 +9,14 @@ use std::path::Path;
 /// Those of the file system, but for the lack of that right.
 #[cfg(unix)]
 pub(super) fn give_as(path: &Path, model: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, chown};
+    use std::os::unix::fs::{MetadataExt as _, lchown};
 
-    let (own, wanted) = (std::fs::metadata(path)?, std::fs::metadata(model)?);
+    // Whoever owns the directory may have put a link there; what it leads to is not to be given away.
+    let (own, wanted) = (std::fs::symlink_metadata(path)?, std::fs::symlink_metadata(model)?);
     if own.uid() == wanted.uid() {
         return Ok(());
     }
-    match chown(path, Some(wanted.uid()), Some(wanted.gid())) {
+    match lchown(path, Some(wanted.uid()), Some(wanted.gid())) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         other => other,
     }

@@ -30,6 +30,16 @@ fn assert_refused(result: Result<(), StoreError>, words: &[&str]) {
 }
 
 #[test]
+fn a_backup_asks_for_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    feed::open(directory.path()).0.close();
+    let to = directory.path().join("missing/copy.db");
+    let refused = backup(directory.path(), &to).unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("missing is no directory")), "{refused}");
+    assert!(!to.parent().unwrap().exists());
+}
+
+#[test]
 fn a_busy_store_is_copied_as_of_one_moment() {
     let live = tempfile::tempdir().unwrap();
     let place = tempfile::tempdir().unwrap();
