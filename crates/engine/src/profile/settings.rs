@@ -99,7 +99,7 @@ impl Profile {
         let url = match Url::parse(text) {
             Ok(url) => url,
             Err(_) if text.is_empty() => return Err(format!("is empty; {example}")),
-            Err(url::ParseError::RelativeUrlWithoutBase) => return Err(format!("is not a whole URL; {example}")),
+            Err(url::ParseError::RelativeUrlWithoutBase) => return Err(format!("is not a whole one; {example}")),
             Err(reason) => return Err(format!("is no URL ({reason}); {example}")),
         };
         if !self.schemes.iter().any(|scheme| scheme.as_str() == url.scheme()) {
