@@ -288,8 +288,18 @@
   document.addEventListener("htmx:sendError", failed);
   document.addEventListener("htmx:timeout", failed);
   document.addEventListener("htmx:afterSwap", (event) => dress(event.detail.target.isConnected ? event.detail.target : document));
+  // A delivery that was sent again from its row is looked at there until that attempt is over.
+  const lookAgain = (id) => {
+    const row = document.getElementById(id);
+    if (!row?.matches("[data-polls]")) return;
+    setTimeout(() => {
+      if (row.isConnected) htmx.ajax("GET", location.href, { source: row, target: row, select: "#" + id, swap: "outerHTML" });
+    }, 1000);
+  };
   document.addEventListener("htmx:afterSettle", (event) => {
     dress(document);
+    const was = event.detail.requestConfig?.target;
+    if (was?.matches("tr[data-row]")) lookAgain(was.id);
     if (chosen && !chosen.isConnected && document.getElementById(chosen.id)) mark(document.getElementById(chosen.id));
     const pressed = event.detail.requestConfig?.elt;
     if (pressed?.dataset?.said) say(pressed.dataset.said);

@@ -1,6 +1,7 @@
 //! `/portal/deliveries`: the list of deliveries, with its filters in the address.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -39,6 +40,8 @@ const BY_SCRIPT: HeaderName = HeaderName::from_static("hx-request");
 pub(super) const SHOWN: u32 = 50;
 /// How many webhooks can be chosen from; beyond it, the list is opened from the webhook's own page.
 const MAX_CHOICES: u32 = 200;
+/// For how long an attempt that is due is looked out for; what is held back, or waits behind much else, takes its time.
+const SOON: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route(PATH, get(list))
@@ -83,6 +86,10 @@ pub(super) struct Row {
     pub(super) attempts: String,
     pub(super) next: Option<Moment>,
     pub(super) resendable: bool,
+    /// Whether it can be sent again as soon as its present attempt is over.
+    pub(super) busy: bool,
+    /// Whether there is soon more to see of it.
+    pub(super) under_way: bool,
     pub(super) resend_label: String,
     pub(super) choose_label: String,
 }
@@ -249,6 +256,7 @@ pub(super) async fn rows(
     named: Named,
     manages: impl Fn(WebhookId) -> bool,
 ) -> CatalogueResult<Vec<Row>> {
+    let now = app.now();
     let show = |listing::Addressed { row, url, webhook }: listing::Addressed| Row {
         id: row.id.to_string(),
         created: row.id.made_at().into(),
@@ -259,6 +267,8 @@ pub(super) async fn rows(
         attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
         next: row.next_attempt_at.map(Moment::from),
         resendable: manages(row.webhook) && resendable(&row, webhook.as_deref()),
+        busy: row.leased && manages(row.webhook) && takes_events(webhook.as_deref()),
+        under_way: is_under_way(&row, now),
         resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
         choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
         event_type: row.event_type,
@@ -273,7 +283,17 @@ pub(super) async fn rows(
 
 /// Whether a delivery can be sent again: it is not being sent, and its webhook gets events.
 pub(super) fn resendable(row: &DeliveryRow, webhook: Option<&WebhookRow>) -> bool {
-    !row.leased && webhook.is_some_and(|webhook| webhook.status.takes_events())
+    !row.leased && takes_events(webhook)
+}
+
+fn takes_events(webhook: Option<&WebhookRow>) -> bool {
+    webhook.is_some_and(|webhook| webhook.status.takes_events())
+}
+
+/// Whether an attempt is being made, or about to be: there is soon more to see.
+pub(super) fn is_under_way(row: &DeliveryRow, now: Timestamp) -> bool {
+    let is_soon = |due: Timestamp| (due..due.plus(SOON)).contains(&now);
+    row.leased || row.next_attempt_at.is_some_and(is_soon)
 }
 
 /// The list with the filters of `query`.

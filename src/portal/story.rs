@@ -1,8 +1,6 @@
 //! What became of a delivery, as its page tells it: how it went in time, the event's data, and each attempt with what was sent
 //! and what came back.
 
-use std::time::Duration;
-
 use fanfare_engine::attempt::{Attempt, Headers, Outcome, SentRequest};
 use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::time::Timestamp;
@@ -10,6 +8,7 @@ use fanfare_store::attempts::{self, Piece};
 use fanfare_store::log::{self, DeliveryRow};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::deliveries::is_under_way;
 use super::form::Form;
 use super::json::{Allowance, indented};
 use super::texts::{Texts, counted, fill};
@@ -24,8 +23,6 @@ const SHOWN: u32 = 20;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 /// How many bytes of marked up bodies a page may hold; what comes after them is shown plain.
 const MAX_MARKED: usize = 4 * 1024 * 1024;
-/// For how long an attempt that is due is looked out for; what is held back, or waits behind much else, takes its time.
-const SOON: Duration = Duration::from_secs(10);
 /// The number below which attempts are shown.
 const BEFORE: &str = "before";
 /// How the delivery stood that a page shows already.
@@ -134,10 +131,8 @@ impl Story {
 
 /// How a delivery stands, in short: the same as long as its page would show the same.
 fn mark(row: &DeliveryRow, now: Timestamp) -> String {
-    let is_soon = |due: Timestamp| (due..due.plus(SOON)).contains(&now);
-    let is_under_way = row.leased || row.next_attempt_at.is_some_and(is_soon);
     let due = row.next_attempt_at.map_or(0, Timestamp::millis);
-    format!("{}.{}.{due}{}", row.state.name(), row.attempts, if is_under_way { UNDER_WAY } else { "" })
+    format!("{}.{}.{due}{}", row.state.name(), row.attempts, if is_under_way(row, now) { UNDER_WAY } else { "" })
 }
 
 /// Where the attempts are that are older than these, and how many.

@@ -135,7 +135,7 @@ texts! {
     deliveries: DeliveriesTexts {
         title, lead, id, created, event, url, code, state, next, no_code, all_states, all_webhooks, all_types,
         state_label, type_label, webhook_label, code_label, since_label, until_label, empty_title, empty,
-        nothing_title, nothing, resend, resend_one, resent, attempts_one, attempts_many, deleted_webhook,
+        nothing_title, nothing, resend, resend_one, resent, busy, attempts_one, attempts_many, deleted_webhook,
         looked_at, search_label, search_hint, search_help, event_filter, list, bad_time, bad_code, bad_filter,
         choose, choose_all, resend_chosen, resend_all, resend_all_title, resend_all_note, resend_all_start,
         resend_unfiltered, chosen_none, chosen_one, chosen_many, chosen_left_one, chosen_left_many,

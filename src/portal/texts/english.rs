@@ -361,6 +361,7 @@ pub(super) static TEXTS: Texts = Texts {
         resend: "Resend",
         resend_one: "Resend {id}",
         resent: "It is being sent again.",
+        busy: "It is being sent at this moment",
         attempts_one: "{n} attempt",
         attempts_many: "{n} attempts",
         deleted_webhook: "Deleted webhook",

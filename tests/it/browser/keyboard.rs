@@ -121,7 +121,7 @@ async fn a_customer_needs_no_mouse() {
     at(&browser, "tbody [data-resend]", ENTER).await;
     sink.next().await;
     browser.read(".toast", "It is being sent again").await;
-    rests_on(&browser, "tbody [data-resend]").await;
+    rests_on(&browser, "tbody .icon-button").await;
 
     // Off; what is missed is recovered.
     at(&browser, ".tabs a[href='/portal/webhooks']", ENTER).await;

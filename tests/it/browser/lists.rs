@@ -72,6 +72,34 @@ async fn a_row_that_is_acted_on_goes_only_where_its_list_says_so() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_sent_again_shows_what_came_of_it() {
+    let mut sink = Sink::start().await;
+    let (api, _) = ready(&sink).await;
+    sink.answer(500);
+    send(&api, &mut sink, 1).await;
+    api.until_state("exhausted", 1).await;
+    sink.answer(200);
+    sink.hold(true);
+    let browser = visitor(&api, "acme").await;
+    browser.open(&format!("{}/portal/deliveries", super::base(&api))).await;
+    browser.run("window.same = true").await;
+    browser.press("tbody [data-resend]").await;
+    sink.next().await;
+
+    // As long as it is under way, its button waits in its place, with the focus.
+    browser.see("tbody .icon-button[aria-disabled=true]").await;
+    let there = "return document.activeElement?.matches('tbody .icon-button')";
+    browser.until("the focus is on the button", there, json!([])).await;
+    sink.hold(false);
+    browser.read("tbody .pill", "Delivered").await;
+    browser.see("tbody [data-resend]").await;
+    browser.until("the focus is on the button", there, json!([])).await;
+    assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
+    browser.close().await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn a_list_that_is_followed_shows_what_is_so() {
     let mut sink = Sink::start().await;
     let (api, webhook) = ready(&sink).await;
