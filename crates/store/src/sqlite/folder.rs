@@ -41,9 +41,34 @@ pub(super) fn start(path: PathBuf) -> std::io::Result<(Folder, JoinHandle<()>)> 
 
 fn run(path: &std::path::Path, wishes: &Receiver<()>, folded: &AtomicBool) {
     let Ok(connection) = Connection::open(path) else { return };
+    // A connection that has read nothing does not know of the log, and folds nothing.
+    if connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get::<_, i64>(0)).is_err() {
+        return;
+    }
     while wishes.recv().is_ok() {
         // What a reader or the writer hinders is folded the next time.
         let _ = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
         folded.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open;
+    use super::*;
+
+    #[test]
+    fn the_log_is_folded_beside_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fanfare.db");
+        let writer = open::writer(Some(&path)).unwrap();
+        let before = std::fs::metadata(&path).unwrap().len();
+        writer.execute("INSERT INTO meta (key, value) VALUES ('large', zeroblob(1000000))", ()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), before, "it is in the log alone");
+        let (folder, thread) = start(path.clone()).unwrap();
+        folder.ask();
+        drop(folder);
+        thread.join().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() >= before + 1_000_000);
     }
 }

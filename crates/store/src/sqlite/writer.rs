@@ -16,8 +16,11 @@ const BATCH: usize = 1_000;
 /// A commit that writes so many rows takes no further operation: an event for 10,000 webhooks takes some 30 ms, and others
 /// wait for no more than that.
 const BATCH_ROWS: usize = 10_000;
-/// The log of changes is folded into the main file once it has about this many pages (32 MiB).
+/// The log of changes is folded into the main file whenever about so many pages were added to it (32 MiB).
 const FOLD_PAGES: u64 = 4_096;
+/// Once it has so many (128 MiB) it starts anew. The writer folds the last of it itself for that, which takes some
+/// milliseconds: seldom enough that few notice. A start after a crash reads it whole.
+const RENEW_PAGES: u64 = 4 * FOLD_PAGES;
 /// Past this many pages the writer folds it all itself, so that the log stays bounded (512 MiB).
 const FOLD_AT_ONCE_PAGES: u64 = 65_536;
 
@@ -61,6 +64,8 @@ pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
     reason = "durations of commits are measured for the metrics; no decision depends on them"
 )]
 pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures, folder: &Folder) {
+    // How many pages the log had when a fold was asked for last.
+    let mut asked_at = 0;
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut operations = Vec::with_capacity(BATCH);
     let mut listeners = Vec::with_capacity(BATCH);
@@ -87,12 +92,16 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
         if !unwritten.is_empty() {
             inbox.put_back(unwritten, AGAIN);
         }
-        // The fold's bulk is done beside the writer; the writer folds only the rest, and then the log starts anew.
+        // The fold's bulk is done beside the writer.
         let pages = core.log_pages();
-        if pages > FOLD_AT_ONCE_PAGES || folder.take_folded() {
+        if pages < asked_at {
+            asked_at = 0;
+        }
+        if pages > FOLD_AT_ONCE_PAGES || (folder.take_folded() && asked_at > RENEW_PAGES) {
             core.checkpoint();
-        } else if pages > FOLD_PAGES {
+        } else if pages > asked_at + FOLD_PAGES {
             folder.ask();
+            asked_at = pages;
         }
     }
     // What a full disk does not take now is a second's figures; there is nobody left to tell.
