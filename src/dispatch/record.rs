@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanfare_engine::delivery::{Single, SkipReason, State};
 use fanfare_engine::scheduler::{Input, Job};
-use fanfare_store::queue::{Answer, Finish, Finished, Lease, LoggedAttempt, Next, Operation};
+use fanfare_store::queue::{Answer, Finish, Finished, Held, Lease, LoggedAttempt, Next, Operation};
 
 use super::dispatcher::Dispatcher;
 use super::report;
@@ -57,7 +57,8 @@ fn finish(
     let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
     dispatcher.announce(|| update(dispatcher, job, attempt.as_ref(), next));
     let (report, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
-    let operation = Operation::Finish(Box::new(Finish { lease, webhook: job.webhook, attempt, next, report }));
+    let held = Held::of(&job.event, job.attempts, job.single);
+    let operation = Operation::Finish(Box::new(Finish { lease, webhook: job.webhook, held, attempt, next, report }));
     let webhook = job.webhook;
     let teller = Arc::clone(dispatcher);
     dispatcher.tools.store.submit(operation, move |answer| {

@@ -1,12 +1,14 @@
 //! Removes what is older than the retention, in pieces so small that delivery does not notice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_engine::id::ProjectId;
+use fanfare_engine::id::{OrganizationId, ProjectId, floor_at};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::webhooks::{self, WebhookFilter};
 use fanfare_store::catalogue::{Page, projects};
+use fanfare_store::log;
 use fanfare_store::queue::{Answer, Operation, Prune};
 use fanfare_store::{StoreError, StoreResult};
 
@@ -40,14 +42,16 @@ pub async fn prune(dispatcher: &Arc<Dispatcher>, retention: Retention) -> StoreR
     let store = &dispatcher.tools.store;
     let now = dispatcher.tools.clock.now();
     let mut removed = 0;
+    let mut before = BTreeMap::new();
     for project in store.read(projects::all()).await? {
         let days = project.options.retention_days;
         let keep = days.map_or(retention.default, |days| Duration::from_secs(u64::from(days) * 86_400));
-        removed += by_age(dispatcher, project.id, now.minus(keep)).await?;
+        before.insert(project.id, now.minus(keep));
         if let Some(keep) = retention.deliveries_per_webhook {
             removed += by_count(dispatcher, project.id, keep).await?;
         }
     }
+    removed += too_old(dispatcher, &before, now).await?;
     removed += stale_keys(dispatcher, now).await?;
     removed += of_removed_organizations(dispatcher).await?;
     Ok(removed)
@@ -66,7 +70,6 @@ async fn of_removed_organizations(dispatcher: &Arc<Dispatcher>) -> StoreResult<u
 
 async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult<u64> {
     let mut removed = 0;
-    let mut after = 0;
     loop {
         let keys = Prune::Keys {
             event_keys_before: now.minus(EVENT_KEYS),
@@ -74,23 +77,50 @@ async fn stale_keys(dispatcher: &Arc<Dispatcher>, now: Timestamp) -> StoreResult
             fine_stats_before: now.minus(FINE_STATISTICS),
             stats_before: now.minus(STATISTICS),
             sessions_before: now.minus(sessions::KEPT),
-            after,
             limit: PIECE,
         };
         let (count, position) = piece(dispatcher, keys).await?;
         removed += count;
-        match position {
-            Some(position) => after = position,
+        if position.is_none() {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Removes of every organization what is older than its project keeps.
+async fn too_old(
+    dispatcher: &Arc<Dispatcher>,
+    before: &BTreeMap<ProjectId, Timestamp>,
+    now: Timestamp,
+) -> StoreResult<u64> {
+    let mut removed = 0;
+    let mut last = None;
+    loop {
+        let found = dispatcher.tools.store.read(log::oldest_events(last, PIECE)).await?;
+        for oldest in &found {
+            let before = before.get(&oldest.project).copied().filter(|before| oldest.event.0 < floor_at(*before));
+            if let Some(before) = before {
+                removed += by_age(dispatcher, oldest.organization, before, now.minus(EVENT_KEYS)).await?;
+            }
+        }
+        match found.last().filter(|_| found.len() == PIECE as usize) {
+            Some(oldest) => last = Some(oldest.organization),
             None => return Ok(removed),
         }
     }
 }
 
-async fn by_age(dispatcher: &Arc<Dispatcher>, project: ProjectId, before: Timestamp) -> StoreResult<u64> {
+async fn by_age(
+    dispatcher: &Arc<Dispatcher>,
+    organization: OrganizationId,
+    before: Timestamp,
+    keys_before: Timestamp,
+) -> StoreResult<u64> {
     let mut removed = 0;
     let mut after = 0;
     loop {
-        let (count, position) = piece(dispatcher, Prune::Age { project, before, after, limit: PIECE }).await?;
+        let what = Prune::Age { organization, before, keys_before, after, limit: PIECE };
+        let (count, position) = piece(dispatcher, what).await?;
         removed += count;
         match position {
             Some(position) => after = position,

@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::Trigger;
+use fanfare_engine::delivery::{Single, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::{
-    Accept, Finish, Learn, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next,
+    Accept, Finish, Held, Learn, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next,
     Operation,
 };
 use fanfare_store::sqlite::Core;
@@ -58,6 +58,7 @@ impl Source {
         };
         let delivery = DeliveryId(self.ids.next(NOW));
         let new = NewDelivery { id: delivery, webhook, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };
+        let held = Held::of(&event, 0, Single::No);
         let accept = Accept {
             event: Arc::new(event),
             fingerprint: [7; 16],
@@ -67,7 +68,7 @@ impl Source {
         };
         let lease = Lease { delivery, node: self.node, claim: 1 };
         let attempt = Some(self.attempt());
-        let finish = Finish { lease, webhook, attempt, next: Next::Delivered, report: None };
+        let finish = Finish { lease, webhook, held, attempt, next: Next::Delivered, report: None };
         (Operation::Accept(accept), Operation::Finish(Box::new(finish)))
     }
 

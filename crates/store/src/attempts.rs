@@ -41,14 +41,14 @@ pub fn earlier(piece: &[Attempt]) -> u32 {
 
 const COLUMNS: &str = "number, at, duration_ms, outcome, error, trigger, method, url, request_headers, body_head, body_tail, \
      response_code, response_headers, response_body, truncated, \
-     (SELECT data FROM payloads JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id)";
+     (SELECT data FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE deliveries.id = delivery_id)";
 
 /// What an attempt weighs, by the lengths that the rows say without being read. The event's data stand in each request whose
 /// body has a tail.
 const WEIGHT: &str = "coalesce(length(request_headers), 0) + coalesce(length(response_headers), 0) \
      + coalesce(length(response_body), 0) + coalesce(length(body_head), 0) \
-     + CASE WHEN body_tail IS NULL THEN 0 ELSE length(body_tail) + coalesce((SELECT length(data) FROM payloads \
-         JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id), 0) END";
+     + CASE WHEN body_tail IS NULL THEN 0 ELSE length(body_tail) + coalesce((SELECT length(data) FROM events \
+         JOIN deliveries ON deliveries.event_id = events.id WHERE deliveries.id = delivery_id), 0) END";
 
 /// A piece of the attempts of a delivery, newest first, each request's body whole.
 pub fn attempts(delivery: DeliveryId, piece: Piece) -> Query<Attempt> {

@@ -38,7 +38,8 @@ pub fn received(
         sql: "SELECT e.id, e.project_id, e.organization_id, e.type, e.external_id, e.occurred_at, e.entity, e.scope,
                   e.ordering_key, e.is_test, d.id, d.state, d.one_shot,
                   e.id <= coalesce((SELECT forgotten_to FROM webhooks w WHERE w.id = ?1), 0)
-              FROM (SELECT * FROM events WHERE organization_id = ?2 AND id > ?3 AND id < ?4 ORDER BY id LIMIT ?5) e
+              FROM (SELECT id FROM events WHERE organization_id = ?2 AND id > ?3 AND id < ?4 ORDER BY id LIMIT ?5) seen
+              JOIN events e ON e.id = seen.id
               LEFT JOIN deliveries d ON d.id = coalesce(
                   (SELECT o.id FROM deliveries o WHERE o.id > e.id AND o.id <= e.last_delivery_id AND o.event_id = e.id
                        AND o.webhook_id = ?1 LIMIT 1),

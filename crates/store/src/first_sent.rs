@@ -17,7 +17,7 @@ pub type FirstRequest = (SentRequest, Option<Range<usize>>);
 /// The request of the first attempt that has one in the log; no row where none has.
 pub fn first_request(delivery: DeliveryId) -> Query<FirstRequest> {
     const COLUMNS: &str = "number, method, url, request_headers, body_head, body_tail, \
-         (SELECT data FROM payloads JOIN deliveries ON deliveries.event_id = payloads.event_id WHERE deliveries.id = delivery_id)";
+         (SELECT data FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE deliveries.id = delivery_id)";
     Query {
         sql: Cow::Owned(format!(
             "SELECT {COLUMNS} FROM attempts WHERE id = (SELECT id FROM (

@@ -309,7 +309,7 @@ pub struct EventRow {
 }
 
 const EVENT_COLUMNS: &str = "e.id, e.organization_id, e.type, e.external_id, e.occurred_at, e.entity, e.scope, \
-     e.ordering_key, e.deliveries, p.data, p.entity_data";
+     e.ordering_key, e.deliveries, e.data, e.entity_data";
 
 fn decode_event(row: &dyn Row) -> StoreResult<EventRow> {
     Ok(EventRow {
@@ -330,9 +330,7 @@ fn decode_event(row: &dyn Row) -> StoreResult<EventRow> {
 /// An event of an organization by its own id.
 pub fn event(organization: OrganizationId, id: EventId) -> Query<EventRow> {
     Query {
-        sql: Cow::Owned(format!(
-            "SELECT {EVENT_COLUMNS} FROM events e JOIN payloads p ON p.event_id = e.id WHERE e.id = ?1 AND e.organization_id = ?2"
-        )),
+        sql: Cow::Owned(format!("SELECT {EVENT_COLUMNS} FROM events e WHERE e.id = ?1 AND e.organization_id = ?2")),
         arguments: crate::arguments![id.0, organization.0],
         decode: decode_event,
     }
@@ -341,7 +339,7 @@ pub fn event(organization: OrganizationId, id: EventId) -> Query<EventRow> {
 /// The id of the event that the host calls `external_id`.
 pub fn event_by_external_id(organization: OrganizationId, external_id: &str) -> Query<EventId> {
     Query {
-        sql: Cow::Borrowed("SELECT event_id FROM event_keys WHERE organization_id = ?1 AND external_id = ?2"),
+        sql: Cow::Borrowed("SELECT id FROM events WHERE organization_id = ?1 AND external_id = ?2"),
         arguments: crate::arguments![organization.0, external_id],
         decode: |row| Ok(EventId(row.int(0)?)),
     }
@@ -357,11 +355,50 @@ pub fn events(
 ) -> Query<EventRow> {
     Query {
         sql: Cow::Owned(format!(
-            "SELECT {EVENT_COLUMNS} FROM (SELECT * FROM events WHERE organization_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e
-             JOIN payloads p ON p.event_id = e.id WHERE (?4 IS NULL OR e.type = ?4) ORDER BY e.id DESC LIMIT ?5"
+            "SELECT {EVENT_COLUMNS} FROM (
+                 SELECT id FROM events WHERE organization_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) seen
+             JOIN events e ON e.id = seen.id WHERE (?4 IS NULL OR e.type = ?4) ORDER BY e.id DESC LIMIT ?5"
         )),
-        arguments: crate::arguments![organization.0, before.map_or(i64::MAX, |id| id.0), i64::from(scan), kind, i64::from(limit)],
+        arguments: crate::arguments![
+            organization.0,
+            before.map_or(i64::MAX, |id| id.0),
+            i64::from(scan),
+            kind,
+            i64::from(limit)
+        ],
         decode: decode_event,
+    }
+}
+
+/// An organization that has events: its project, and the oldest of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    pub organization: OrganizationId,
+    pub project: ProjectId,
+    pub event: EventId,
+}
+
+/// Organizations that have events, also such as were removed, in the order of their ids, above `after`. One look into an index
+/// for each.
+pub fn oldest_events(after: Option<OrganizationId>, limit: u32) -> Query<Oldest> {
+    Query {
+        sql: Cow::Borrowed(
+            "WITH RECURSIVE o (id) AS (
+                 SELECT min(organization_id) FROM events WHERE organization_id > ?1
+                 UNION ALL
+                 SELECT (SELECT min(organization_id) FROM events WHERE organization_id > o.id) FROM o WHERE o.id IS NOT NULL
+                 LIMIT ?2)
+             SELECT e.organization_id, e.project_id, e.id FROM o
+             JOIN events e ON e.id = (SELECT min(id) FROM events WHERE organization_id = o.id)",
+        ),
+        arguments: crate::arguments![after.map_or(-1, |organization| organization.0), i64::from(limit)],
+        decode: |row| {
+            Ok(Oldest {
+                organization: OrganizationId(row.int(0)?),
+                project: ProjectId(row.int(1)?),
+                event: EventId(row.int(2)?),
+            })
+        },
     }
 }
 

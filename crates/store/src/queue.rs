@@ -181,11 +181,32 @@ pub struct Lease {
 pub struct Finish {
     pub lease: Lease,
     pub webhook: WebhookId,
+    pub held: Held,
     /// What was sent and what came back; `None` where nothing was tried (skipped).
     pub attempt: Option<LoggedAttempt>,
     pub next: Next,
     /// An operational event that tells of it, kept in the same commit.
     pub report: Option<Accept>,
+}
+
+/// What who holds a delivery knows of it. Nobody else changes it as long as the lease holds, so the store need not look.
+/// Its event is not held by it: an outcome may wait for the disk for long.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub project: ProjectId,
+    pub organization: OrganizationId,
+    pub ordering_key: Option<String>,
+    /// How many attempts are in its log.
+    pub attempts: u32,
+    pub single: Single,
+}
+
+impl Held {
+    /// A delivery of `event`.
+    pub fn of(event: &Event, attempts: u32, single: Single) -> Held {
+        let Event { project, organization, .. } = *event;
+        Held { project, organization, ordering_key: event.ordering_key.clone(), attempts, single }
+    }
 }
 
 /// Where a delivery goes after an attempt.
@@ -333,15 +354,15 @@ impl Work {
 /// What may be removed.
 #[derive(Clone, Copy, Debug)]
 pub enum Prune {
-    /// Final deliveries, their attempts, and events without live deliveries, of this project, made before `before`.
-    Age { project: ProjectId, before: Timestamp, after: i64, limit: u32 },
+    /// Final deliveries, their attempts, and events without live deliveries, of this organization, made before `before`. The
+    /// host's own ids of events that are not older than `keys_before` are known further on.
+    Age { organization: OrganizationId, before: Timestamp, keys_before: Timestamp, after: i64, limit: u32 },
     /// Webhooks, users and entities of organizations that were removed.
     Removed { limit: u32 },
     /// Final deliveries of a webhook beyond the newest `keep`.
     Count { webhook: WebhookId, keep: u32, limit: u32 },
     /// Idempotency keys and statistics whose time is over, host's event ids of events that are gone, and notes of changes of
-    /// the catalogue that every living node has seen. Looks at no more than `limit` of each; of the event ids at those
-    /// after `after`.
+    /// the catalogue that every living node has seen; no more than `limit` of each.
     Keys {
         event_keys_before: Timestamp,
         idempotency_before: Timestamp,
@@ -351,7 +372,6 @@ pub enum Prune {
         stats_before: Timestamp,
         /// Sessions that ended before.
         sessions_before: Timestamp,
-        after: i64,
         limit: u32,
     },
 }

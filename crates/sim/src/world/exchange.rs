@@ -15,7 +15,7 @@ use fanfare_engine::webhook::Status;
 use fanfare_store::StoreResult;
 use fanfare_store::log;
 use fanfare_store::queue::{
-    Answer, Finish, Finished, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Next, Operation,
+    Answer, Finish, Finished, Held, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Next, Operation,
 };
 
 use super::{Happening, World, note};
@@ -169,7 +169,7 @@ impl World {
     fn finish(&mut self, job: &Job, attempt: Option<LoggedAttempt>, next: Next) -> Checked {
         let Some(process) = &self.process else { return Ok(()) };
         let (lease, webhook) = (process.lease(job), job.webhook);
-        let finish = Finish { lease, webhook, attempt, next, report: None };
+        let finish = Finish { lease, webhook, held: held(job), attempt, next, report: None };
         self.submit(Operation::Finish(Box::new(finish)), Then::Finished { webhook, next })
     }
 
@@ -193,8 +193,19 @@ impl Exchange {
     pub(super) fn late_outcome(&self, id: i64) -> Operation {
         let attempt = Some(log_entry(self, id));
         let (lease, webhook) = (self.lease, self.job.webhook);
-        Operation::Finish(Box::new(Finish { lease, webhook, attempt, next: Next::Delivered, report: None }))
+        Operation::Finish(Box::new(Finish {
+            lease,
+            webhook,
+            held: held(&self.job),
+            attempt,
+            next: Next::Delivered,
+            report: None,
+        }))
     }
+}
+
+fn held(job: &Job) -> Held {
+    Held::of(&job.event, job.attempts, job.single)
 }
 
 fn sent(job: &Job, trouble: bool) -> Input {

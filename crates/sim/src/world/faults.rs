@@ -210,8 +210,8 @@ impl World {
         if self.is_sabotaged(Sabotage::IgnoreFence)
             && let Some((lease, _)) = self.ledger.stories.get(&id).and_then(|story| story.lease)
         {
-            let (webhook, next) = (finish.webhook, finish.next);
-            let stolen = fanfare_store::queue::Finish { lease, webhook, attempt: None, next, report: None };
+            let (webhook, held, next) = (finish.webhook, finish.held.clone(), finish.next);
+            let stolen = fanfare_store::queue::Finish { lease, webhook, held, attempt: None, next, report: None };
             return self.must_be_turned_away(&Operation::Finish(Box::new(stolen)));
         }
         let before = self.disk.core.read(&log::delivery(id));

@@ -10,7 +10,7 @@ use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, 
 use crate::backend::Backend;
 use crate::catalogue::webhooks;
 use crate::log::{self, DeliveryFilter, Search};
-use crate::queue::{Finish, Next, Operation, Resend};
+use crate::queue::{Next, Operation, Resend};
 
 fn all() -> DeliveryFilter {
     DeliveryFilter::default()
@@ -220,8 +220,7 @@ pub(crate) async fn the_last_url_of_each<B: Backend>(rig: &Rig<B>) {
     let lease = rig.claim_only(twice.delivery).await.lease;
     let mut attempt = rig.attempt(200);
     attempt.request.as_mut().unwrap().url = "https://moved.example/".into();
-    let attempt = Some(attempt);
-    rig.finish_with(Finish { lease, webhook: WEBHOOK, attempt, next: Next::Delivered, report: None }).await;
+    rig.end(lease, Some(attempt), Next::Delivered).await;
 
     let mut urls = rig.read(log::last_urls(&[once, never, twice.delivery])).await;
     urls.sort();

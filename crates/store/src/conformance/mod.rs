@@ -154,13 +154,14 @@ macro_rules! conformance_suite {
                 what_is_old_and_final_goes
                 case_076_what_is_to_be_sent_stays
                 pruning_by_age_goes_in_pieces
-                pruning_by_age_looks_at_no_other_projects_events
+                organizations_with_events_are_found_by_the_oldest_of_each
                 an_event_for_many_webhooks_goes_in_pieces
                 notes_of_changes_go_and_versions_count_on
-                other_projects_and_newer_events_stay
+                other_organizations_and_newer_events_stay
                 only_the_newest_are_kept
                 keys_outlive_their_events
                 keys_go_in_pieces
+                keys_of_events_that_are_old_enough_go_with_them
             ]
             access: [
                 a_user_is_kept_and_replaced

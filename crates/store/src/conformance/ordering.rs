@@ -6,7 +6,7 @@ use fanfare_engine::id::DeliveryId;
 
 use super::rig::{OTHER_WEBHOOK, RECORDED, Rig, UNBLOCKED, WEBHOOK};
 use crate::backend::Backend;
-use crate::queue::{Accepted, Finish, Lease, MAX_CLAIMS, Next, Operation};
+use crate::queue::{Accepted, Lease, MAX_CLAIMS, Next, Operation};
 
 async fn three<B: Backend>(rig: &Rig<B>) -> [DeliveryId; 3] {
     [rig.ordered("a").await, rig.ordered("a").await, rig.ordered("a").await]
@@ -67,8 +67,7 @@ pub(crate) async fn a_skipped_one_lets_the_next_go<B: Backend>(rig: &Rig<B>) {
     let [first, second, _] = three(rig).await;
     let lease = rig.claim_only(first).await.lease;
     let next = Next::Skipped(SkipReason::AccessRevoked);
-    let finish = Finish { lease, webhook: WEBHOOK, attempt: None, next, report: None };
-    assert_eq!(rig.finish_with(finish).await, UNBLOCKED);
+    assert_eq!(rig.end(lease, None, next).await, UNBLOCKED);
     rig.claim_only(second).await;
 }
 

@@ -2,16 +2,16 @@
 
 use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
-use fanfare_engine::id::{DeliveryId, EventId, ProjectId, WebhookId};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 
 use super::jobs::bare_webhook;
-use super::rig::{ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
+use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
 use crate::arguments;
 use crate::backend::Backend;
 use crate::bulk;
 use crate::catalogue::idempotency;
-use crate::log::{self, DeliveryFilter};
+use crate::log::{self, DeliveryFilter, Oldest};
 use crate::query::{Change, Query};
 use crate::queue::{Accept, Accepted, Answer, Deliver, Next, Operation, Prune, Resend, Touches};
 
@@ -25,7 +25,11 @@ async fn prune<B: Backend>(rig: &Rig<B>, what: Prune) -> (u64, Option<i64>) {
 }
 
 fn older_than(before: Timestamp) -> Prune {
-    Prune::Age { project: PROJECT, before, after: 0, limit: 100 }
+    older_than_after(before, 0)
+}
+
+fn older_than_after(before: Timestamp, after: i64) -> Prune {
+    Prune::Age { organization: ORGANIZATION, before, keys_before: Timestamp(0), after, limit: 100 }
 }
 
 async fn event_of<B: Backend>(rig: &Rig<B>, delivery: DeliveryId) -> EventId {
@@ -54,7 +58,7 @@ pub(crate) async fn what_is_old_and_final_goes<B: Backend>(rig: &Rig<B>) {
 
     let (removed, position) = prune(rig, older_than(rig.now())).await;
     assert_eq!((removed, position), (4, None));
-    for table in ["events", "payloads", "deliveries", "attempts"] {
+    for table in ["events", "deliveries", "attempts"] {
         assert_eq!(rows(rig, table).await, 0, "{table}");
     }
 }
@@ -97,7 +101,8 @@ pub(crate) async fn pruning_by_age_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
     let mut after = 0;
     let mut pieces = Vec::new();
     loop {
-        let piece = Prune::Age { project: PROJECT, before: rig.now(), after, limit: 2 };
+        let piece =
+            Prune::Age { organization: ORGANIZATION, before: rig.now(), keys_before: rig.now(), after, limit: 2 };
         let (removed, position) = prune(rig, piece).await;
         pieces.push(removed);
         let Some(position) = position else { break };
@@ -107,14 +112,26 @@ pub(crate) async fn pruning_by_age_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
     assert_eq!(pieces, [4, 2, 2]);
 }
 
-pub(crate) async fn pruning_by_age_looks_at_no_other_projects_events<B: Backend>(rig: &Rig<B>) {
-    for _ in 0..9 {
-        rig.keep(Event { project: ProjectId(99), ..rig.event("job.created") }, &[]).await;
+pub(crate) async fn organizations_with_events_are_found_by_the_oldest_of_each<B: Backend>(rig: &Rig<B>) {
+    let mut oldest = Vec::new();
+    for (organization, events) in [(7, 9), (8, 1), (9, 3)] {
+        let owner = Event {
+            organization: OrganizationId(organization),
+            project: ProjectId(90 + organization),
+            ..rig.event("t")
+        };
+        for number in 0..events {
+            let event = Event { id: EventId(rig.id()), ..owner.clone() };
+            if number == 0 {
+                oldest.push(Oldest { organization: owner.organization, project: owner.project, event: event.id });
+            }
+            rig.keep(event, &[]).await;
+        }
     }
-    rig.keep(rig.event("job.created"), &[]).await;
-    rig.advance(1);
-    let piece = Prune::Age { project: PROJECT, before: rig.now(), after: 0, limit: 2 };
-    assert_eq!(prune(rig, piece).await, (1, None), "its own only event is found with the first look");
+    assert_eq!(rig.read(log::oldest_events(None, 10)).await, oldest);
+    assert_eq!(rig.read(log::oldest_events(None, 2)).await, oldest[..2]);
+    assert_eq!(rig.read(log::oldest_events(Some(OrganizationId(8)), 2)).await, oldest[2..]);
+    assert_eq!(rig.read(log::oldest_events(Some(OrganizationId(9)), 2)).await, []);
 }
 
 pub(crate) async fn an_event_for_many_webhooks_goes_in_pieces<B: Backend>(rig: &Rig<B>) {
@@ -130,8 +147,7 @@ pub(crate) async fn an_event_for_many_webhooks_goes_in_pieces<B: Backend>(rig: &
     rig.advance(1);
     let mut after = 0;
     let mut next = async || {
-        let (removed, position) =
-            prune(rig, Prune::Age { project: PROJECT, before: rig.now(), after, limit: 100 }).await;
+        let (removed, position) = prune(rig, older_than_after(rig.now(), after)).await;
         after = position.unwrap_or(0);
         removed
     };
@@ -143,7 +159,7 @@ pub(crate) async fn an_event_for_many_webhooks_goes_in_pieces<B: Backend>(rig: &
     let got = rig.read(bulk::received(ORGANIZATION, WebhookId(1), 0, i64::MAX, 9)).await;
     assert!(got[0].delivery.is_none() && got[0].is_forgotten, "what it got is not taken for missing");
     assert_eq!((next().await, next().await, next().await), (1_000, 501, 0));
-    for table in ["events", "payloads", "deliveries", "attempts"] {
+    for table in ["events", "deliveries", "attempts"] {
         assert_eq!(rows(rig, table).await, 0, "{table}");
     }
 }
@@ -168,7 +184,6 @@ pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &
         fine_stats_before: old,
         stats_before: old,
         sessions_before: old,
-        after: 0,
         limit: 3,
     };
     assert!(matches!(prune(rig, what).await, (3, Some(_))));
@@ -178,8 +193,8 @@ pub(crate) async fn notes_of_changes_go_and_versions_count_on<B: Backend>(rig: &
     assert_eq!(touch().await, last + 1);
 }
 
-pub(crate) async fn other_projects_and_newer_events_stay<B: Backend>(rig: &Rig<B>) {
-    let theirs = Event { project: ProjectId(99), ..rig.event("job.created") };
+pub(crate) async fn other_organizations_and_newer_events_stay<B: Backend>(rig: &Rig<B>) {
+    let theirs = Event { organization: OTHER_ORGANIZATION, ..rig.event("job.created") };
     let theirs_id = theirs.id;
     rig.keep(theirs, &[]).await;
     rig.keep(rig.event("job.created"), &[]).await;
@@ -190,8 +205,8 @@ pub(crate) async fn other_projects_and_newer_events_stay<B: Backend>(rig: &Rig<B
     rig.keep(newer, &[]).await;
     rig.advance(10);
     assert_eq!(prune(rig, older_than(edge)).await.0, 1);
-    for id in [theirs_id, newer_id] {
-        assert!(rig.read_one(log::event(ORGANIZATION, id)).await.is_some());
+    for (owner, id) in [(OTHER_ORGANIZATION, theirs_id), (ORGANIZATION, newer_id)] {
+        assert!(rig.read_one(log::event(owner, id)).await.is_some());
     }
 }
 
@@ -230,7 +245,6 @@ pub(crate) async fn keys_outlive_their_events<B: Backend>(rig: &Rig<B>) {
             fine_stats_before: before,
             stats_before: before,
             sessions_before: before,
-            after: 0,
             limit: 100,
         };
         prune(rig, what).await
@@ -258,25 +272,33 @@ pub(crate) async fn keys_go_in_pieces<B: Backend>(rig: &Rig<B>) {
     }
     rig.advance(1);
     prune(rig, older_than(rig.now())).await;
-    let mut after = 0;
-    let mut removed = 0;
-    let mut pieces = 0;
-    loop {
-        let what = Prune::Keys {
-            event_keys_before: rig.now(),
-            idempotency_before: rig.now(),
-            fine_stats_before: rig.now(),
-            stats_before: rig.now(),
-            sessions_before: rig.now(),
-            after,
-            limit: 2,
-        };
-        let (count, position) = prune(rig, what).await;
-        removed += count;
-        pieces += 1;
-        let Some(position) = position else { break };
-        after = position;
-    }
-    // The keys, and by two spans a row of figures of the project and of the organization.
-    assert_eq!((removed, pieces, rows(rig, "event_keys").await), (8, 4, 3));
+    assert_eq!(rows(rig, "event_keys").await, 4);
+    let what = Prune::Keys {
+        event_keys_before: rig.now(),
+        idempotency_before: rig.now(),
+        fine_stats_before: rig.now(),
+        stats_before: rig.now(),
+        sessions_before: rig.now(),
+        limit: 3,
+    };
+    // With the keys, by two spans a row of figures of the project and of the organization.
+    assert!(matches!(prune(rig, what).await, (7, Some(_))));
+    assert_eq!(prune(rig, what).await, (1, None));
+    assert_eq!(rows(rig, "event_keys").await, 0);
+}
+
+pub(crate) async fn keys_of_events_that_are_old_enough_go_with_them<B: Backend>(rig: &Rig<B>) {
+    let named = |id: &str| Event { external_id: Some(id.to_owned()), ..rig.event("job.created") };
+    rig.keep(named("old"), &[]).await;
+    rig.advance(10);
+    let edge = rig.now();
+    rig.keep(named("young"), &[]).await;
+    rig.advance(10);
+    let what = Prune::Age { organization: ORGANIZATION, before: rig.now(), keys_before: edge, after: 0, limit: 100 };
+    assert_eq!(prune(rig, what).await, (2, None));
+    assert_eq!(rows(rig, "event_keys").await, 1);
+    let again = rig.accept(rig.acceptance(named("young"), &[], None)).await;
+    assert!(matches!(again, Accepted::Repeated { .. }));
+    let again = rig.accept(rig.acceptance(named("old"), &[], None)).await;
+    assert!(matches!(again, Accepted::New { .. }));
 }

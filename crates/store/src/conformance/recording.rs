@@ -10,7 +10,7 @@ use super::rig::{OTHER_WEBHOOK, RECORDED, Rig, URL, WEBHOOK};
 use crate::attempts::{Piece, attempts, earlier};
 use crate::backend::Backend;
 use crate::log;
-use crate::queue::{Finish, Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
+use crate::queue::{Finished, LoggedAttempt, LoggedBody, LoggedRequest, Next};
 use crate::stats::{self, Figures, Span, Subject};
 
 pub(crate) async fn an_outcome_is_recorded<B: Backend>(rig: &Rig<B>) {
@@ -19,14 +19,7 @@ pub(crate) async fn an_outcome_is_recorded<B: Backend>(rig: &Rig<B>) {
     rig.advance(1);
     rig.finish(delivered, 201, Next::Delivered).await;
     rig.finish(failed, 503, Next::Exhausted).await;
-    let finish = Finish {
-        lease: skipped,
-        webhook: WEBHOOK,
-        attempt: None,
-        next: Next::Skipped(SkipReason::AccessRevoked),
-        report: None,
-    };
-    rig.finish_with(finish).await;
+    rig.end(skipped, None, Next::Skipped(SkipReason::AccessRevoked)).await;
 
     let row = rig.row(delivered.delivery).await;
     assert_eq!((row.state, row.response_code, row.attempts), (State::Delivered, Some(201), 1));
@@ -89,8 +82,7 @@ pub(crate) async fn attempts_come_in_pieces<B: Backend>(rig: &Rig<B>) {
 async fn round_trip<B: Backend>(rig: &Rig<B>, data: &[u8], attempt: LoggedAttempt) -> Attempt {
     let event = Event { data: Bytes::copy_from_slice(data), ..rig.event("job.created") };
     let lease = rig.keep_leased(event, &[WEBHOOK]).await[0];
-    let finish = Finish { lease, webhook: WEBHOOK, attempt: Some(attempt), next: Next::Exhausted, report: None };
-    assert_eq!(rig.finish_with(finish).await, RECORDED);
+    assert_eq!(rig.end(lease, Some(attempt), Next::Exhausted).await, RECORDED);
     rig.attempts(lease.delivery).await.pop().unwrap()
 }
 
@@ -193,8 +185,7 @@ pub(crate) async fn a_report_is_kept_with_the_outcome<B: Backend>(rig: &Rig<B>) 
     let report = rig.acceptance(rig.event("delivery.exhausted"), &[OTHER_WEBHOOK], None);
     let (event, delivery) = (report.event.id, report.deliveries[0].id);
     let attempt = Some(rig.attempt(500));
-    let finish = Finish { lease, webhook: WEBHOOK, attempt, next: Next::Exhausted, report: Some(report) };
-    assert_eq!(rig.finish_with(finish).await, RECORDED);
+    assert_eq!(rig.end_with(lease, attempt, Next::Exhausted, Some(report)).await, RECORDED);
     assert_eq!(rig.row(delivery).await.event, event);
     assert_eq!(rig.claim(OTHER_WEBHOOK).await[0].lease.delivery, delivery);
 }
@@ -205,8 +196,7 @@ pub(crate) async fn a_fenced_outcome_leaves_no_report<B: Backend>(rig: &Rig<B>) 
     let report = rig.acceptance(rig.event("delivery.exhausted"), &[OTHER_WEBHOOK], None);
     let delivery = report.deliveries[0].id;
     let attempt = Some(rig.attempt(500));
-    let finish = Finish { lease, webhook: WEBHOOK, attempt, next: Next::Exhausted, report: Some(report) };
-    assert_eq!(rig.finish_with(finish).await, Finished::Fenced);
+    assert_eq!(rig.end_with(lease, attempt, Next::Exhausted, Some(report)).await, Finished::Fenced);
     assert_eq!(rig.read_one(log::delivery(delivery)).await, None);
 }
 
@@ -219,14 +209,7 @@ pub(crate) async fn attempts_are_counted<B: Backend>(rig: &Rig<B>) {
     rig.ended(404, Next::Exhausted).await;
     // A lost outcome and one without an attempt count for nothing.
     let lease = rig.leased().await;
-    let skip = Finish {
-        lease,
-        webhook: WEBHOOK,
-        attempt: None,
-        next: Next::Skipped(SkipReason::WebhookDeactivated),
-        report: None,
-    };
-    rig.finish_with(skip).await;
+    rig.end(lease, None, Next::Skipped(SkipReason::WebhookDeactivated)).await;
     assert_eq!(rig.finish(lease, 200, Next::Delivered).await, Finished::Fenced);
 
     let series = rig.read(stats::series(Subject::Webhook(WEBHOOK), Span::FiveMinutes, Timestamp(0))).await;

@@ -7,7 +7,7 @@ use super::rig::{OTHER_WEBHOOK, RECORDED, Rig, WEBHOOK};
 use crate::backend::Backend;
 use crate::error::StoreError;
 use crate::log::DeliveryFilter;
-use crate::queue::{Accept, Deliver, Finish, MAX_CLAIMS, NewDelivery, Next, Operation, Resend};
+use crate::queue::{Accept, Deliver, MAX_CLAIMS, NewDelivery, Next, Operation, Resend};
 
 fn resend(delivery: DeliveryId) -> Operation {
     Operation::Resend(Resend { deliveries: vec![delivery] })
@@ -85,7 +85,7 @@ pub(crate) async fn a_delivered_one_stays_delivered_whatever_ends_its_repetition
 
     rig.released(resend(id)).await;
     let lease = rig.claim_only(id).await.lease;
-    rig.finish_with(Finish { lease, webhook: WEBHOOK, attempt: None, next: Next::Skipped(skip), report: None }).await;
+    rig.end(lease, None, Next::Skipped(skip)).await;
     assert_eq!(rig.state(id).await, State::Delivered, "skipped when it was to be sent");
 
     rig.released(resend(id)).await;

@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::{Attempt, Outcome};
-use fanfare_engine::delivery::{State, Trigger};
+use fanfare_engine::delivery::{Single, State, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::arguments;
 use crate::attempts::{Piece, attempts};
 use crate::backend::Backend;
 use crate::error::StoreResult;
 use crate::log::{self, DeliveryFilter, DeliveryRow};
 use crate::query::{Change, Query};
 use crate::queue::{
-    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, IdempotencyKey, Learn, Lease,
+    Accept, Accepted, Answer, Claim, Claimed, ClaimedDelivery, Finish, Finished, Held, IdempotencyKey, Learn, Lease,
     LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, NewDelivery, Next, Operation,
 };
 
@@ -241,11 +242,24 @@ impl<B: Backend> Rig<B> {
 
     /// Ends a lease of a delivery of [`WEBHOOK`] after an attempt that got this status.
     pub(crate) async fn finish(&self, lease: Lease, status: u16, next: Next) -> Finished {
-        let attempt = Some(self.attempt(status));
-        self.finish_with(Finish { lease, webhook: WEBHOOK, attempt, next, report: None }).await
+        self.end(lease, Some(self.attempt(status)), next).await
     }
 
-    pub(crate) async fn finish_with(&self, finish: Finish) -> Finished {
+    /// Ends a lease of a delivery of [`WEBHOOK`].
+    pub(crate) async fn end(&self, lease: Lease, attempt: Option<LoggedAttempt>, next: Next) -> Finished {
+        self.end_with(lease, attempt, next, None).await
+    }
+
+    /// The same, with an event that tells of it.
+    pub(crate) async fn end_with(
+        &self,
+        lease: Lease,
+        attempt: Option<LoggedAttempt>,
+        next: Next,
+        report: Option<Accept>,
+    ) -> Finished {
+        let held = self.read_one(held(lease.delivery)).await.unwrap();
+        let finish = Finish { lease, webhook: WEBHOOK, held, attempt, next, report };
         match self.apply(Operation::Finish(Box::new(finish))).await.unwrap() {
             Answer::Finished(finished) => finished,
             other => panic!("an outcome was answered with {other:?}"),
@@ -306,4 +320,22 @@ pub(crate) const UNBLOCKED: Finished = Finished::Recorded { unblocked: true };
 
 pub(crate) fn key(scope: &str, key: &str, fingerprint: u8) -> IdempotencyKey {
     IdempotencyKey { scope: scope.to_owned(), key: key.to_owned(), fingerprint: [fingerprint; 16] }
+}
+
+/// What who holds a delivery knows of it.
+fn held(delivery: DeliveryId) -> Query<Held> {
+    Query {
+        sql: "SELECT project_id, organization_id, ordering_key, attempts, one_shot FROM deliveries WHERE id = ?1"
+            .into(),
+        arguments: arguments![delivery.0],
+        decode: |row| {
+            Ok(Held {
+                project: ProjectId(row.int(0)?),
+                organization: OrganizationId(row.int(1)?),
+                ordering_key: row.text_or_null(2)?,
+                attempts: u32::try_from(row.int(3)?).unwrap(),
+                single: Single::from_number(row.int(4)?),
+            })
+        },
+    }
 }

@@ -6,8 +6,8 @@ use fanfare_engine::id::{DeliveryId, EventId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
+use super::kept::{Kept, Statement};
 use super::learn;
-use super::open::unavailable;
 use super::rows;
 use super::tally::Tally;
 use crate::entity;
@@ -17,19 +17,36 @@ use crate::queue::{Accept, Accepted, IDEMPOTENCY_LIFETIME, IdempotencyKey, Learn
 /// The status that a repeated request for an event is answered with.
 const ACCEPTED: i64 = 202;
 
+pub(super) const FIND_OLD_KEY: &str = "SELECT 1 FROM event_keys WHERE organization_id = ?1 AND external_id = ?2";
+
+/// Of values, not of a question that says whether to insert: SQLite would keep a copy of each page that such a statement
+/// changes, in case it fails halfway.
+pub(super) const INSERT_EVENT: &str =
+    "INSERT INTO events (id, project_id, organization_id, type, external_id, fingerprint, occurred_at, entity, scope,
+         ordering_key, deliveries, last_delivery_id, is_test, data, entity_data)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+     ON CONFLICT (organization_id, external_id) WHERE external_id IS NOT NULL DO NOTHING";
+
+pub(super) const INSERT_DELIVERY: &str =
+    "INSERT INTO deliveries (id, event_id, project_id, organization_id, webhook_id, event_type, state, trigger,
+         lease_node, epoch, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, 0, 0, ?12, ?13, ?14)";
+
 pub(super) fn accept(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     accept: &Accept,
     tally: &mut Tally,
 ) -> StoreResult<Accepted> {
     if let Some(key) = &accept.idempotency
-        && let Some(kept) = kept_answer(transaction, now, key)?
+        && let Some(answer) = kept_answer(transaction, now, key)?
     {
-        return Ok(kept);
+        return Ok(answer);
     }
     let event = &*accept.event;
-    let seen = seen_before(transaction, accept)?;
+    let is_new = insert_event(kept, accept)?;
+    let seen = if is_new { None } else { seen_before(transaction, accept)? };
     if let Some(key) = &accept.idempotency {
         match seen {
             None => keep_answer(transaction, now, key, event.id, accept.deliveries.len() as u64)?,
@@ -43,17 +60,9 @@ pub(super) fn accept(
     if let Some(seen) = seen {
         return Ok(seen);
     }
-    if let Some(external_id) = &event.external_id {
-        rows::execute(
-            transaction,
-            "INSERT INTO event_keys (organization_id, external_id, event_id, fingerprint, deliveries) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![event.organization.0, external_id, event.id.0, accept.fingerprint, accept.deliveries.len() as i64],
-        )?;
-    }
-    insert_event(transaction, event, &accept.deliveries)?;
     let mut held_back = Vec::new();
     for delivery in &accept.deliveries {
-        if insert_delivery(transaction, event, delivery, false)? {
+        if insert_delivery(transaction, &mut kept.insert_delivery, event, delivery, false)? {
             held_back.push(delivery.id);
         }
     }
@@ -82,11 +91,12 @@ fn kept_answer(transaction: &Transaction<'_>, now: Timestamp, key: &IdempotencyK
 /// What was accepted under the host's id for the event.
 fn seen_before(transaction: &Transaction<'_>, accept: &Accept) -> StoreResult<Option<Accepted>> {
     let event = &accept.event;
-    let Some(external_id) = &event.external_id else { return Ok(None) };
     let kept: Option<(i64, [u8; 16], u32)> = rows::first(
         transaction,
-        "SELECT event_id, fingerprint, deliveries FROM event_keys WHERE organization_id = ?1 AND external_id = ?2",
-        (event.organization.0, external_id),
+        "SELECT id, fingerprint, deliveries FROM events WHERE organization_id = ?1 AND external_id = ?2
+         UNION ALL SELECT event_id, fingerprint, deliveries FROM event_keys WHERE organization_id = ?1 AND external_id = ?2
+         LIMIT 1",
+        (event.organization.0, &event.external_id),
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     Ok(kept.map(|(id, fingerprint, deliveries)| {
@@ -125,41 +135,43 @@ fn decode_answer(answer: &[u8]) -> StoreResult<Accepted> {
     Ok(Accepted::Repeated { event: EventId(i64::from_be_bytes(*event)), deliveries: u32::from_be_bytes(deliveries) })
 }
 
-fn insert_event(transaction: &Transaction<'_>, event: &Event, deliveries: &[NewDelivery]) -> StoreResult<()> {
+/// Inserts an event, unless there is or was one by the host's id for it. Answers whether it did.
+fn insert_event(kept: &mut Kept<'_>, accept: &Accept) -> StoreResult<bool> {
+    let Accept { event, deliveries, .. } = accept;
+    if let Some(external_id) = &event.external_id
+        && kept.find_old_key.finds((event.organization.0, external_id))?
+    {
+        return Ok(false);
+    }
     let entity = event.entity.as_ref().map(entity::write).transpose()?;
     let scope = if event.scope.is_empty() { None } else { Some(rows::json(&event.scope)?) };
-    let last = deliveries.last().map_or(event.id.0, |delivery| delivery.id.0);
-    rows::execute(
-        transaction,
-        "INSERT INTO events (id, project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key,
-             deliveries, last_delivery_id, is_test) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        params![
-            event.id.0,
-            event.project.0,
-            event.organization.0,
-            &*event.kind,
-            event.external_id,
-            event.occurred_at.0,
-            entity,
-            scope,
-            event.ordering_key,
-            deliveries.len() as i64,
-            last,
-            deliveries.iter().any(|delivery| delivery.trigger == Trigger::Test)
-        ],
-    )?;
     let entity_data = event.entity.as_ref().and_then(|entity| entity.data.as_deref());
-    rows::execute(
-        transaction,
-        "INSERT INTO payloads (event_id, data, entity_data) VALUES (?1, ?2, ?3)",
-        params![event.id.0, &*event.data, entity_data],
-    )?;
-    Ok(())
+    let fingerprint = event.external_id.as_ref().map(|_| accept.fingerprint);
+    let last = deliveries.last().map_or(event.id.0, |delivery| delivery.id.0);
+    let inserted = kept.insert_event.execute(params![
+        event.id.0,
+        event.project.0,
+        event.organization.0,
+        &*event.kind,
+        event.external_id,
+        fingerprint,
+        event.occurred_at.0,
+        entity,
+        scope,
+        event.ordering_key,
+        deliveries.len() as i64,
+        last,
+        deliveries.iter().any(|delivery| delivery.trigger == Trigger::Test),
+        &*event.data,
+        entity_data
+    ])?;
+    Ok(inserted > 0)
 }
 
 /// Inserts one delivery. Answers whether it is held back by an earlier one of the same ordering key.
 pub(super) fn insert_delivery(
     transaction: &Transaction<'_>,
+    insert: &mut Statement<'_>,
     event: &Event,
     delivery: &NewDelivery,
     late: bool,
@@ -170,31 +182,22 @@ pub(super) fn insert_delivery(
     };
     let lease = if held_back { None } else { delivery.lease };
     let due = if held_back { Timestamp::NEVER } else { delivery.due };
-    let mut statement = transaction
-        .prepare_cached(
-            "INSERT INTO deliveries (id, event_id, project_id, organization_id, webhook_id, event_type, state, trigger,
-                 lease_node, epoch, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, 0, 0, ?12, ?13, ?14)",
-        )
-        .map_err(unavailable)?;
-    statement
-        .execute(params![
-            delivery.id.0,
-            event.id.0,
-            event.project.0,
-            event.organization.0,
-            delivery.webhook.0,
-            &*event.kind,
-            State::Pending as i64,
-            delivery.trigger as i64,
-            lease.map_or(0, |node| node.0),
-            i64::from(lease.is_some()),
-            due.0,
-            event.ordering_key,
-            delivery.trigger == Trigger::Test,
-            late
-        ])
-        .map_err(unavailable)?;
+    insert.execute(params![
+        delivery.id.0,
+        event.id.0,
+        event.project.0,
+        event.organization.0,
+        delivery.webhook.0,
+        &*event.kind,
+        State::Pending as i64,
+        delivery.trigger as i64,
+        lease.map_or(0, |node| node.0),
+        i64::from(lease.is_some()),
+        due.0,
+        event.ordering_key,
+        delivery.trigger == Trigger::Test,
+        late
+    ])?;
     Ok(held_back)
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{Transaction, params};
 
 use super::core::Joined;
 use super::finish;
+use super::kept::{Kept, Statement};
 use super::open::unavailable;
 use super::rows;
 use super::tally::{Ended, Tally};
@@ -121,7 +122,7 @@ pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreRes
     rows::first(
         transaction,
         "SELECT project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key, data, entity_data
-         FROM events JOIN payloads ON payloads.event_id = events.id WHERE events.id = ?1",
+         FROM events WHERE id = ?1",
         [id.0],
         |row| {
             Ok((
@@ -209,6 +210,7 @@ pub(super) fn put_off(transaction: &Transaction<'_>, lease: Lease, until: Timest
 /// it holds nothing.
 pub(super) fn rescue(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     node: NodeId,
     limit: u32,
@@ -237,7 +239,7 @@ pub(super) fn rescue(
     for (id, webhook, claims, attempts, ordering_key, trigger, begun, owners) in held {
         if begun {
             let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
-            log_unknown(transaction, now, id, attempts + 1, trigger)?;
+            log_unknown(transaction, &mut kept.insert_attempt, now, id, attempts + 1, trigger)?;
             let ended = Ended { at: now, duration_ms: 0, outcome: Outcome::Unknown, response_code: None };
             tally.attempt(owners.0, owners.1, webhook, ended);
         }
@@ -270,6 +272,7 @@ pub(super) fn rescue(
 
 fn log_unknown(
     transaction: &Transaction<'_>,
+    insert: &mut Statement<'_>,
     now: Timestamp,
     delivery: DeliveryId,
     number: i64,
@@ -285,7 +288,7 @@ fn log_unknown(
         request: None,
         response: None,
     };
-    finish::insert_attempt(transaction, delivery, number, &attempt)
+    finish::insert_attempt(insert, delivery, number, &attempt)
 }
 
 /// An id that no attempt has yet, for rows that the store makes itself: below zero, where no generated id lies.

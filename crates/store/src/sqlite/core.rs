@@ -10,6 +10,7 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::kept::Kept;
 use super::open::{self, unavailable};
 use super::rows;
 use super::tally::Tally;
@@ -105,13 +106,15 @@ impl Core {
         let mut tally = Tally::default();
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        let mut kept = Kept::of(&transaction);
         let mut answers = Vec::with_capacity(operations.len());
         for operation in operations {
-            answers.push(match carry_out(&transaction, now, operation, &mut version, &mut tally) {
+            answers.push(match carry_out(&transaction, &mut kept, now, operation, &mut version, &mut tally) {
                 Err(refused @ (StoreError::Taken(_) | StoreError::Stale(_))) => Err(refused),
                 answer => Ok(answer?),
             });
         }
+        drop(kept);
         let is_due = self.tally.is_due(now, operations.len());
         if is_due {
             self.tally.write(&transaction)?;
@@ -158,6 +161,7 @@ impl Core {
 /// Carries out one operation. What is refused as taken or stale has changed nothing.
 fn carry_out(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     operation: &Operation,
     version: &mut i64,
@@ -165,14 +169,14 @@ fn carry_out(
 ) -> StoreResult<Answer> {
     match operation {
         Operation::Accept(wish) => {
-            let accepted = accept::accept(transaction, now, wish, tally)?;
+            let accepted = accept::accept(transaction, kept, now, wish, tally)?;
             if wish.learn == Learn::WatchedScope && matches!(accepted, Accepted::New { learnt: true, .. }) {
                 let organization = Some(wish.event.organization);
                 *version = note_touch(transaction, Touches { project: wish.event.project, organization })?;
             }
             Ok(Answer::Accepted(accepted))
         }
-        Operation::Finish(outcome) => finish::finish(transaction, now, outcome, tally).map(Answer::Finished),
+        Operation::Finish(outcome) => finish::finish(transaction, kept, now, outcome, tally).map(Answer::Finished),
         Operation::Claim(wish) => claim::claim(transaction, now, wish, *version).map(Answer::Claimed),
         Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),
         Operation::PutOff(lease, until) => claim::put_off(transaction, *lease, *until).map(Answer::Count),
@@ -181,17 +185,17 @@ fn carry_out(
             finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
         }
         Operation::Rescue { node, limit } => {
-            claim::rescue(transaction, now, *node, *limit, tally).map(Answer::Released)
+            claim::rescue(transaction, kept, now, *node, *limit, tally).map(Answer::Released)
         }
         Operation::Resend(wish) => resend::resend(transaction, now, &wish.deliveries).map(Answer::Released),
         Operation::Cancel { deliveries } => resend::cancel(transaction, now, deliveries).map(Answer::Released),
-        Operation::Deliver(wish) => resend::deliver(transaction, now, wish, tally).map(Answer::Released),
-        Operation::Work(piece) => work::work(transaction, now, piece, tally).map(Answer::Released),
+        Operation::Deliver(wish) => resend::deliver(transaction, kept, now, wish, tally).map(Answer::Released),
+        Operation::Work(piece) => work::work(transaction, kept, now, piece, tally).map(Answer::Released),
         Operation::Prune(what) => prune::prune(transaction, what),
         Operation::Change { change, touches, report } => {
             apply_change(transaction, change)?;
             if let Some(report) = report {
-                accept::accept(transaction, now, report, tally)?;
+                accept::accept(transaction, kept, now, report, tally)?;
             }
             if let Some(touches) = touches {
                 *version = note_touch(transaction, *touches)?;

@@ -3,125 +3,102 @@
 use std::collections::BTreeSet;
 
 use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::{SkipReason, State};
-use fanfare_engine::id::{DeliveryId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::delivery::{Single, SkipReason, State};
+use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::Status;
 use rusqlite::{Transaction, params};
 
 use super::accept;
+use super::kept::{Kept, Statement};
 use super::rows::{self, encode_headers};
 use super::tally::{Ended, Tally};
 use crate::error::StoreResult;
 use crate::queue::{Finish, Finished, Lease, LoggedAttempt, LoggedBody, LoggedRequest, Next};
 
+/// One that was delivered before stays so, whatever the end of its repetition.
+pub(super) const END_LEASE: &str =
+    "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?4 END, lease_node = 0,
+         next_attempt_at = coalesce(?5, next_attempt_at), attempts = attempts + ?6, failures = failures + ?7,
+         response_code = CASE WHEN ?6 THEN ?8 ELSE response_code END,
+         skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?9 END,
+         completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?10 END,
+         trigger = 0, one_shot = 0, claims = CASE WHEN ?6 THEN 0 ELSE claims END
+     WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3";
+
+pub(super) const INSERT_ATTEMPT: &str =
+    "INSERT INTO attempts (id, delivery_id, number, at, duration_ms, outcome, error, trigger, method, url, request_headers,
+         body_head, body_tail, response_code, response_headers, response_body, truncated)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+
 pub(super) fn finish(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     finish: &Finish,
     tally: &mut Tally,
 ) -> StoreResult<Finished> {
-    let Some(row) = update(transaction, now, finish)? else { return Ok(Finished::Fenced) };
+    let state = match finish.next {
+        Next::Delivered => State::Delivered,
+        Next::RetryAt(_) => State::Pending,
+        Next::Exhausted => State::Exhausted,
+        Next::Skipped(_) => State::Skipped,
+    };
+    if !end_lease(kept, now, finish, state)? {
+        return Ok(Finished::Fenced);
+    }
+    let held = &finish.held;
     if let Some(attempt) = &finish.attempt {
-        insert_attempt(transaction, finish.lease.delivery, row.attempts, attempt)?;
+        insert_attempt(&mut kept.insert_attempt, finish.lease.delivery, i64::from(held.attempts) + 1, attempt)?;
         let ended = Ended {
             at: attempt.at,
             duration_ms: attempt.duration_ms,
             outcome: attempt.outcome,
             response_code: attempt.response.as_ref().map(|response| response.status),
         };
-        tally.attempt(row.project, row.organization, finish.webhook, ended);
+        tally.attempt(held.project, held.organization, finish.webhook, ended);
     }
     if let Some(report) = &finish.report {
-        accept::accept(transaction, now, report, tally)?;
+        accept::accept(transaction, kept, now, report, tally)?;
     }
-    let unblocked = match row.ordering_key {
-        Some(key) if !row.waits_again => unblock(transaction, now, finish.webhook, &key)?,
+    let waits_again = state == State::Pending && held.single != Single::StaysDelivered;
+    let unblocked = match &held.ordering_key {
+        Some(key) if !waits_again => unblock(transaction, now, finish.webhook, key)?,
         _ => false,
     };
     Ok(Finished::Recorded { unblocked })
 }
 
-struct Updated {
-    project: ProjectId,
-    organization: OrganizationId,
-    attempts: i64,
-    ordering_key: Option<String>,
-    waits_again: bool,
-}
-
-/// Gives the row its new state if the lease still holds. One that was delivered before stays so, whatever the end of its
-/// repetition.
-fn update(transaction: &Transaction<'_>, now: Timestamp, finish: &Finish) -> StoreResult<Option<Updated>> {
-    let Some(row) = leased(transaction, finish)? else { return Ok(None) };
-    let (state, due, reason) = match finish.next {
-        Next::Delivered => (State::Delivered, None, None),
-        Next::RetryAt(at) => (State::Pending, Some(at), None),
-        Next::Exhausted => (State::Exhausted, None, None),
-        Next::Skipped(reason) => (State::Skipped, None, Some(reason as i64)),
+/// Gives the row its new state if the lease still holds; answers whether it does.
+fn end_lease(kept: &mut Kept<'_>, now: Timestamp, finish: &Finish, state: State) -> StoreResult<bool> {
+    let Lease { delivery, node, claim } = finish.lease;
+    let (due, reason) = match finish.next {
+        Next::RetryAt(at) => (Some(at.0), None),
+        Next::Skipped(reason) => (None, Some(reason as i64)),
+        Next::Delivered | Next::Exhausted => (None, None),
     };
     let attempt = finish.attempt.as_ref();
     let failed = attempt.is_some_and(|attempt| attempt.outcome != Outcome::Success);
     let code = attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status);
     let completed_at = if state.is_final() { Some(now.0) } else { None };
-    rows::execute(
-        transaction,
-        "UPDATE deliveries SET state = CASE WHEN one_shot = 2 THEN 2 ELSE ?2 END, lease_node = 0,
-             next_attempt_at = coalesce(?3, next_attempt_at), attempts = attempts + ?4, failures = failures + ?5,
-             response_code = CASE WHEN ?4 THEN ?6 ELSE response_code END,
-             skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?7 END,
-             completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?8 END,
-             trigger = 0, one_shot = 0, claims = CASE WHEN ?4 THEN 0 ELSE claims END
-         WHERE id = ?1",
-        params![
-            finish.lease.delivery.0,
-            state as i64,
-            due.map(|at| at.0),
-            attempt.is_some(),
-            failed,
-            code,
-            reason,
-            completed_at
-        ],
-    )?;
-    let waits_again = state == State::Pending && !row.was_delivered;
-    let attempts = row.attempts + i64::from(attempt.is_some());
-    let Leased { project, organization, ordering_key, .. } = row;
-    Ok(Some(Updated { project, organization, attempts, ordering_key, waits_again }))
-}
-
-/// What is known of a delivery whose lease holds.
-struct Leased {
-    project: ProjectId,
-    organization: OrganizationId,
-    attempts: i64,
-    ordering_key: Option<String>,
-    was_delivered: bool,
-}
-
-/// Read beforehand: a statement that changes rows and returns them, too, has SQLite make a table for that each time.
-fn leased(transaction: &Transaction<'_>, finish: &Finish) -> StoreResult<Option<Leased>> {
-    let Lease { delivery, node, claim } = finish.lease;
-    rows::first(
-        transaction,
-        "SELECT project_id, organization_id, attempts, ordering_key, one_shot = 2 FROM deliveries
-         WHERE id = ?1 AND lease_node = ?2 AND epoch = ?3",
-        (delivery.0, node.0, claim),
-        |row| {
-            Ok(Leased {
-                project: ProjectId(row.get(0)?),
-                organization: OrganizationId(row.get(1)?),
-                attempts: row.get(2)?,
-                ordering_key: row.get(3)?,
-                was_delivered: row.get(4)?,
-            })
-        },
-    )
+    let ended = kept.end_lease.execute(params![
+        delivery.0,
+        node.0,
+        claim,
+        state as i64,
+        due,
+        attempt.is_some(),
+        failed,
+        code,
+        reason,
+        completed_at
+    ])?;
+    Ok(ended > 0)
 }
 
 /// Logs an attempt as its delivery's `number`th.
 pub(super) fn insert_attempt(
-    transaction: &Transaction<'_>,
+    insert: &mut Statement<'_>,
     delivery: DeliveryId,
     number: i64,
     attempt: &LoggedAttempt,
@@ -136,31 +113,25 @@ pub(super) fn insert_attempt(
     let request_headers = request.map(|LoggedRequest { headers, .. }| encode_headers(headers));
     let response = attempt.response.as_ref();
     let response_headers = response.map(|response| encode_headers(&response.headers));
-    rows::execute(
-        transaction,
-        "INSERT INTO attempts (id, delivery_id, number, at, duration_ms, outcome, error, trigger, method, url, request_headers,
-             body_head, body_tail, response_code, response_headers, response_body, truncated)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-        params![
-            id,
-            delivery.0,
-            number,
-            attempt.at.0,
-            attempt.duration_ms,
-            attempt.outcome as i64,
-            attempt.error,
-            attempt.trigger as i64,
-            request.map(|request| request.method.as_str()),
-            request.map(|request| &*request.url),
-            request_headers.as_deref(),
-            head,
-            tail,
-            response.map(|response| response.status),
-            response_headers.as_deref(),
-            response.map(|response| &response.body[..]),
-            response.map(|response| response.truncated),
-        ],
-    )?;
+    insert.execute(params![
+        id,
+        delivery.0,
+        number,
+        attempt.at.0,
+        attempt.duration_ms,
+        attempt.outcome as i64,
+        attempt.error,
+        attempt.trigger as i64,
+        request.map(|request| request.method.as_str()),
+        request.map(|request| &*request.url),
+        request_headers.as_deref(),
+        head,
+        tail,
+        response.map(|response| response.status),
+        response_headers.as_deref(),
+        response.map(|response| &response.body[..]),
+        response.map(|response| response.truncated),
+    ])?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod core;
 mod finish;
 mod folder;
 mod inbox;
+mod kept;
 mod learn;
 mod lock;
 mod open;

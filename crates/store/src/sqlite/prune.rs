@@ -1,6 +1,6 @@
 //! Removes what is too old or too much, a small piece at a time, never what is still to be sent.
 
-use fanfare_engine::id::{DeliveryId, EventId, ProjectId, WebhookId, floor_at};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId, floor_at};
 use fanfare_engine::time::Timestamp;
 use rusqlite::Transaction;
 
@@ -14,7 +14,9 @@ const PIECE_ROWS: u32 = 1_000;
 
 pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<Answer> {
     match *what {
-        Prune::Age { project, before, after, limit } => by_age(transaction, project, before, after, limit),
+        Prune::Age { organization, before, keys_before, after, limit } => {
+            by_age(transaction, organization, [before, keys_before], after, limit)
+        }
         Prune::Removed { limit } => of_removed(transaction, limit),
         Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
         Prune::Keys {
@@ -23,34 +25,34 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
             fine_stats_before,
             stats_before,
             sessions_before,
-            after,
             limit,
         } => {
             let before = [event_keys_before, idempotency_before, fine_stats_before, stats_before, sessions_before];
-            keys(transaction, before, after, limit)
+            keys(transaction, before, limit)
         }
     }
 }
 
-/// Looks at the project's next `limit` events older than `before` and removes those that have nothing left to send.
+/// Looks at the organization's next `limit` events older than `before` and removes those that have nothing left to send; the
+/// host's ids of those that are not older than `keys_before` stay known.
 fn by_age(
     transaction: &Transaction<'_>,
-    project: ProjectId,
-    before: Timestamp,
+    organization: OrganizationId,
+    [before, keys_before]: [Timestamp; 2],
     after: i64,
     limit: u32,
 ) -> StoreResult<Answer> {
     let events = rows::all(
         transaction,
-        "SELECT id, last_delivery_id FROM events INDEXED BY events_by_project
-         WHERE project_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
-        (project.0, after, floor_at(before), limit),
+        "SELECT id, last_delivery_id FROM events INDEXED BY events_by_organization
+         WHERE organization_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
+        (organization.0, after, floor_at(before), limit),
         |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?)),
     )?;
     let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, _)| id.0) };
     let mut removed: u32 = 0;
     for (event, last_delivery) in events {
-        let (rows, is_through) = remove_event(transaction, event, last_delivery, PIECE_ROWS - removed)?;
+        let (rows, is_through) = remove_event(transaction, event, last_delivery, keys_before, PIECE_ROWS - removed)?;
         removed += rows;
         if !is_through {
             // The next piece goes on with this event.
@@ -71,6 +73,7 @@ fn remove_event(
     transaction: &Transaction<'_>,
     event: EventId,
     last_delivery: i64,
+    keys_before: Timestamp,
     room: u32,
 ) -> StoreResult<(u32, bool)> {
     let live: bool = rows::first(
@@ -106,7 +109,15 @@ fn remove_event(
     if !is_through {
         return Ok((removed, false));
     }
-    rows::execute(transaction, "DELETE FROM payloads WHERE event_id = ?1", [event.0])?;
+    if event.0 >= floor_at(keys_before) {
+        rows::execute(
+            transaction,
+            "INSERT INTO event_keys (organization_id, external_id, event_id, fingerprint, deliveries)
+             SELECT organization_id, external_id, id, fingerprint, deliveries FROM events
+             WHERE id = ?1 AND external_id IS NOT NULL",
+            [event.0],
+        )?;
+    }
     rows::execute(transaction, "DELETE FROM events WHERE id = ?1", [event.0])?;
     Ok((1 + removed, true))
 }
@@ -171,10 +182,16 @@ fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit:
     Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 
-fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], after: i64, limit: u32) -> StoreResult<Answer> {
+fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], limit: u32) -> StoreResult<Answer> {
     let [event_keys, idempotency, fine_stats, stats_of_hours, sessions] = before;
-    let (removed_keys, seen) = event_keys_of_gone(transaction, event_keys, after, limit)?;
     let removed = [
+        rows::execute(
+            transaction,
+            "DELETE FROM event_keys WHERE (organization_id, external_id) IN (
+                 SELECT organization_id, external_id FROM event_keys INDEXED BY event_keys_by_age
+                 WHERE event_id < ?1 LIMIT ?2)",
+            (floor_at(event_keys), limit),
+        )?,
         rows::execute(
             transaction,
             "DELETE FROM idempotency WHERE (scope, key) IN (
@@ -198,8 +215,7 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], after: i64, limit
         )?,
     ];
     let more = removed.iter().any(|rows| *rows == u64::from(limit));
-    let position = seen.or_else(|| more.then_some(after));
-    Ok(Answer::Pruned { removed: removed_keys + removed.iter().sum::<u64>(), position })
+    Ok(Answer::Pruned { removed: removed.iter().sum(), position: more.then_some(0) })
 }
 
 fn stats(transaction: &Transaction<'_>, span: Span, before: Timestamp, limit: u32) -> StoreResult<u64> {
@@ -210,27 +226,4 @@ fn stats(transaction: &Transaction<'_>, span: Span, before: Timestamp, limit: u3
              WHERE span = ?1 AND bucket < ?2 LIMIT ?3)",
         (span as i64, before.0, limit),
     )
-}
-
-/// Looks at the next `limit` keys and removes those whose events are gone. Answers how many it removed, and the last one
-/// that it looked at if there may be more.
-fn event_keys_of_gone(
-    transaction: &Transaction<'_>,
-    before: Timestamp,
-    after: i64,
-    limit: u32,
-) -> StoreResult<(u64, Option<i64>)> {
-    let seen = rows::all(
-        transaction,
-        "SELECT event_id, EXISTS (SELECT 1 FROM events WHERE events.id = event_keys.event_id)
-         FROM event_keys INDEXED BY event_keys_by_age WHERE event_id > ?1 AND event_id < ?2 ORDER BY event_id LIMIT ?3",
-        (after, floor_at(before), limit),
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)),
-    )?;
-    let mut removed = 0;
-    for (event, _) in seen.iter().filter(|(_, is_there)| !is_there) {
-        removed += rows::execute(transaction, "DELETE FROM event_keys WHERE event_id = ?1", [event])?;
-    }
-    let position = if seen.len() < limit as usize { None } else { seen.last().map(|(event, _)| *event) };
-    Ok((removed, position))
 }

@@ -5,6 +5,7 @@ use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 
+use super::kept::Kept;
 use super::rows;
 use super::tally::Tally;
 use super::{accept, claim, finish};
@@ -63,6 +64,7 @@ pub(super) fn cancel(
 /// Makes a delivery of a kept event, unless its webhook has one of it already.
 pub(super) fn deliver(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     wish: &Deliver,
     tally: &mut Tally,
@@ -80,7 +82,7 @@ pub(super) fn deliver(
     }
     let event = claim::load_event(transaction, wish.event)?;
     let delivery = NewDelivery { id: wish.id, webhook: wish.webhook, lease: None, due: now, trigger: wish.trigger };
-    accept::insert_delivery(transaction, &event, &delivery, true)?;
+    accept::insert_delivery(transaction, &mut kept.insert_delivery, &event, &delivery, true)?;
     tally.late_delivery(now, event.project, event.organization);
     Ok(vec![(wish.webhook, 1)])
 }

@@ -47,7 +47,7 @@ fn version(connection: &Connection) -> StoreResult<i64> {
 mod tests {
     use super::*;
     use crate::error::StoreError;
-    use crate::sqlite::schema::MIGRATIONS;
+    use crate::sqlite::schema::{APPLICATION_ID, MIGRATIONS};
 
     #[test]
     fn a_database_is_made_and_then_left_as_it_is() {
@@ -55,6 +55,48 @@ mod tests {
         let newest = MIGRATIONS.len() as i64;
         assert_eq!(upgrade(directory.path()).unwrap(), Upgrade { from: 0, to: newest });
         assert_eq!(upgrade(directory.path()).unwrap(), Upgrade { from: newest, to: newest });
+    }
+
+    #[test]
+    fn events_of_the_first_schema_are_kept_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        // One with an id of the host's, one without, and the key of one that was removed.
+        old.execute_batch(
+            "INSERT INTO events VALUES (10, 1, 2, 'a', 'host-1', 5, '{}', '[]', 'k', 1, 11, 0), (20, 1, 2, 'b', NULL, 6, NULL, NULL, NULL, 0, 20, 1);
+             INSERT INTO payloads VALUES (10, x'01', x'02'), (20, x'03', NULL);
+             INSERT INTO event_keys VALUES (2, 'host-1', 10, x'07', 1), (2, 'host-0', 9, x'08', 4);",
+        )
+        .unwrap();
+        old.close().unwrap();
+
+        assert_eq!(upgrade(directory.path()).unwrap(), Upgrade { from: 1, to: 2 });
+        let new = open_to_read(&path).unwrap();
+        let row = |sql: &str| {
+            let values = new.query_row(sql, (), |row| {
+                let columns = row.as_ref().column_count();
+                (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column)).collect::<Result<Vec<_>, _>>()
+            });
+            values.unwrap().into_iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            row(
+                "SELECT external_id, fingerprint, entity, ordering_key, last_delivery_id, data, entity_data FROM events WHERE id = 10"
+            ),
+            r#"Text("host-1") Blob([7]) Text("{}") Text("k") Integer(11) Blob([1]) Blob([2])"#
+        );
+        assert_eq!(
+            row("SELECT external_id, fingerprint, is_test, data, entity_data FROM events WHERE id = 20"),
+            "Null Null Integer(1) Blob([3]) Null"
+        );
+        assert_eq!(
+            row("SELECT count(*), min(event_id), min(deliveries) FROM event_keys"),
+            "Integer(1) Integer(9) Integer(4)"
+        );
     }
 
     #[test]

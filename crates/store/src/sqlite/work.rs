@@ -4,6 +4,7 @@ use fanfare_engine::id::WebhookId;
 use fanfare_engine::time::Timestamp;
 use rusqlite::Transaction;
 
+use super::kept::Kept;
 use super::resend;
 use super::rows;
 use super::tally::Tally;
@@ -13,6 +14,7 @@ use crate::queue::Work;
 /// Does a piece unless somebody did it before, or the job runs no more. Answers the webhooks of what changed, each once.
 pub(super) fn work(
     transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
     now: Timestamp,
     piece: &Work,
     tally: &mut Tally,
@@ -30,7 +32,7 @@ pub(super) fn work(
     let mut changed = resend::resend(transaction, now, &piece.resend)?;
     changed.extend(resend::cancel(transaction, now, &piece.cancel)?);
     for wish in &piece.deliver {
-        match resend::deliver(transaction, now, wish, tally) {
+        match resend::deliver(transaction, kept, now, wish, tally) {
             Ok(made) => changed.extend(made),
             // Its retention ended meanwhile.
             Err(StoreError::Stale(_)) => {}

@@ -6,17 +6,18 @@ use std::sync::mpsc::sync_channel;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::Trigger;
+use fanfare_engine::delivery::{Single, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::query::Query;
 use fanfare_store::queue::{
-    Accept, Answer, Finish, Learn, Lease, LoggedAttempt, LoggedResponse, NewDelivery, Next, Operation,
+    Accept, Answer, Finish, Held, Learn, Lease, LoggedAttempt, LoggedResponse, NewDelivery, Next, Operation,
 };
 use fanfare_store::sqlite::{Joined, Limits};
 use fanfare_store::{Store, StoreResult};
 
+const PROJECT: ProjectId = ProjectId(11);
 pub(crate) const ORGANIZATION: OrganizationId = OrganizationId(21);
 pub(crate) const WEBHOOK: WebhookId = WebhookId(31);
 pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -47,7 +48,7 @@ impl Feed {
     pub(crate) fn event(&mut self, bytes: usize) -> (Lease, Accept) {
         let event = Event {
             id: EventId(self.ids.next(NOW)),
-            project: ProjectId(11),
+            project: PROJECT,
             organization: ORGANIZATION,
             kind: Arc::from("job.created"),
             external_id: None,
@@ -84,8 +85,10 @@ impl Feed {
             request: None,
             response: Some(response),
         };
-        let attempt = Some(attempt);
-        Operation::Finish(Box::new(Finish { lease, webhook: WEBHOOK, attempt, next: Next::Delivered, report: None }))
+        let (project, organization, single) = (PROJECT, ORGANIZATION, Single::No);
+        let held = Held { project, organization, ordering_key: None, attempts: 0, single };
+        let (webhook, attempt) = (WEBHOOK, Some(attempt));
+        Operation::Finish(Box::new(Finish { lease, webhook, held, attempt, next: Next::Delivered, report: None }))
     }
 }
 
