@@ -34,9 +34,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::PropagateRequestIdLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::problem::{Code, Problem};
@@ -94,14 +97,18 @@ async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -
     }
 }
 
-/// What every answer has in common: a name, problems for what no route takes and for panics, and no caching.
+/// What every answer has in common: a name, problems for what no route takes and for panics, and no caching, since answers may
+/// hold secrets and are always of the moment. One layer of all of it: a router boxes each request once for each layer.
 fn finish(routes: Router) -> Router {
-    routes
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(not_cached))
-        .layer(from_fn(request_id::name))
+    let common = (
+        MapRequestLayer::new(request_id::name),
+        MapResponseLayer::new(problem::log_cause),
+        PropagateRequestIdLayer::new(request_id::HEADER),
+        SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        CatchPanicLayer::custom(panicked),
+    );
+    routes.fallback(unknown_route).method_not_allowed_fallback(method_not_allowed).layer(common)
 }
 
 async fn unknown_route() -> Problem {
@@ -118,15 +125,6 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     Problem::internal(&told.unwrap_or("a panic without a text")).into_response()
 }
 
-/// Answers may hold secrets and are always of the moment.
-async fn not_cached(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
 /// Hands a value on.
 trait Pipe: Sized {
     fn pipe<T>(self, next: impl FnOnce(Self) -> T) -> T {
@@ -138,6 +136,8 @@ impl Pipe for Router {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode};
     use axum::routing::get;
@@ -163,6 +163,34 @@ mod tests {
         assert_eq!(body["code"], "internal");
         assert!(!body.to_string().contains("canary"), "{body}");
         assert!(headers.contains_key(request_id::HEADER));
+    }
+
+    /// What was written to a log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_has_more_of_a_fault_under_the_requests_name() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let logged = tracing::subscriber::set_default(subscriber);
+        let (_, headers, _) = ask(Method::GET, "/panics").await;
+        drop(logged);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let name = headers[request_id::HEADER].to_str().unwrap();
+        assert!(text.contains(&format!("request_id=\"{name}\"")) && text.contains("canary"), "{text}");
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Errors as they are answered: RFC 9457 problems with a code from a closed list.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +10,7 @@ use fanfare_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request_id;
 use crate::catalogue::CatalogueError;
 
 /// The media type of problems.
@@ -108,6 +111,21 @@ pub struct Problem {
     pub detail: String,
     /// The fields that were wrong.
     pub errors: Vec<FieldError>,
+    /// What the log is told of a fault of the server, and the client is not.
+    pub cause: Option<Cause>,
+}
+
+/// What made the server fail. It goes with the answer up to where the request's name is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause(Arc<str>);
+
+/// Tells the log of an answer's cause, under the name that the answer carries.
+pub(super) fn log_cause<B>(response: Response<B>) -> Response<B> {
+    if let Some(Cause(cause)) = response.extensions().get() {
+        let request_id = response.headers().get(request_id::HEADER).and_then(|id| id.to_str().ok());
+        tracing::error!(request_id, %cause, "a request failed");
+    }
+    response
 }
 
 /// The result of a handler.
@@ -115,18 +133,18 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into(), errors: Vec::new() }
+        Problem { code, detail: detail.into(), errors: Vec::new(), cause: None }
     }
 
     /// A problem with one field.
     pub fn field(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
         let errors = vec![FieldError::new(field, message)];
-        Problem { code, detail: in_words(&errors), errors }
+        Problem { code, detail: in_words(&errors), errors, cause: None }
     }
 
     /// Several fields that are not valid.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Problem { code: Code::ValidationFailed, detail: in_words(&errors), errors }
+        Problem { code: Code::ValidationFailed, detail: in_words(&errors), errors, cause: None }
     }
 
     /// There is no such thing for the one who asks: the same answer whether it is nobody's or somebody else's.
@@ -136,8 +154,8 @@ impl Problem {
 
     /// A fault of the server, told to the log and not to the client.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%cause, "a request failed");
-        Problem::new(Code::Internal, "the server failed; its log has more under this answer's X-Request-Id")
+        let told = Problem::new(Code::Internal, "the server failed; its log has more under this answer's X-Request-Id");
+        Problem { cause: Some(Cause(cause.to_string().into())), ..told }
     }
 }
 
@@ -152,7 +170,7 @@ impl From<CatalogueError> for Problem {
         match error {
             CatalogueError::NotFound(what) => Problem::not_found(what),
             CatalogueError::Invalid(errors) => {
-                Problem { code: Code::ValidationFailed, detail: in_words(&errors), errors }
+                Problem { code: Code::ValidationFailed, detail: in_words(&errors), errors, cause: None }
             }
             CatalogueError::Denied(message) => {
                 let problem = Problem::field(Code::AddressDenied, "url", message);
@@ -217,6 +235,9 @@ pub struct ProblemField {
 impl Problem {
     /// The problem as it is written.
     pub fn into_body(self) -> ProblemBody {
+        if let Some(Cause(cause)) = &self.cause {
+            tracing::error!(%cause, "a part of a request failed");
+        }
         let fields = self.errors.into_iter().map(|error| ProblemField { field: error.field, message: error.message });
         ProblemBody {
             kind: format!("/docs#{}", self.code.name()),
@@ -230,10 +251,14 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let code = self.code;
         let status = code.status();
+        let cause = self.cause.take();
         let mut response = (status, Json(self.into_body())).into_response();
+        if let Some(cause) = cause {
+            response.extensions_mut().insert(cause);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         if status == StatusCode::UNAUTHORIZED {

@@ -1,12 +1,10 @@
-//! A name for each request, on its answer and in the log.
+//! A name for each request, which its answer has, too.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::random;
 
@@ -15,17 +13,12 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest name that is taken over from the client, in bytes.
 const MAX_GIVEN: usize = 64;
 
-/// The name of a request.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub HeaderValue);
-
-/// Gives the request a name, the client's own where it is a plain one, and puts it on the answer.
-pub async fn name(mut request: Request, next: Next) -> Response {
-    let id = request.headers().get(HEADER).filter(|value| is_plain(value)).cloned().unwrap_or_else(fresh);
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(HEADER, id);
-    response
+/// Gives the request a name in its header: the client's own where it is a plain one.
+pub fn name(mut request: Request) -> Request {
+    if !request.headers().get(HEADER).is_some_and(is_plain) {
+        request.headers_mut().insert(HEADER, fresh());
+    }
+    request
 }
 
 fn is_plain(value: &HeaderValue) -> bool {
