@@ -1,4 +1,4 @@
-//! The code that checks signatures in Go, Java, Ruby and PHP: one program of each language is made of all of it.
+//! The code that checks signatures in Go, Java, Ruby, PHP and C#: one program of each language is made of all of it.
 
 use std::fs;
 use std::io::Write as _;
@@ -30,7 +30,7 @@ struct Language {
     arguments: &'static [&'static str],
 }
 
-const LANGUAGES: [Language; 4] = [
+const LANGUAGES: [Language; 5] = [
     Language {
         name: "go",
         files: &[
@@ -66,6 +66,17 @@ const LANGUAGES: [Language; 4] = [
         },
         run: "php",
         arguments: &["receiver.php"],
+    },
+    Language {
+        name: "csharp",
+        files: &[("Receiver.cs", include_str!("../../receivers/csharp/Receiver.cs"))],
+        code: |number, text| {
+            // A class of the same namespace stands before `System.DateTimeOffset`.
+            let clock = "static class DateTimeOffset { public static System.DateTimeOffset UtcNow => Receiver.Now; }";
+            (format!("of_{number}.cs"), format!("namespace of_{number} {{\n{text}\n{clock}\n}}\n"))
+        },
+        run: "mono",
+        arguments: &["receiver.exe"],
     },
 ];
 
@@ -105,6 +116,7 @@ impl Programs {
     pub(super) fn hold(&self) {
         self.finish_go();
         self.finish_java();
+        self.finish_csharp();
         let asked: String = self.cases.iter().map(|(case, _)| format!("{case}\n")).collect();
         for language in &LANGUAGES {
             let said =
@@ -141,6 +153,14 @@ impl Programs {
             files.extend([format!("of_{number}/System.java"), format!("of_{number}/Webhook.java")]);
         }
         run(Command::new("javac").args(["-Xlint:all", "-Werror", "-d", "classes"]).args(files).current_dir(home), "");
+    }
+
+    /// C# has to be compiled first, too.
+    fn finish_csharp(&self) {
+        let codes = (0..self.codes).map(|number| format!("of_{number}.cs"));
+        let mut compiler = Command::new("mcs");
+        compiler.args(["-warnaserror", "-out:receiver.exe", "Receiver.cs"]).args(codes);
+        run(compiler.current_dir(self.place.path().join("csharp")), "");
     }
 }
 
