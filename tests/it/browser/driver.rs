@@ -84,6 +84,18 @@ impl Browser {
         url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
+    /// Waits until the page is at a path that begins so, with its query.
+    pub(super) async fn arrive(&self, path: &str) {
+        let wait = async {
+            while !self.path().await.starts_with(path) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            panic!("waited in vain for {path}: it is at {}", self.path().await);
+        }
+    }
+
     /// Waits for an element.
     pub(super) async fn see(&self, selector: &str) -> Element {
         let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
