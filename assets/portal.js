@@ -264,6 +264,7 @@
     // or what it asks about is there no more, the page says so.
     if (form.matches("[data-polls]")) {
       if ([401, 403, 404].includes(event.detail.xhr?.status)) location.reload();
+      else if (form.matches("tr[data-row]")) lookAgain(form.id);
       return;
     }
     if (form.matches("[data-quiet]")) return;

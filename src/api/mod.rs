@@ -91,7 +91,9 @@ async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    match app.background.start(next.run(request)) {
+    let id = request.headers().get(request_id::HEADER).cloned();
+    // Also a fault that nobody waits for any more is in the log.
+    match app.background.start(async move { problem::log_at_once(next.run(request).await, id.as_ref()) }) {
         Some(answer) => answer.await.unwrap_or_else(|_| Problem::internal(&"a request panicked").into_response()),
         None => Problem::new(Code::Unavailable, "too many changes are at work; send it again soon").into_response(),
     }

@@ -121,11 +121,23 @@ pub struct Cause(Arc<str>);
 
 /// Tells the log of an answer's cause, under the name that the answer carries.
 pub(super) fn log_cause<B>(response: Response<B>) -> Response<B> {
-    if let Some(Cause(cause)) = response.extensions().get() {
-        let request_id = response.headers().get(request_id::HEADER).and_then(|id| id.to_str().ok());
-        tracing::error!(request_id, %cause, "a request failed");
+    if let Some(cause) = response.extensions().get() {
+        log(cause, response.headers().get(request_id::HEADER));
     }
     response
+}
+
+/// Tells the log of an answer's cause before the answer has its request's name, and takes the cause from it.
+pub(super) fn log_at_once<B>(mut response: Response<B>, request_id: Option<&HeaderValue>) -> Response<B> {
+    if let Some(cause) = response.extensions_mut().remove() {
+        log(&cause, request_id);
+    }
+    response
+}
+
+fn log(Cause(cause): &Cause, request_id: Option<&HeaderValue>) {
+    let request_id = request_id.and_then(|id| id.to_str().ok());
+    tracing::error!(request_id, %cause, "a request failed");
 }
 
 /// The result of a handler.

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
+use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::schema::{APPLICATION_ID, MIGRATIONS};
@@ -119,16 +120,29 @@ fn prepare(connection: &Connection, cache_kib: i64) -> StoreResult<()> {
 }
 
 fn migrate(connection: &mut Connection) -> StoreResult<()> {
+    // What a step sorts may be as large as the database.
+    connection.pragma_update(None, "temp_store", "FILE").map_err(unavailable)?;
+    if apply_steps(connection)? {
+        // Nobody who sends is to wait until what the steps have written is folded.
+        connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE).map_err(unavailable)?;
+    }
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(unavailable)
+}
+
+/// Applies the steps that the file has not seen; answers whether there was one.
+fn apply_steps(connection: &mut Connection) -> StoreResult<bool> {
+    let mut is_changed = false;
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unavailable)?;
         let Some(step) = MIGRATIONS.get(usize::try_from(seen).unwrap_or(usize::MAX)) else {
-            return Ok(());
+            return Ok(is_changed);
         };
         transaction.execute_batch(step).map_err(unavailable)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(unavailable)?;
         transaction.pragma_update(None, "user_version", seen + 1).map_err(unavailable)?;
         transaction.commit().map_err(unavailable)?;
+        is_changed = true;
     }
 }
 
