@@ -10,6 +10,7 @@ pub mod disk;
 pub mod figures;
 pub mod fill;
 pub mod forwarder;
+pub mod give_way;
 pub mod histogram;
 pub mod ledger;
 pub mod link;

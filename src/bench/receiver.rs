@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
+use super::give_way::give_way;
 use super::ledger::{Clock, Ledger};
 use super::link::Link;
 use super::mark::Mark;
@@ -72,6 +73,7 @@ impl Receiver {
         let (stop, stopped) = oneshot::channel();
         let serving = current.clone();
         let thread = std::thread::Builder::new().name("bench-receiver".into()).spawn(move || {
+            give_way();
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}

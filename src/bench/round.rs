@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::api::{Api, Setup};
+use super::give_way::give_way;
 use super::ledger::{Clock, Ledger, MAX_DELIVERIES, Totals};
 use super::load::{self, Plan, Sent};
 use super::process::{self, Usage};
@@ -178,6 +179,7 @@ impl Bench {
         let clock = self.clock;
         let (done, sent) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("bench-load".into()).spawn(move || {
+            give_way();
             let _ = done.send(load::run(plan, ledger, clock));
         })?;
         sent.await.context("the load has failed")?.context("the load could not start")

@@ -69,6 +69,11 @@ impl Operation {
         matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::PutOff(..) | Operation::Note(_))
     }
 
+    /// Whether nobody waits for it: an outcome that lets nothing else go on.
+    pub fn can_wait(&self) -> bool {
+        matches!(self, Operation::Finish(finish) if finish.held.ordering_key.is_none())
+    }
+
     /// About how many rows it writes.
     pub fn rows(&self) -> usize {
         match self {

@@ -24,6 +24,11 @@ const WIDE: usize = 1_000;
 /// for some 3 µs of each.
 const WIDE_WAITING: usize = 50_000;
 
+/// So many outcomes are company enough for each other.
+const COMPANY: usize = 64;
+/// So many commits at most leave outcomes waiting.
+const PATIENCE: u32 = 2;
+
 /// The limits of what may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -41,10 +46,30 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct Waiting {
     entries: VecDeque<Entry>,
+    /// What can wait for company; see [`Waiting::is_turn_of_outcomes`].
+    outcomes: VecDeque<Entry>,
+    /// How many commits have left the outcomes waiting.
+    passed_over: u32,
     intake_bytes: usize,
     /// Deliveries of events for many webhooks, of each organization that has any waiting.
     wide: HashMap<OrganizationId, usize>,
     closed: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.outcomes.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len() + self.outcomes.len()
+    }
+
+    /// Whether the next commit is to hold the outcomes that wait. Nobody waits for them as the sender of an event does for its
+    /// answer, and many together take fewer pages and less time than few at a time.
+    fn is_turn_of_outcomes(&self) -> bool {
+        self.entries.is_empty() || self.outcomes.len() >= COMPANY || self.passed_over >= PATIENCE
+    }
 }
 
 /// Whose event for many webhooks it is, and for how many.
@@ -72,7 +97,7 @@ impl Inbox {
         }
         if entry.operation.is_intake() {
             let bytes = waiting.intake_bytes + entry.operation.weight();
-            if waiting.entries.len() >= self.bounds.operations || bytes > self.bounds.bytes {
+            if waiting.len() >= self.bounds.operations || bytes > self.bounds.bytes {
                 drop(waiting);
                 return refuse(entry, "more waits to be written than it can hold");
             }
@@ -86,8 +111,11 @@ impl Inbox {
             }
             waiting.intake_bytes = bytes;
         }
-        let was_empty = waiting.entries.is_empty();
-        waiting.entries.push_back(entry);
+        let was_empty = waiting.is_empty();
+        match entry.operation.can_wait() {
+            true => waiting.outcomes.push_back(entry),
+            false => waiting.entries.push_back(entry),
+        }
         drop(waiting);
         if was_empty {
             self.filled.notify_one();
@@ -113,16 +141,23 @@ impl Inbox {
     }
 
     /// Waits for entries and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
-    /// empty.
+    /// empty. Of outcomes it takes half of that at most, so that new work goes on however many wait.
     pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while waiting.entries.is_empty() {
+        while waiting.is_empty() {
             if waiting.closed {
                 return None;
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut sum = 0;
+        waiting.passed_over += u32::from(!waiting.outcomes.is_empty());
+        if waiting.is_turn_of_outcomes() {
+            waiting.passed_over = 0;
+            let count = waiting.outcomes.len().min(limit.div_ceil(2));
+            into.extend(waiting.outcomes.drain(..count));
+        }
+        let limit = limit - into.len();
+        let mut sum = into.len();
         let fits = |entry: &&Entry| {
             let fits = sum < rows;
             sum += entry.operation.rows();
@@ -145,7 +180,7 @@ impl Inbox {
 
     /// How many entries wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether everything is refused for good.
@@ -169,16 +204,41 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use fanfare_engine::delivery::Trigger;
+    use fanfare_engine::delivery::{Single, Trigger};
     use fanfare_engine::event::Event;
-    use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
+    use fanfare_engine::id::{DeliveryId, EventId, NodeId, OrganizationId, ProjectId, WebhookId};
     use fanfare_engine::time::Timestamp;
 
     use super::*;
-    use crate::queue::{Accept, Learn, NewDelivery};
+    use crate::queue::{Accept, Finish, Held, Learn, Lease, NewDelivery, Next};
 
     fn event_for(webhooks: i64) -> Operation {
         event_of(1, webhooks)
+    }
+
+    fn outcome(ordering_key: Option<&str>) -> Operation {
+        let held = Held {
+            project: ProjectId(1),
+            organization: OrganizationId(1),
+            ordering_key: ordering_key.map(str::to_owned),
+            attempts: 0,
+            single: Single::No,
+        };
+        let lease = Lease { delivery: DeliveryId(1), node: NodeId(1), claim: 1 };
+        let (attempt, next, report) = (None, Next::Delivered, None);
+        Operation::Finish(Box::new(Finish { lease, webhook: WebhookId(1), held, attempt, next, report }))
+    }
+
+    fn push(inbox: &Inbox, operation: Operation) {
+        inbox.push(Entry { operation, done: Box::new(|_| {}) });
+    }
+
+    /// How many events and how many outcomes the next commit holds.
+    fn next_commit(inbox: &Inbox) -> (usize, usize) {
+        let mut entries = Vec::new();
+        inbox.take(100, 1_000, &mut entries).unwrap();
+        let events = entries.iter().filter(|entry| entry.operation.is_intake()).count();
+        (events, entries.len() - events)
     }
 
     fn event_of(organization: i64, webhooks: i64) -> Operation {
@@ -209,6 +269,33 @@ mod tests {
             deliveries,
             learn: Learn::Nothing,
         })
+    }
+
+    #[test]
+    fn outcomes_wait_for_company_while_events_come() {
+        let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 20 });
+        let mut commits = Vec::new();
+        for _ in 0..2 * (PATIENCE + 1) {
+            push(&inbox, event_for(1));
+            push(&inbox, outcome(None));
+            commits.push(next_commit(&inbox));
+        }
+        assert_eq!(commits, [(1, 0), (1, 2), (1, 0), (1, 2), (1, 0), (1, 2)]);
+        push(&inbox, outcome(None));
+        assert_eq!(next_commit(&inbox), (0, 1), "with nothing else to do, they go at once");
+        push(&inbox, event_for(1));
+        (0..COMPANY).for_each(|_| push(&inbox, outcome(None)));
+        assert_eq!(next_commit(&inbox), (1, 50), "half a commit at most");
+        assert_eq!(next_commit(&inbox), (0, COMPANY - 50));
+    }
+
+    #[test]
+    fn an_outcome_that_others_wait_for_goes_at_once() {
+        let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 20 });
+        push(&inbox, event_for(1));
+        push(&inbox, outcome(Some("order")));
+        push(&inbox, outcome(None));
+        assert_eq!(next_commit(&inbox), (1, 1));
     }
 
     #[test]
