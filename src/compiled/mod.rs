@@ -178,9 +178,14 @@ impl Compiled {
 
     /// An organization's webhooks; `None` where there is no such organization.
     pub async fn organization(&self, id: OrganizationId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
-        if let Some(fresh) = self.fresh(id) {
-            return Ok(Some(fresh));
+        match self.fresh(id) {
+            Some(fresh) => Ok(Some(fresh)),
+            // Boxed, since every event and every attempt would hold what few need.
+            None => Box::pin(self.read_organization(id)).await,
         }
+    }
+
+    async fn read_organization(&self, id: OrganizationId) -> StoreResult<Option<Arc<CompiledOrganization>>> {
         let _flight = self.flights.begin(id).await;
         // Who was before may have loaded it.
         if let Some(fresh) = self.fresh(id) {

@@ -49,7 +49,7 @@ pub struct CompiledWebhook {
 pub struct Sender {
     pub profile: Arc<Profile>,
     pub plan: Plan,
-    pub endpoint: Endpoint,
+    pub endpoint: Arc<Endpoint>,
     pub url: Arc<str>,
     pub retry: RetryPolicy,
     pub health: HealthPolicy,
@@ -151,7 +151,7 @@ impl Sender {
         Ok(Sender {
             plan,
             url: Arc::from(endpoint.url()),
-            endpoint,
+            endpoint: Arc::new(endpoint),
             retry: profile.retry_policy(&webhook.settings),
             health: profile.health_policy(),
             connect_timeout: profile.timeouts.connect,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_engine::egress::{Denied, EgressPolicy, Endpoint};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Version};
+use hyper::{Method, Request, Response, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{self, Body, Http1, Http2, Opened, Sent};
@@ -75,39 +76,42 @@ impl HttpClient {
 
     /// Sends a request once. A kept connection that turns out to be closed before a byte went out is replaced by a
     /// fresh one; whatever else happens is the outcome.
-    pub async fn send(&self, request: OutgoingRequest<'_>) -> Exchange {
+    // Not `async fn`: that keeps each argument twice, in memory that every request in flight holds.
+    pub fn send<'a>(&'a self, request: OutgoingRequest<'a>) -> impl Future<Output = Exchange> + Send + 'a {
         let started = Instant::now();
-        let mut exchange = self.exchange(request, started).await;
-        exchange.duration = started.elapsed();
-        exchange
-    }
-
-    async fn exchange(&self, request: OutgoingRequest<'_>, started: Instant) -> Exchange {
         let call = Call {
             endpoint: request.endpoint,
             timeout: request.timeout,
+            connect_deadline: started + request.connect_timeout.min(request.timeout),
             deadline: started + request.timeout,
             capture_limit: request.capture_limit,
         };
-        let connect_deadline = started + request.connect_timeout.min(request.timeout);
-        let mut message = compose(request.method, request.headers, request.body);
-
-        if let Some(reused) = self.pool.take(call.endpoint.origin()) {
-            let answer = match reused {
-                Reused::Http1(connection) => self.over_http1(connection, message, &call).await,
-                Reused::Http2(connection) => self.over_http2(connection, message, &call).await,
+        let message = compose(request.method, request.headers, request.body);
+        async move {
+            let tried = match self.pool.take(call.endpoint.origin()) {
+                Some(Reused::Http1(connection)) => self.over_http1(connection, message, &call).await.over_kept(),
+                Some(Reused::Http2(connection)) => {
+                    Box::pin(self.over_http2(connection, message, &call)).await.over_kept()
+                }
+                None => Err(Box::new(message)),
             };
-            match answer {
-                Answer::Ended(exchange) => return Exchange { reused_connection: true, ..exchange },
-                Answer::NotSent(unsent, _) => message = *unsent,
-            }
+            // Boxed, since few requests need it and all would hold it.
+            let mut exchange = match tried {
+                Ok(exchange) => exchange,
+                Err(unsent) => Box::pin(self.over_fresh(*unsent, &call)).await,
+            };
+            exchange.duration = started.elapsed();
+            exchange
         }
-        let answer = match self.open(call.endpoint, connect_deadline).await {
-            Ok(Opened::Http1(connection)) => self.over_http1(connection, message, &call).await,
+    }
+
+    async fn over_fresh(&self, message: Request<Body>, call: &Call<'_>) -> Exchange {
+        let answer = match self.open(call.endpoint, call.connect_deadline).await {
+            Ok(Opened::Http1(connection)) => self.over_http1(connection, message, call).await,
             Ok(Opened::Http2(connection)) => {
                 let connection = Arc::new(connection);
                 self.pool.share(call.endpoint.origin(), &connection);
-                self.over_http2(connection, message, &call).await
+                self.over_http2(connection, message, call).await
             }
             Err(failed) => return failed,
         };
@@ -122,16 +126,24 @@ impl HttpClient {
         connection::open(wire).await.map_err(|error| Exchange::broken(&error))
     }
 
-    async fn over_http1(&self, mut connection: Http1, mut message: Request<Body>, call: &Call<'_>) -> Answer {
+    fn over_http1<'a>(
+        &'a self,
+        mut connection: Http1,
+        mut message: Request<Body>,
+        call: &'a Call<'a>,
+    ) -> impl Future<Output = Answer> + Send + 'a {
         *message.version_mut() = Version::HTTP_11;
         *message.uri_mut() = call.endpoint.target().clone();
         message.headers_mut().insert(HOST, call.endpoint.host_header().clone());
-        let sent = timeout_at(call.deadline, connection.sender.try_send_request(message)).await;
-        let (answer, afterwards) = call.finish(sent.ok()).await;
-        if afterwards == Afterwards::Reusable {
-            self.pool.keep(call.endpoint.origin(), connection);
+        let sending = connection.sender.try_send_request(message);
+        async move {
+            let sent = timeout_at(call.deadline, sending).await;
+            let (answer, afterwards) = call.finish(sent.ok()).await;
+            if afterwards == Afterwards::Reusable {
+                self.pool.keep(call.endpoint.origin(), connection);
+            }
+            answer
         }
-        answer
     }
 
     async fn over_http2(&self, connection: Arc<Http2>, mut message: Request<Body>, call: &Call<'_>) -> Answer {
@@ -154,6 +166,7 @@ impl HttpClient {
 struct Call<'a> {
     endpoint: &'a Endpoint,
     timeout: Duration,
+    connect_deadline: Instant,
     deadline: Instant,
     capture_limit: usize,
 }
@@ -164,22 +177,41 @@ enum Answer {
     NotSent(Box<Request<Body>>, hyper::Error),
 }
 
+impl Answer {
+    /// What came of a request over a kept connection, or the request, for a fresh one.
+    fn over_kept(self) -> Result<Exchange, Box<Request<Body>>> {
+        match self {
+            Answer::Ended(exchange) => Ok(Exchange { reused_connection: true, ..exchange }),
+            Answer::NotSent(unsent, _) => Err(unsent),
+        }
+    }
+}
+
 impl Call<'_> {
     /// Reads the answer; `sent` is `None` where its head did not come in time.
-    async fn finish(&self, sent: Option<Sent>) -> (Answer, Afterwards) {
+    fn finish(&self, sent: Option<Sent>) -> impl Future<Output = (Answer, Afterwards)> + Send {
+        let head = self.head(sent);
+        let (deadline, limit) = (self.deadline, self.capture_limit);
+        async move {
+            match head {
+                Ok(response) => {
+                    let (exchange, afterwards) = exchange::receive(response, deadline, limit).await;
+                    (Answer::Ended(exchange), afterwards)
+                }
+                Err(answer) => (*answer, Afterwards::Spent),
+            }
+        }
+    }
+
+    /// The head of the answer, or what came instead of it.
+    fn head(&self, sent: Option<Sent>) -> Result<Response<Incoming>, Box<Answer>> {
         match sent {
-            Some(Ok(response)) => {
-                let (exchange, afterwards) = exchange::receive(response, self.deadline, self.capture_limit).await;
-                (Answer::Ended(exchange), afterwards)
-            }
-            Some(Err(mut failed)) => {
-                let answer = match failed.take_message() {
-                    Some(message) => Answer::NotSent(Box::new(message), failed.into_error()),
-                    None => Answer::Ended(Exchange::broken(failed.error())),
-                };
-                (answer, Afterwards::Spent)
-            }
-            None => (Answer::Ended(Exchange::timed_out(self.timeout)), Afterwards::Spent),
+            Some(Ok(response)) => Ok(response),
+            Some(Err(mut failed)) => Err(Box::new(match failed.take_message() {
+                Some(message) => Answer::NotSent(Box::new(message), failed.into_error()),
+                None => Answer::Ended(Exchange::broken(failed.error())),
+            })),
+            None => Err(Box::new(Answer::Ended(Exchange::timed_out(self.timeout)))),
         }
     }
 }

@@ -15,8 +15,8 @@ pub(super) async fn load(
     job: &Job,
     webhook: &CompiledWebhook,
 ) -> StoreResult<Option<Result<FirstSent, RenderError>>> {
-    let wanted = webhook.sender().is_ok_and(|sender| sender.profile.retry.sends == RetrySends::AsFirstSent);
-    if job.attempts == 0 || !wanted {
+    let is_wanted = || webhook.sender().is_ok_and(|sender| sender.profile.retry.sends == RetrySends::AsFirstSent);
+    if job.attempts == 0 || !is_wanted() {
         return Ok(None);
     }
     let request = dispatcher.tools.store.read_one(first_sent::first_request(job.delivery)).await?;

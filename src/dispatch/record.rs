@@ -20,7 +20,8 @@ pub(super) async fn attempted(
     next: Next,
 ) {
     let report = match next {
-        Next::Exhausted if is_told(job, organization) => report::exhausted(dispatcher, job, &attempt).await,
+        // Boxed, since every attempt would hold what few need.
+        Next::Exhausted if is_told(job, organization) => Box::pin(report::exhausted(dispatcher, job, &attempt)).await,
         _ => None,
     };
     finish(dispatcher, job, Some(attempt), next, report);

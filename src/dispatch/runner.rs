@@ -1,6 +1,5 @@
 //! Makes one attempt: checks that it may still be made, renders, signs, sends, and has the outcome recorded.
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName};
 use bytes::Bytes;
 use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, SkipReason};
-use fanfare_engine::egress::{Endpoint, EndpointError, parse_endpoint};
+use fanfare_engine::egress::{Endpoint, parse_endpoint};
 use fanfare_engine::render::{FirstSent, RenderError, Rendered, logged_headers};
 use fanfare_engine::retry::parse_retry_after;
 use fanfare_engine::scheduler::{Command, Input, Job};
@@ -63,7 +62,7 @@ async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
         }
         Decision::GiveUp(organization) => {
             let next = dispatcher.tell_sent(sent(&job, false));
-            record::given_up(dispatcher, &job, &organization).await;
+            Box::pin(record::given_up(dispatcher, &job, &organization)).await;
             next
         }
         Decision::GiveBack => give_back(dispatcher, &job),
@@ -198,7 +197,7 @@ async fn attempt(
         response: trial.response,
     };
     if let Some(reason) = conclusion.disable {
-        disable::disable(dispatcher, organization, webhook, reason).await;
+        Box::pin(disable::disable(dispatcher, organization, webhook, reason)).await;
     }
     record::attempted(dispatcher, &job, organization, logged, conclusion.next).await;
     next
@@ -238,48 +237,61 @@ async fn try_once(
         Ok(sender) => sender,
         Err(reason) => return Trial::unsent(reason.0.clone()),
     };
-    let rendered = match first.transpose().and_then(|first| render(sender, job, first.as_ref(), at)) {
-        Ok(rendered) => rendered,
-        Err(error) => return Trial::unsent(error.to_string()),
+    let Prepared { endpoint, logged, rendered } = match prepare(sender, job, first, at) {
+        Ok(prepared) => prepared,
+        Err(reason) => return Trial::unsent(reason),
     };
-    let endpoint = match endpoint(sender, &rendered) {
-        Ok(endpoint) => endpoint,
-        Err(error) => return Trial::unsent(format!("the URL of the first attempt {error}")),
+    let exchange = dispatcher.tools.http.send(outgoing(sender, &endpoint, rendered)).await;
+    if let Some(detail) = &exchange.detail {
+        tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");
+    }
+    conclude_exchange(sender, logged, exchange)
+}
+
+/// A request that is ready to be sent, and what the log says of it.
+struct Prepared {
+    endpoint: Arc<Endpoint>,
+    logged: LoggedRequest,
+    rendered: Rendered,
+}
+
+fn prepare(
+    sender: &Sender,
+    job: &Job,
+    first: Option<Result<FirstSent, RenderError>>,
+    at: Timestamp,
+) -> Result<Prepared, String> {
+    let rendered = match first.transpose().map_err(|error| error.to_string())? {
+        Some(first) => sender.plan.render_again(&job.event, job.delivery, at, &first),
+        None => sender.plan.render(&job.event, job.delivery, at),
     };
-    let url = match &endpoint {
-        Cow::Borrowed(_) => Arc::clone(&sender.url),
-        Cow::Owned(endpoint) => Arc::from(endpoint.url()),
-    };
-    let request = logged_request(url, job, &rendered, &endpoint);
-    let outgoing = OutgoingRequest {
-        endpoint: &endpoint,
+    let rendered = rendered.map_err(|error| error.to_string())?;
+    let (endpoint, url) = destination(sender, &rendered)?;
+    let logged = logged_request(url, job, &rendered, &endpoint);
+    Ok(Prepared { endpoint, logged, rendered })
+}
+
+/// Where the request goes: to the webhook's endpoint, unless it is made again as it was first sent.
+fn destination(sender: &Sender, rendered: &Rendered) -> Result<(Arc<Endpoint>, Arc<str>), String> {
+    if Arc::ptr_eq(&rendered.url, sender.plan.url()) {
+        return Ok((Arc::clone(&sender.endpoint), Arc::clone(&sender.url)));
+    }
+    let endpoint = parse_endpoint(rendered.url.as_str(), &sender.profile.schemes)
+        .map_err(|error| format!("the URL of the first attempt {error}"))?;
+    let url = Arc::from(endpoint.url());
+    Ok((Arc::new(endpoint), url))
+}
+
+fn outgoing<'a>(sender: &Sender, endpoint: &'a Endpoint, rendered: Rendered) -> OutgoingRequest<'a> {
+    OutgoingRequest {
+        endpoint,
         method: rendered.method,
         headers: rendered.headers,
         body: rendered.body,
         connect_timeout: sender.connect_timeout,
         timeout: sender.timeout,
         capture_limit: sender.capture_limit,
-    };
-    let exchange = dispatcher.tools.http.send(outgoing).await;
-    if let Some(detail) = &exchange.detail {
-        tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");
     }
-    conclude_exchange(sender, request, exchange)
-}
-
-fn render(sender: &Sender, job: &Job, first: Option<&FirstSent>, at: Timestamp) -> Result<Rendered, RenderError> {
-    match first {
-        Some(first) => sender.plan.render_again(&job.event, job.delivery, at, first),
-        None => sender.plan.render(&job.event, job.delivery, at),
-    }
-}
-
-/// Where the request goes: to the webhook's endpoint, unless it is made again as it was first sent.
-fn endpoint<'a>(sender: &'a Sender, rendered: &Rendered) -> Result<Cow<'a, Endpoint>, EndpointError> {
-    if Arc::ptr_eq(&rendered.url, sender.plan.url()) {
-        return Ok(Cow::Borrowed(&sender.endpoint));
-    }
-    parse_endpoint(rendered.url.as_str(), &sender.profile.schemes).map(Cow::Owned)
 }
 
 fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered, endpoint: &Endpoint) -> LoggedRequest {
