@@ -150,7 +150,10 @@ fn may_go_on(head: &Parts) -> bool {
 
 /// Copied, since the originals would keep the connection's whole read buffer alive.
 fn copy_headers(headers: &HeaderMap) -> Headers {
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect()
+    let lines = headers.iter().map(|(name, value)| Headers::line_length(name.as_str(), value.as_bytes()));
+    let mut copy = Headers::with_capacity(lines.sum());
+    headers.iter().for_each(|(name, value)| copy.push(name.as_str(), value.as_bytes()));
+    copy
 }
 
 fn describe_status(status: StatusCode) -> String {

@@ -4,12 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::http::Method;
-use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName};
-use bytes::Bytes;
+use axum::http::header::{CONTENT_LENGTH, HOST};
 use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, SkipReason};
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
-use fanfare_engine::render::{FirstSent, RenderError, Rendered, logged_headers};
+use fanfare_engine::render::{FirstSent, RenderError, Rendered, log_headers};
 use fanfare_engine::retry::parse_retry_after;
 use fanfare_engine::scheduler::{Command, Input, Job};
 use fanfare_engine::time::Timestamp;
@@ -24,6 +23,9 @@ use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
 use crate::delivery::exchange::Exchange;
 use crate::delivery::http::OutgoingRequest;
 use crate::random;
+
+/// How many bytes a request's headers seldom exceed: room for them is made at once.
+const LOGGED_HEADERS: usize = 512;
 
 /// What is to be done with a delivery whose turn it is.
 enum Decision {
@@ -307,11 +309,11 @@ fn logged_request(url: Arc<str>, job: &Job, rendered: &Rendered, endpoint: &Endp
 /// The headers as they may be shown, with those that the connection adds. Over HTTP/2 the host goes as `:authority`, with the
 /// same value.
 fn headers_as_sent(rendered: &Rendered, endpoint: &Endpoint) -> Headers {
-    let pair = |name: HeaderName, value: &[u8]| (name.as_str().to_owned(), Bytes::copy_from_slice(value));
-    let mut headers = vec![pair(HOST, endpoint.host_header().as_bytes())];
-    headers.extend(logged_headers(&rendered.headers));
+    let mut headers = Headers::with_capacity(LOGGED_HEADERS);
+    headers.push(HOST.as_str(), endpoint.host_header().as_bytes());
+    log_headers(&rendered.headers, &mut headers);
     if rendered.method != Method::GET {
-        headers.push(pair(CONTENT_LENGTH, rendered.body.len().to_string().as_bytes()));
+        headers.push(CONTENT_LENGTH.as_str(), rendered.body.len().to_string().as_bytes());
     }
     headers
 }

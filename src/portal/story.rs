@@ -219,7 +219,7 @@ impl Body {
 }
 
 fn shown(headers: &Headers) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+    headers.iter().map(|(name, value)| (name.into_owned(), String::from_utf8_lossy(value).into_owned())).collect()
 }
 
 /// The request as a command; what was masked in the log stays masked.
@@ -228,9 +228,7 @@ fn curl_of(request: &SentRequest) -> String {
         .headers
         .iter()
         .filter(|(name, _)| !CURLS_OWN.contains(&name.to_ascii_lowercase().as_str()))
-        .filter_map(|(name, value)| {
-            Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::from_bytes(value).ok()?))
-        })
+        .filter_map(|(name, value)| Some((HeaderName::try_from(&*name).ok()?, HeaderValue::from_bytes(value).ok()?)))
         .collect();
     curl::command(&request.method, &request.url, &headers, &request.body)
 }

@@ -1,10 +1,14 @@
 //! One HTTP exchange of a delivery: how it ended, and what went over the wire.
 
+mod headers;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Trigger;
 use crate::time::Timestamp;
+
+pub use self::headers::Headers;
 
 /// How an attempt ended: a closed list, the same in the log, the API and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,9 +76,6 @@ impl Outcome {
         Outcome::ALL.into_iter().find(|outcome| *outcome as i64 == number)
     }
 }
-
-/// The headers of a request or response, in order, names as written.
-pub type Headers = Vec<(String, Bytes)>;
 
 /// A request as it went out, credentials masked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -121,8 +121,6 @@ fn excerpt(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     const CHALLENGE: &str = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P";
@@ -150,7 +148,7 @@ mod tests {
     }
 
     fn answer(members: &[(&str, &str)]) -> Headers {
-        members.iter().map(|(name, value)| ((*name).to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect()
+        members.iter().map(|(name, value)| (*name, value.as_bytes())).collect()
     }
 
     #[test]

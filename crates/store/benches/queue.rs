@@ -73,17 +73,17 @@ impl Source {
     }
 
     fn attempt(&mut self) -> LoggedAttempt {
-        let header = |name: &str, value: &'static str| (name.to_owned(), Bytes::from_static(value.as_bytes()));
+        let headers = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let request = LoggedRequest {
             method: http::Method::POST,
             url: Arc::clone(&self.url),
-            headers: vec![
-                header("Content-Type", "application/json"),
-                header("User-Agent", "Fanfare/0.1"),
-                header("Webhook-Id", "evt_0a03zkr03gg00"),
-                header("Webhook-Timestamp", "1790000000"),
-                header("Webhook-Signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
-            ],
+            headers: headers(&[
+                ("Content-Type", "application/json"),
+                ("User-Agent", "Fanfare/0.1"),
+                ("Webhook-Id", "evt_0a03zkr03gg00"),
+                ("Webhook-Timestamp", "1790000000"),
+                ("Webhook-Signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
+            ]),
             body: LoggedBody::AroundData {
                 head: Bytes::from_static(b"{\"type\":\"job.created\",\"data\":"),
                 tail: Bytes::from_static(b"}"),
@@ -91,7 +91,7 @@ impl Source {
         };
         let response = LoggedResponse {
             status: 200,
-            headers: vec![header("Content-Length", "2"), header("Date", "Sun, 22 Nov 2026 09:00:00 GMT")],
+            headers: headers(&[("Content-Length", "2"), ("Date", "Sun, 22 Nov 2026 09:00:00 GMT")]),
             body: Bytes::from_static(b"ok"),
             truncated: false,
         };

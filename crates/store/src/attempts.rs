@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use fanfare_engine::attempt::{Attempt, Outcome, ReceivedResponse, SentRequest};
+use fanfare_engine::attempt::{Attempt, Headers, Outcome, ReceivedResponse, SentRequest};
 use fanfare_engine::delivery::Trigger;
 use fanfare_engine::id::DeliveryId;
 use fanfare_engine::time::Timestamp;
 
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row, Value};
-use crate::sqlite::decode_headers;
 
 /// Which of a delivery's attempts are read. People send deliveries again as often as they like, so nobody reads all of them
 /// without knowing how much that is.
@@ -83,7 +82,7 @@ fn decode(row: &dyn Row) -> StoreResult<Attempt> {
                 body.extend_from_slice(&tail);
             }
             let method = method.parse().map_err(|_| StoreError::Damaged(format!("the method {method}")))?;
-            let headers = decode_headers(&row.blob_or_null(8)?.unwrap_or_default());
+            let headers = Headers::from_lines(row.blob_or_null(8)?.unwrap_or_default());
             Some(SentRequest { method, url, headers, body: Bytes::from(body) })
         }
         _ => None,
@@ -91,7 +90,7 @@ fn decode(row: &dyn Row) -> StoreResult<Attempt> {
     let response = match row.int_or_null(11)? {
         Some(status) => Some(ReceivedResponse {
             status: small(status)?,
-            headers: decode_headers(&row.blob_or_null(12)?.unwrap_or_default()),
+            headers: Headers::from_lines(row.blob_or_null(12)?.unwrap_or_default()),
             body: Bytes::from(row.blob_or_null(13)?.unwrap_or_default()),
             truncated: row.int_or_null(14)?.unwrap_or(0) != 0,
         }),

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use fanfare_engine::attempt::SentRequest;
+use fanfare_engine::attempt::{Headers, SentRequest};
 use fanfare_engine::id::DeliveryId;
 
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Query, Row};
-use crate::sqlite::decode_headers;
 
 /// A request from the log, its body whole, and where in the body the event's data stand byte for byte.
 pub type FirstRequest = (SentRequest, Option<Range<usize>>);
@@ -47,7 +46,7 @@ fn decode(row: &dyn Row) -> StoreResult<FirstRequest> {
             Some(range)
         }
     };
-    let headers = decode_headers(&row.blob_or_null(3)?.ok_or_else(|| missing("headers"))?);
+    let headers = Headers::from_lines(row.blob_or_null(3)?.ok_or_else(|| missing("headers"))?);
     Ok((SentRequest { method, url: row.text(2)?, headers, body: Bytes::from(body) }, verbatim))
 }
 

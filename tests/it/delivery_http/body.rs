@@ -160,5 +160,5 @@ async fn case_050_a_body_that_is_not_utf8_is_kept_as_it_came() {
     let exchange = post(&client(), &receiver.url()).await;
     assert_outcome(&exchange, Outcome::Success);
     assert_eq!(answer(&exchange).1, b"\xff\x00\x80\xc3");
-    assert_eq!(&exchange.response.unwrap().headers[0].1[..], b"\xff\xfe");
+    assert_eq!(exchange.response.unwrap().headers.iter().next().unwrap().1, b"\xff\xfe");
 }

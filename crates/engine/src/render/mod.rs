@@ -17,7 +17,7 @@ use http::{HeaderMap, Method};
 use url::Url;
 
 pub use again::FirstSent;
-pub use logged::logged_headers;
+pub use logged::log_headers;
 pub use plan::{Plan, PlanError};
 
 /// A request ready to be sent.

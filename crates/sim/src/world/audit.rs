@@ -100,7 +100,7 @@ impl World {
         let event = row.event.to_string();
         let data = self.ledger.events.get(&row.event).map(|kept| &kept.data);
         for request in attempts.iter().filter_map(|attempt| attempt.request.as_ref()) {
-            let named = request.headers.iter().any(|(name, value)| name == EVENT_HEADER && *value == event.as_bytes());
+            let named = request.headers.iter().any(|(name, value)| name == EVENT_HEADER && value == event.as_bytes());
             if !named || Some(&request.body) != data || story.event != row.event {
                 return fault("attempts carry their event", id, format!("{id} sent {request:?} for {event}"));
             }

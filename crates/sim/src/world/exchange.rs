@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_engine::attempt::Outcome;
+use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::Single;
 use fanfare_engine::health;
 use fanfare_engine::id::{EventId, WebhookId};
@@ -236,7 +236,7 @@ fn is_trouble(reaction: &Reaction) -> bool {
 
 fn log_entry(exchange: &Exchange, id: i64) -> LoggedAttempt {
     let Exchange { job, reaction, .. } = exchange;
-    let header = (EVENT_HEADER.to_owned(), Bytes::from(exchange.event.to_string()));
+    let event = exchange.event.to_string();
     LoggedAttempt {
         id,
         at: exchange.began_clock,
@@ -248,12 +248,12 @@ fn log_entry(exchange: &Exchange, id: i64) -> LoggedAttempt {
         request: Some(LoggedRequest {
             method: http::Method::POST,
             url: Arc::from(format!("https://{}.example", job.webhook)),
-            headers: vec![header],
+            headers: [(EVENT_HEADER, event.as_bytes())].into_iter().collect(),
             body: LoggedBody::AroundData { head: Bytes::new(), tail: Bytes::new() },
         }),
         response: reaction.status.map(|status| LoggedResponse {
             status,
-            headers: Vec::new(),
+            headers: Headers::default(),
             body: Bytes::new(),
             truncated: false,
         }),

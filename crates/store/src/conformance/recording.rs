@@ -121,14 +121,16 @@ pub(crate) async fn a_body_around_the_data_is_put_together<B: Backend>(rig: &Rig
 }
 
 pub(crate) async fn headers_come_back_as_they_were<B: Backend>(rig: &Rig<B>) {
-    let headers: fanfare_engine::attempt::Headers = vec![
-        ("Webhook-Id".to_owned(), Bytes::from_static(b"evt_1")),
-        ("x-list".to_owned(), Bytes::from_static(b"a: b, c")),
-        ("X-List".to_owned(), Bytes::from_static(b"again")),
-        ("empty".to_owned(), Bytes::new()),
-        ("spaces".to_owned(), Bytes::from_static(b"  kept  ")),
-        ("bytes".to_owned(), Bytes::from_static(b"\xff\xe4\t")),
-    ];
+    let headers: fanfare_engine::attempt::Headers = [
+        ("Webhook-Id", &b"evt_1"[..]),
+        ("x-list", b"a: b, c"),
+        ("X-List", b"again"),
+        ("empty", b""),
+        ("spaces", b"  kept  "),
+        ("bytes", b"\xff\xe4\t"),
+    ]
+    .into_iter()
+    .collect();
     let mut attempt = rig.attempt(500);
     attempt.request.as_mut().unwrap().headers = headers.clone();
     attempt.response.as_mut().unwrap().headers = headers.clone();
@@ -162,7 +164,7 @@ pub(crate) async fn an_attempt_without_request_and_response<B: Backend>(rig: &Ri
     let request = SentRequest {
         method: http::Method::POST,
         url: URL.to_owned(),
-        headers: vec![("Webhook-Id".to_owned(), Bytes::from_static(b"evt_1"))],
+        headers: [("Webhook-Id", &b"evt_1"[..])].into_iter().collect(),
         body: Bytes::from_static(b"{\"data\":{}}"),
     };
     let refused = LoggedAttempt { outcome: Outcome::Connect, response: None, ..rig.attempt(500) };
@@ -173,7 +175,7 @@ pub(crate) async fn an_attempt_without_request_and_response<B: Backend>(rig: &Ri
     cut.response.as_mut().unwrap().truncated = true;
     let response = ReceivedResponse {
         status: 200,
-        headers: vec![("Server".to_owned(), Bytes::from_static(b"test"))],
+        headers: [("Server", &b"test"[..])].into_iter().collect(),
         body: Bytes::from_static(b"thanks"),
         truncated: true,
     };

@@ -225,7 +225,7 @@ impl<B: Backend> Rig<B> {
             request: Some(LoggedRequest {
                 method: http::Method::POST,
                 url: Arc::from(URL),
-                headers: vec![("Webhook-Id".to_owned(), Bytes::from_static(b"evt_1"))],
+                headers: [("Webhook-Id", &b"evt_1"[..])].into_iter().collect(),
                 body: LoggedBody::AroundData {
                     head: Bytes::from_static(b"{\"data\":"),
                     tail: Bytes::from_static(b"}"),
@@ -233,7 +233,7 @@ impl<B: Backend> Rig<B> {
             }),
             response: Some(LoggedResponse {
                 status,
-                headers: vec![("Server".to_owned(), Bytes::from_static(b"test"))],
+                headers: [("Server", &b"test"[..])].into_iter().collect(),
                 body: Bytes::from_static(b"thanks"),
                 truncated: false,
             }),

@@ -11,10 +11,10 @@ use rusqlite::{Transaction, params};
 
 use super::accept;
 use super::kept::{Kept, Statement};
-use super::rows::{self, encode_headers};
+use super::rows;
 use super::tally::{Ended, Tally};
 use crate::error::StoreResult;
-use crate::queue::{Finish, Finished, Lease, LoggedAttempt, LoggedBody, LoggedRequest, Next};
+use crate::queue::{Finish, Finished, Lease, LoggedAttempt, LoggedBody, Next};
 
 /// One that was delivered before stays so, whatever the end of its repetition.
 pub(super) const END_LEASE: &str =
@@ -110,9 +110,7 @@ pub(super) fn insert_attempt(
         Some(LoggedBody::Whole(body)) => (Some(&body[..]), None),
         Some(LoggedBody::AroundData { head, tail }) => (Some(&head[..]), Some(&tail[..])),
     };
-    let request_headers = request.map(|LoggedRequest { headers, .. }| encode_headers(headers));
     let response = attempt.response.as_ref();
-    let response_headers = response.map(|response| encode_headers(&response.headers));
     insert.execute(params![
         id,
         delivery.0,
@@ -124,11 +122,11 @@ pub(super) fn insert_attempt(
         attempt.trigger as i64,
         request.map(|request| request.method.as_str()),
         request.map(|request| &*request.url),
-        request_headers.as_deref(),
+        request.map(|request| request.headers.lines()),
         head,
         tail,
         response.map(|response| response.status),
-        response_headers.as_deref(),
+        response.map(|response| response.headers.lines()),
         response.map(|response| &response.body[..]),
         response.map(|response| response.truncated),
     ])?;

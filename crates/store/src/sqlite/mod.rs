@@ -31,7 +31,6 @@ mod writer;
 pub use self::backup::{backup, restore};
 pub use self::core::{Core, Joined};
 pub use self::lock::DirectoryLock;
-pub(crate) use self::rows::decode_headers;
 pub use self::store::{Limits, Store};
 pub use self::upgrade::{Upgrade, upgrade};
 pub use self::writer::{COMMIT_BUCKETS_MICROS, CommitFigures};

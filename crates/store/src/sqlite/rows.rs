@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use fanfare_engine::attempt::Headers;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params};
 
@@ -81,47 +79,7 @@ impl Row for SqliteRow<'_> {
     }
 }
 
-/// Writes headers as lines, `name: value\n`; a value holds no line feed.
-pub(crate) fn encode_headers(headers: &Headers) -> BytesMut {
-    let length = headers.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
-    let mut text = BytesMut::with_capacity(length);
-    for (name, value) in headers {
-        text.put_slice(name.as_bytes());
-        text.put_slice(b": ");
-        text.put_slice(value);
-        text.put_u8(b'\n');
-    }
-    text
-}
-
-/// Reads what [`encode_headers`] wrote.
-pub(crate) fn decode_headers(text: &[u8]) -> Headers {
-    text.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let at = line.windows(2).position(|pair| pair == b": ").unwrap_or(line.len());
-            let value = line.get(at + 2..).unwrap_or_default();
-            (String::from_utf8_lossy(&line[..at]).into_owned(), Bytes::copy_from_slice(value))
-        })
-        .collect()
-}
-
 /// A JSON document, or nothing where there is nothing to say.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> StoreResult<Cow<'static, str>> {
     serde_json::to_string(value).map(Cow::Owned).map_err(|error| StoreError::Damaged(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_round_trip() {
-        let headers: Headers = vec![
-            ("a".to_owned(), Bytes::from_static(b"b: c")),
-            ("empty".to_owned(), Bytes::new()),
-            ("bytes".to_owned(), Bytes::from_static(b"\xff\x00")),
-        ];
-        assert_eq!(decode_headers(&encode_headers(&headers)), headers);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use bytes::Bytes;
-use fanfare_engine::attempt::Outcome;
+use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, IdGenerator, NodeId, OrganizationId, ProjectId, WebhookId};
@@ -73,8 +73,12 @@ impl Feed {
 
     /// A delivered lease, with a response of so many bytes.
     pub(crate) fn finish(&mut self, lease: Lease, bytes: usize) -> Operation {
-        let response =
-            LoggedResponse { status: 200, headers: Vec::new(), body: Bytes::from(vec![b'x'; bytes]), truncated: false };
+        let response = LoggedResponse {
+            status: 200,
+            headers: Headers::default(),
+            body: Bytes::from(vec![b'x'; bytes]),
+            truncated: false,
+        };
         let attempt = LoggedAttempt {
             id: self.ids.next(NOW),
             at: NOW,
