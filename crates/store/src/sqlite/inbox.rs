@@ -151,19 +151,17 @@ impl Inbox {
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         waiting.passed_over += u32::from(!waiting.outcomes.is_empty());
-        if waiting.is_turn_of_outcomes() {
-            waiting.passed_over = 0;
-            let count = waiting.outcomes.len().min(limit.div_ceil(2));
-            into.extend(waiting.outcomes.drain(..count));
-        }
-        let limit = limit - into.len();
-        let mut sum = into.len();
+        let outcomes = match waiting.is_turn_of_outcomes() {
+            true => waiting.outcomes.len().min(limit.div_ceil(2)),
+            false => 0,
+        };
+        let mut sum = outcomes;
         let fits = |entry: &&Entry| {
             let fits = sum < rows;
             sum += entry.operation.rows();
             fits
         };
-        let count = waiting.entries.iter().take(limit).take_while(fits).count();
+        let count = waiting.entries.iter().take(limit - outcomes).take_while(fits).count();
         into.extend(waiting.entries.drain(..count));
         let taken: usize = into.iter().filter(|e| e.operation.is_intake()).map(|e| e.operation.weight()).sum();
         waiting.intake_bytes = waiting.intake_bytes.saturating_sub(taken);
@@ -174,6 +172,11 @@ impl Inbox {
                     waiting.wide.remove(&organization);
                 }
             }
+        }
+        if outcomes > 0 {
+            waiting.passed_over = 0;
+            // After the rest, so that none comes before what it is about.
+            into.extend(waiting.outcomes.drain(..outcomes));
         }
         Some(())
     }
