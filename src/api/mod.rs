@@ -80,7 +80,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let kept = catalogue_routes().layer(from_fn_with_state(Arc::clone(app), idempotency::once));
     let changing = kept.merge(deliveries::routes()).layer(from_fn_with_state(Arc::clone(app), to_its_end));
     let (routes, description) = changing.merge(events::routes()).merge(health::routes()).split_for_parts();
-    let routes = routes.layer(from_fn_with_state(Arc::new(query::Known::of(&description)), query::only_known));
+    let routes = routes.layer(query::OnlyKnown::of(&description));
     let description = Arc::new(openapi::complete(description));
     routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(finish)
 }

@@ -2,12 +2,15 @@
 //! passed over in silence.
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
+use tower::{Layer, Service};
 use url::form_urlencoded;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, RefOr};
@@ -18,11 +21,11 @@ use super::problem::{Code, Problem};
 const OWN: &str = "/v1/";
 
 /// The query parameters that each route takes, from the API's description.
-pub(super) struct Known(HashMap<String, Vec<(Method, Vec<String>)>>);
+struct Known(HashMap<String, Vec<(Method, Vec<String>)>>);
 
 impl Known {
     /// Reads them off the description of the routes.
-    pub(super) fn of(description: &OpenApi) -> Known {
+    fn of(description: &OpenApi) -> Known {
         let routes = description.paths.paths.iter().filter(|(path, _)| path.starts_with(OWN));
         let routes = routes.map(|(path, item)| {
             let methods = [
@@ -64,12 +67,48 @@ fn names(operation: &Operation) -> Vec<String> {
     queries.map(|parameter| parameter.name.clone()).collect()
 }
 
-/// Refuses a query with a parameter that the route does not take.
-pub(super) async fn only_known(State(known): State<Arc<Known>>, request: Request, next: Next) -> Response {
-    if let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>())
-        && let Err(problem) = known.check(path.as_str(), request.method(), query)
-    {
-        return problem.into_response();
+/// The layer that refuses a query with a parameter that its route does not take. A function as a layer would cost every request
+/// three allocations, and few have a query.
+#[derive(Clone)]
+pub(super) struct OnlyKnown(Arc<Known>);
+
+impl OnlyKnown {
+    /// What it refuses is read off the description of the routes.
+    pub(super) fn of(description: &OpenApi) -> OnlyKnown {
+        OnlyKnown(Arc::new(Known::of(description)))
     }
-    next.run(request).await
+}
+
+impl<S> Layer<S> for OnlyKnown {
+    type Service = Checked<S>;
+
+    fn layer(&self, inner: S) -> Checked<S> {
+        Checked { known: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A route whose queries are looked at first.
+#[derive(Clone)]
+pub(super) struct Checked<S> {
+    known: Arc<Known>,
+    inner: S,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Checked<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<Response, S::Error>>, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>())
+            && let Err(problem) = self.known.check(path.as_str(), request.method(), query)
+        {
+            return Either::Left(ready(Ok(problem.into_response())));
+        }
+        Either::Right(self.inner.call(request))
+    }
 }
