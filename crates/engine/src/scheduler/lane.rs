@@ -1,6 +1,7 @@
 //! One webhook's deliveries in memory, and how fast its receiver may be sent requests.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::memory::Memory;
 use super::slots::Slots;
@@ -17,6 +18,12 @@ const CATCH_UP: i64 = 20_000_000;
 /// Only where requests are closer than this; further apart, what is lost is little, and the distance is kept exactly.
 const CATCH_UP_BELOW: i64 = 100_000_000;
 const NANOS_OF_MILLI: i64 = 1_000_000;
+
+/// How long a lane that claims with slots in hand gathers them: there is one claim at a time, and it takes as long for one
+/// delivery as for many.
+const GATHERING: Duration = Duration::from_millis(2);
+/// Only where it may have so many: of few, each counts.
+const GATHER_FROM: u32 = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(super) struct Lane {
     next_send_nanos: i64,
     /// Whether it waited for nothing but that moment, so that it may catch up on what it is late.
     behind: bool,
+    /// Until when it gathers slots for a claim; `None` where it does not.
+    gathers_until: Option<Timestamp>,
     /// When the first delivery that waits in the store is due; `None` where nothing waits.
     pub(super) stored: Option<Timestamp>,
     /// When the first is due of what was written to the store since the claim that is under way was asked for.
@@ -77,6 +86,7 @@ impl Lane {
             allowed: config.concurrency.max(1),
             next_send_nanos: i64::MIN,
             behind: false,
+            gathers_until: None,
             stored: None,
             unseen: None,
             claiming: false,
@@ -165,6 +175,9 @@ impl Lane {
             return Turn::Wait(until);
         }
         if self.config.at_most_once {
+            if let Some(until) = self.gathering(now) {
+                return Turn::Wait(until);
+            }
             // What it sends counts from now on, though it starts once the store has answered.
             if !std::mem::replace(&mut self.behind, true) {
                 self.next_send_nanos = self.next_send_nanos.max(nanos(now));
@@ -172,6 +185,20 @@ impl Lane {
             return Turn::Claim;
         }
         Turn::Send
+    }
+
+    /// Until when it waits for more slots to come back before it claims for those that it has: for a moment at most, and only
+    /// while more than one in eight is in use.
+    fn gathering(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if self.allowed < GATHER_FROM || self.in_flight * 8 <= self.allowed || self.config.per_second.is_some() {
+            self.gathers_until = None;
+            return None;
+        }
+        // Never further ahead, unless the clock was set back.
+        let latest = now.plus(GATHERING);
+        let until = self.gathers_until.map_or(latest, |until| until.min(latest));
+        self.gathers_until = (until > now).then_some(until);
+        self.gathers_until
     }
 
     /// How many requests it may start now, all at once; at least one where it is its turn.

@@ -44,6 +44,26 @@ fn what_is_leased_is_sent_at_once() {
 }
 
 #[test]
+fn slots_are_gathered_for_a_claim_but_not_for_long() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    let all: Vec<i64> = (1..=16).collect();
+    assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(16)))), [(1, 16, true)]);
+    assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, once(16), &all, true))), all);
+    for over in 1..=13 {
+        assert!(step(&mut scheduler, NOW, sent(1, false)).is_empty(), "{over} of 16 are not yet enough");
+    }
+    assert_eq!(claims(&step(&mut scheduler, NOW, sent(1, false))), [(1, 14, true)]);
+    assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, once(16), &all[..14], true))), all[..14]);
+    // Where the rest of the requests take long, what is free is used soon.
+    assert!(step(&mut scheduler, NOW, sent(1, false)).is_empty());
+    let wakeup = scheduler.next_wakeup().unwrap();
+    assert!(wakeup > NOW && wakeup <= NOW.plus(Duration::from_millis(2)), "{wakeup:?}");
+    assert!(step(&mut scheduler, NOW, sent(1, false)).is_empty());
+    assert_eq!(scheduler.next_wakeup(), Some(wakeup), "a further one does not put it off");
+    assert_eq!(claims(&step(&mut scheduler, wakeup, Input::Tick)), [(1, 2, true)]);
+}
+
+#[test]
 fn a_new_one_that_finds_a_slot_is_sent_once_it_is_on_disk() {
     let mut scheduler = Scheduler::new(Limits::default());
     assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100));
