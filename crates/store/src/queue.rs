@@ -69,7 +69,12 @@ impl Operation {
         matches!(self, Operation::Finish(_) | Operation::Release(_) | Operation::PutOff(..) | Operation::Note(_))
     }
 
-    /// Whether nobody waits for it: an outcome that lets nothing else go on.
+    /// Whether it asks which deliveries are being sent.
+    pub fn looks_at_leases(&self) -> bool {
+        matches!(self, Operation::Resend(_) | Operation::Cancel { .. } | Operation::Work(_))
+    }
+
+    /// Whether nobody waits for it for long: an outcome after which no other delivery has its turn.
     pub fn can_wait(&self) -> bool {
         matches!(self, Operation::Finish(finish) if finish.held.ordering_key.is_none())
     }

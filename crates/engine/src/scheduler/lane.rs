@@ -197,8 +197,9 @@ impl Lane {
         // Never further ahead, unless the clock was set back.
         let latest = now.plus(GATHERING);
         let until = self.gathers_until.map_or(latest, |until| until.min(latest));
-        self.gathers_until = (until > now).then_some(until);
-        self.gathers_until
+        // Kept until a claim has a slot: a lane that gets none then does not gather anew.
+        self.gathers_until = Some(until);
+        (until > now).then_some(until)
     }
 
     /// How many requests it may start now, all at once; at least one where it is its turn.
@@ -244,6 +245,7 @@ impl Lane {
 
     /// A request is counted as under way before it is known which.
     pub(super) fn take_slot(&mut self) {
+        self.gathers_until = None;
         self.in_flight += 1;
         self.claimed_slots += 1;
     }

@@ -26,8 +26,6 @@ const WIDE_WAITING: usize = 50_000;
 
 /// So many outcomes are company enough for each other.
 const COMPANY: usize = 64;
-/// So many commits at most leave outcomes waiting.
-const PATIENCE: u32 = 2;
 
 /// The limits of what may wait.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +46,8 @@ struct Waiting {
     entries: VecDeque<Entry>,
     /// What can wait for company; see [`Waiting::is_turn_of_outcomes`].
     outcomes: VecDeque<Entry>,
-    /// How many commits have left the outcomes waiting.
-    passed_over: u32,
+    /// Whether the last commit left outcomes waiting.
+    passed_over: bool,
     intake_bytes: usize,
     /// Deliveries of events for many webhooks, of each organization that has any waiting.
     wide: HashMap<OrganizationId, usize>,
@@ -68,7 +66,7 @@ impl Waiting {
     /// Whether the next commit is to hold the outcomes that wait. Nobody waits for them as the sender of an event does for its
     /// answer, and many together take fewer pages and less time than few at a time.
     fn is_turn_of_outcomes(&self) -> bool {
-        self.entries.is_empty() || self.outcomes.len() >= COMPANY || self.passed_over >= PATIENCE
+        self.entries.is_empty() || self.outcomes.len() >= COMPANY || self.passed_over
     }
 }
 
@@ -112,6 +110,11 @@ impl Inbox {
             waiting.intake_bytes = bytes;
         }
         let was_empty = waiting.is_empty();
+        if entry.operation.looks_at_leases() {
+            // What was over before it was asked for is to be over for it.
+            let outcomes = std::mem::take(&mut waiting.outcomes);
+            waiting.entries.extend(outcomes);
+        }
         match entry.operation.can_wait() {
             true => waiting.outcomes.push_back(entry),
             false => waiting.entries.push_back(entry),
@@ -141,7 +144,7 @@ impl Inbox {
     }
 
     /// Waits for entries and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
-    /// empty. Of outcomes it takes half of that at most, so that new work goes on however many wait.
+    /// empty. Outcomes leave the rest half of that, so that new work goes on however many wait.
     pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.is_empty() {
@@ -150,11 +153,11 @@ impl Inbox {
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        waiting.passed_over += u32::from(!waiting.outcomes.is_empty());
         let outcomes = match waiting.is_turn_of_outcomes() {
-            true => waiting.outcomes.len().min(limit.div_ceil(2)),
+            true => waiting.outcomes.len().min(limit - waiting.entries.len().min(limit / 2)),
             false => 0,
         };
+        waiting.passed_over = outcomes == 0 && !waiting.outcomes.is_empty();
         let mut sum = outcomes;
         let fits = |entry: &&Entry| {
             let fits = sum < rows;
@@ -173,11 +176,8 @@ impl Inbox {
                 }
             }
         }
-        if outcomes > 0 {
-            waiting.passed_over = 0;
-            // After the rest, so that none comes before what it is about.
-            into.extend(waiting.outcomes.drain(..outcomes));
-        }
+        // After the rest: an event that comes with its outcome, as in a test, comes first.
+        into.extend(waiting.outcomes.drain(..outcomes));
         Some(())
     }
 
@@ -278,7 +278,7 @@ mod tests {
     fn outcomes_wait_for_company_while_events_come() {
         let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 20 });
         let mut commits = Vec::new();
-        for _ in 0..2 * (PATIENCE + 1) {
+        for _ in 0..6 {
             push(&inbox, event_for(1));
             push(&inbox, outcome(None));
             commits.push(next_commit(&inbox));
@@ -288,8 +288,25 @@ mod tests {
         assert_eq!(next_commit(&inbox), (0, 1), "with nothing else to do, they go at once");
         push(&inbox, event_for(1));
         (0..COMPANY).for_each(|_| push(&inbox, outcome(None)));
-        assert_eq!(next_commit(&inbox), (1, 50), "half a commit at most");
-        assert_eq!(next_commit(&inbox), (0, COMPANY - 50));
+        assert_eq!(next_commit(&inbox), (1, COMPANY), "they are enough");
+        for _ in 0..100 {
+            push(&inbox, event_for(1));
+            push(&inbox, outcome(None));
+        }
+        assert_eq!(next_commit(&inbox), (50, 50), "half a commit where both are many");
+        assert_eq!((next_commit(&inbox), next_commit(&inbox)), ((50, 0), (0, 50)));
+    }
+
+    #[test]
+    fn who_sends_again_finds_the_outcomes_that_came_before() {
+        let inbox = Inbox::new(Bounds { operations: 1_000, bytes: 1 << 20 });
+        push(&inbox, event_for(1));
+        push(&inbox, outcome(None));
+        push(&inbox, Operation::Cancel { deliveries: Vec::new() });
+        let mut entries = Vec::new();
+        inbox.take(100, 1_000, &mut entries).unwrap();
+        assert!(matches!(entries[1].operation, Operation::Finish(_)));
+        assert!(matches!(entries[2].operation, Operation::Cancel { .. }));
     }
 
     #[test]

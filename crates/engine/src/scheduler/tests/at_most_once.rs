@@ -64,6 +64,23 @@ fn slots_are_gathered_for_a_claim_but_not_for_long() {
 }
 
 #[test]
+fn a_lane_that_gathered_in_vain_claims_with_the_next_slot_of_its_organization() {
+    let limits = Limits { in_flight_per_organization: 4, ..Limits::default() };
+    let mut scheduler = Scheduler::new(limits);
+    assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(16)))), [(1, 4, true)]);
+    step(&mut scheduler, NOW, claimed(1, once(16), &[1, 2, 3, 4], true));
+    for other in 11..=15 {
+        offer(&mut scheduler, NOW, config(1, 8), job(2, other)).unwrap();
+    }
+    // While it gathers, the other webhook takes what comes back.
+    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [11]);
+    let later = NOW.plus(Duration::from_millis(2));
+    assert!(step(&mut scheduler, later, Input::Tick).is_empty(), "there is no slot");
+    step(&mut scheduler, later, sent(2, false));
+    assert_eq!(claims(&step(&mut scheduler, later, sent(1, false))), [(1, 1, true)]);
+}
+
+#[test]
 fn a_new_one_that_finds_a_slot_is_sent_once_it_is_on_disk() {
     let mut scheduler = Scheduler::new(Limits::default());
     assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100));
