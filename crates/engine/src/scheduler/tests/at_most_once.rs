@@ -77,7 +77,7 @@ fn a_lane_that_gathered_in_vain_claims_with_the_next_slot_of_its_organization() 
     let later = NOW.plus(Duration::from_millis(2));
     assert!(step(&mut scheduler, later, Input::Tick).is_empty(), "there is no slot");
     step(&mut scheduler, later, sent(2, false));
-    assert_eq!(claims(&step(&mut scheduler, later, sent(1, false))), [(1, 1, true)]);
+    assert_eq!(claims(&step(&mut scheduler, later, sent(2, false))), [(1, 1, true)]);
 }
 
 #[test]
