@@ -222,16 +222,17 @@ impl Lane {
         true
     }
 
-    /// Whether an admitted delivery, on disk by now, may be sent or wait in memory.
-    pub(super) fn may_take_admitted(&self) -> bool {
-        !self.config.held && (self.admitted_slots > 0 || self.config.may_queue())
+    /// Uses a slot that was taken for what is admitted, if there is one and the lane may still use it.
+    pub(super) fn use_admitted_slot(&mut self) -> bool {
+        let may = self.admitted_slots > 0 && !self.config.held && self.is_below_its_cap();
+        self.admitted_slots -= usize::from(may);
+        may
     }
 
-    /// Uses a slot that was taken for what is admitted, if there is one.
-    pub(super) fn use_admitted_slot(&mut self) -> bool {
-        let any = self.admitted_slots > 0;
-        self.admitted_slots -= usize::from(any);
-        any
+    /// Whether a slot that was taken ahead may be used now. An edit or trouble may have lowered the cap since it was taken.
+    fn is_below_its_cap(&self) -> bool {
+        let taken_ahead = self.claimed_slots + u32::try_from(self.admitted_slots).unwrap_or(u32::MAX);
+        self.in_flight.saturating_sub(taken_ahead) < self.allowed
     }
 
     /// Gives back the slots that were taken for what is admitted no more; answers how many.
@@ -250,10 +251,15 @@ impl Lane {
         self.claimed_slots += 1;
     }
 
-    /// A slot that was taken is used by a request.
-    pub(super) fn use_slot(&mut self, now: Timestamp) {
-        self.claimed_slots -= 1;
-        self.pace(now);
+    /// Uses a slot that was taken for what a claim brought, if there is one and the lane may still use it.
+    pub(super) fn use_claimed_slot(&mut self, now: Timestamp) -> bool {
+        let may =
+            self.claimed_slots > 0 && !self.config.held && self.is_below_its_cap() && self.paced_until(now).is_none();
+        if may {
+            self.claimed_slots -= 1;
+            self.pace(now);
+        }
+        may
     }
 
     /// Gives back the slots that were taken and not used; answers how many.

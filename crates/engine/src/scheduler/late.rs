@@ -42,11 +42,10 @@ impl Scheduler {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         let mut unsent = Vec::new();
         for job in jobs {
-            if self.draining || lane.config.held || lane.claimed_slots == 0 {
+            if self.draining || !lane.use_claimed_slot(now) {
                 unsent.push((job.delivery, job.claim));
                 continue;
             }
-            lane.use_slot(now);
             lane.bytes += job.weight;
             self.memory.hold(lane.config.organization, job.weight);
             commands.push(Command::Send(job));

@@ -158,20 +158,20 @@ impl Scheduler {
             return;
         };
         lane.reserved -= 1;
-        if self.draining || !lane.may_take_admitted() {
-            self.memory.let_go(lane.config.organization, job.weight);
-            lane.bytes -= job.weight;
-            commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
-            self.return_admitted_slots(now, webhook);
-            return;
-        }
-        if lane.use_admitted_slot() {
+        if !self.draining && lane.use_admitted_slot() {
             commands.push(Command::Send(job));
             return;
         }
-        lane.queue.push_back(job);
-        self.queued += 1;
-        self.make_ready(now, webhook);
+        if self.draining || !lane.config.may_queue() {
+            self.memory.let_go(lane.config.organization, job.weight);
+            lane.bytes -= job.weight;
+            commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
+        } else {
+            lane.queue.push_back(job);
+            self.queued += 1;
+            self.make_ready(now, webhook);
+        }
+        self.return_admitted_slots(now, webhook);
     }
 
     fn refused(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, commands: &mut Vec<Command>) {

@@ -238,3 +238,31 @@ fn a_claim_that_fails_frees_its_slots_and_is_made_again_later() {
     assert_eq!(scheduler.figures().in_flight, 0);
     assert_eq!(claims(&step(&mut scheduler, later(2), Input::Tick)), [(1, 2, true)]);
 }
+
+#[test]
+fn slots_taken_ahead_are_not_used_beyond_a_cap_that_was_lowered_meanwhile() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(3)))), [(1, 3, true)]);
+    step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: once(1) });
+    let commands = step(&mut scheduler, NOW, claimed(1, once(3), &[1, 2, 3], false));
+    assert_eq!(sends(&commands), [1], "the claim");
+    assert!(matches!(&commands[0..2], [Command::Send(_), Command::Release { leases, .. }] if leases.len() == 2));
+    assert_eq!(scheduler.figures().in_flight, 1);
+
+    let mut scheduler = Scheduler::new(Limits::default());
+    (0..3).for_each(|_| assert!(scheduler.admit(NOW, WebhookId(1), once(3), 100)));
+    step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: once(1) });
+    let sent: Vec<i64> =
+        (1..=3).flat_map(|new| sends(&step(&mut scheduler, NOW, Input::Accepted(job(1, new))))).collect();
+    assert_eq!(sent, [1], "new ones");
+    assert_eq!((scheduler.figures().in_flight, scheduler.figures().bytes), (1, 100));
+}
+
+#[test]
+fn slots_taken_ahead_are_not_used_beyond_a_rate_that_was_lowered_meanwhile() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(3)))), [(1, 3, true)]);
+    let slow = LaneConfig { per_second: Some(1), ..once(3) };
+    step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: slow });
+    assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, slow, &[1, 2, 3], false))), [1]);
+}
