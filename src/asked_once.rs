@@ -1,5 +1,7 @@
 //! A costly question of which one is under way at a time: who asks meanwhile shares the next answer.
 
+use std::panic::AssertUnwindSafe;
+
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -16,7 +18,8 @@ struct Asked<K, T: Clone, E: Clone> {
     about: K,
     begun: Instant,
     /// Kept here, too: whoever is asked goes on where the asker has gone, and who comes next waits until that has ended.
-    answer: Shared<BoxFuture<'static, Result<T, E>>>,
+    /// `None` where it panicked: who comes next asks anew.
+    answer: Shared<BoxFuture<'static, Option<Result<T, E>>>>,
 }
 
 impl<K, T: Clone, E: Clone> Default for AskedOnce<K, T, E> {
@@ -25,11 +28,14 @@ impl<K, T: Clone, E: Clone> Default for AskedOnce<K, T, E> {
     }
 }
 
-impl<K: PartialEq + Clone, T: Clone, E: Clone> AskedOnce<K, T, E> {
+impl<K: PartialEq + Clone, T: Clone + 'static, E: Clone + 'static> AskedOnce<K, T, E> {
     /// An answer that was not begun before this call: somebody else's, or the one that `ask` gives.
     ///
     /// # Errors
     /// That of whoever asked; it is not kept.
+    ///
+    /// # Panics
+    /// Where the question whose answer it shares panicked.
     pub async fn get<F>(&self, about: K, ask: impl Fn() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -42,7 +48,7 @@ impl<K: PartialEq + Clone, T: Clone, E: Clone> AskedOnce<K, T, E> {
                     Some(asked) if asked.about == about && asked.begun >= called => (asked.answer.clone(), true),
                     Some(asked) if asked.answer.peek().is_none() => (asked.answer.clone(), false),
                     _ => {
-                        let answer = ask().boxed().shared();
+                        let answer = AssertUnwindSafe(ask()).catch_unwind().map(Result::ok).boxed().shared();
                         *last = Some(Asked { about: about.clone(), begun: Instant::now(), answer: answer.clone() });
                         (answer, true)
                     }
@@ -50,7 +56,7 @@ impl<K: PartialEq + Clone, T: Clone, E: Clone> AskedOnce<K, T, E> {
             };
             let answer = answer.await;
             if is_fresh {
-                return answer;
+                return answer.expect("whoever shares a question that panicked fails with it");
             }
         }
     }
@@ -128,5 +134,13 @@ mod tests {
         assert_eq!(counter.times.load(Ordering::SeqCst), 1);
         counter.gate.add_permits(2);
         assert_eq!(last.await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_is_asked_anew() {
+        let asked: AskedOnce<(), u32, Infallible> = AskedOnce::default();
+        let panics = asked.get((), || async { panic!("a fault of the question") });
+        assert!(AssertUnwindSafe(panics).catch_unwind().await.is_err());
+        assert_eq!(asked.get((), || async { Ok(1) }).await, Ok(1));
     }
 }

@@ -1,6 +1,6 @@
 //! The scheduler at work: what it decides is carried out here, and what comes of it is told back.
 //!
-//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt, `verdict` says what follows, `record` has it
+//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `verdict` says what follows, `record` has it
 //! written, `report` and `disable` tell the operator and switch webhooks off, `backlog` fetches what waits in the store.
 
 mod backlog;
@@ -10,5 +10,9 @@ mod first_sent;
 mod record;
 pub mod report;
 mod runner;
+mod turn;
 pub mod updates;
 mod verdict;
+
+#[cfg(test)]
+mod tests;

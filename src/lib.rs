@@ -24,6 +24,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod metrics;
 pub mod observer;
+pub mod panics;
 pub mod portal;
 pub mod random;
 pub mod receiver;

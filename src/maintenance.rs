@@ -13,6 +13,7 @@ use fanfare_engine::id::NodeId;
 use fanfare_store::queue::Operation;
 
 use crate::dispatch::dispatcher::Dispatcher;
+use crate::panics::Part;
 
 pub use self::pruner::{Retention, prune};
 pub use self::rescuer::rescue;
@@ -24,12 +25,18 @@ const PRUNE: Duration = Duration::from_secs(60);
 
 /// Takes over from `dead` nodes at once, then goes round until the task is dropped.
 pub async fn run(dispatcher: Arc<Dispatcher>, dead: Vec<NodeId>, retention: Retention) {
-    let rescued = async {
-        for node in dead {
-            rescue(&dispatcher, node).await;
-        }
-    };
-    tokio::join!(rescued, say_alive(&dispatcher), keep_pruned(&dispatcher, retention));
+    let supervisor = &dispatcher.tools.supervisor;
+    tokio::join!(
+        supervisor.run(Part::Rescue, || rescue_all(&dispatcher, &dead)),
+        supervisor.run(Part::Heartbeat, || say_alive(&dispatcher)),
+        supervisor.run(Part::Pruning, || keep_pruned(&dispatcher, retention)),
+    );
+}
+
+async fn rescue_all(dispatcher: &Arc<Dispatcher>, dead: &[NodeId]) {
+    for node in dead {
+        rescue(dispatcher, *node).await;
+    }
 }
 
 async fn say_alive(dispatcher: &Arc<Dispatcher>) {

@@ -28,6 +28,7 @@ use crate::listener;
 use crate::maintenance::{self, Retention};
 use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
+use crate::panics::{self, Part};
 use crate::portal;
 use crate::vault::Vault;
 
@@ -54,6 +55,7 @@ impl Server {
     /// # Errors
     /// Settings that cannot be used, a store that cannot be opened, a wrong master key, an address in use.
     pub async fn start(sources: &Sources, clock: Arc<dyn Clock>) -> anyhow::Result<Server> {
+        panics::count_all();
         let settings = Settings::new(sources)?;
         let mut profiles = load_profiles(settings.profiles_dir.as_deref())?;
         if settings.https_only {
@@ -116,6 +118,7 @@ impl Server {
                 compiled: Arc::new(compiled),
                 http,
                 metrics: Arc::new(Metrics::default()),
+                supervisor: Arc::default(),
                 runtime: Handle::current(),
             },
             limits(settings),
@@ -145,10 +148,13 @@ impl Server {
         dispatcher.resume().await?;
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&dispatcher).keep_time());
+        tasks.spawn(supervised(Arc::clone(&dispatcher), Part::Timer, Dispatcher::keep_time));
         let retention =
             Retention { default: settings.retention, deliveries_per_webhook: settings.retention_deliveries };
-        tasks.spawn(maintenance::jobs::run(Arc::clone(&dispatcher), jobs, stopped.clone()));
+        let until = stopped.clone();
+        tasks.spawn(supervised(Arc::clone(&dispatcher), Part::Jobs, move |dispatcher| {
+            maintenance::jobs::run(dispatcher, Arc::clone(&jobs), until.clone())
+        }));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();
         listening.spawn(listener::serve(listener, api::router(&app).merge(portal::router(&app)), stopped));
@@ -167,6 +173,11 @@ impl Server {
         })
     }
 
+    /// Waits until the server listens no more though nobody stopped it, which is a fault of its own.
+    pub async fn failed(&mut self) {
+        let _ = self.listening.join_next().await;
+    }
+
     /// Stops: takes no new requests, finishes those under way, gives leases back, writes what waits. Answers whether
     /// everything under way was finished in time; what was not is taken over at the next start.
     pub async fn stop(mut self) -> bool {
@@ -181,6 +192,15 @@ impl Server {
         self.tasks.shutdown().await;
         drained && closed.is_ok()
     }
+}
+
+/// A part of the dispatcher's that is started again where it panics.
+async fn supervised<F: Future<Output = ()>>(
+    dispatcher: Arc<Dispatcher>,
+    part: Part,
+    start: impl Fn(Arc<Dispatcher>) -> F,
+) {
+    dispatcher.tools.supervisor.run(part, || start(Arc::clone(&dispatcher))).await;
 }
 
 fn limits(settings: &Settings) -> Limits {

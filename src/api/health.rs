@@ -13,6 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,6 +21,7 @@ use utoipa_axum::routes;
 
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
+use crate::panics::{self, Part};
 
 const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -37,15 +39,29 @@ pub async fn healthz() -> &'static str {
 }
 
 /// Whether requests can be served
+///
+/// The text is `ready`. After a panic, a second line counts the panics since the start.
 #[utoipa::path(get, path = "/readyz", tag = "Operation", security(()),
     responses((status = 200, description = "They can", body = String),
-              (status = 503, description = "The store does not answer, or the server is stopping")))]
-pub async fn readyz(extract::State(app): extract::State<Arc<App>>) -> Answer<&'static str> {
+              (status = 503, description = "The store does not answer or write, the server is stopping, or a part of it \
+                  panicked and is about to be started again")))]
+pub async fn readyz(extract::State(app): extract::State<Arc<App>>) -> Answer<String> {
     if *app.stopping.borrow() {
         return Err(Problem::new(Code::Unavailable, "the server is stopping"));
     }
+    if app.store.is_closed() {
+        return Err(Problem::new(Code::Unavailable, "the store no longer writes; restart the server"));
+    }
+    let down: Vec<&str> = app.dispatcher.tools.supervisor.down().into_iter().map(Part::name).collect();
+    if !down.is_empty() {
+        let down = down.join(", ");
+        return Err(Problem::new(Code::Unavailable, format!("panicked and about to be started again: {down}")));
+    }
     app.store.read(fanfare_store::catalogue::projects::count()).await?;
-    Ok("ready")
+    Ok(match panics::count() {
+        0 => "ready".to_owned(),
+        count => format!("ready\npanics since the start: {count}; the log has more"),
+    })
 }
 
 /// Metrics
@@ -120,6 +136,9 @@ impl Collector for Figures {
             let gauge = ConstGauge::new(*value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
+        let panics = ConstCounter::new(panics::count());
+        let help = "Panics of the server's own code";
+        panics.encode(encoder.encode_descriptor("fanfare_panics", help, None, panics.metric_type())?)?;
         self.live(&mut encoder)?;
         self.commits(&mut encoder)?;
         self.app.dispatcher.tools.metrics.write(encoder)
@@ -147,8 +166,7 @@ impl Figures {
         let histogram = MetricType::Histogram;
         let mut metric = encoder.encode_descriptor(name, "Commits of the store", None, histogram)?;
         metric.encode_histogram::<NoLabelSet>(sum, figures.commits.load(Ordering::Relaxed), &buckets, None)?;
-        let operations =
-            prometheus_client::metrics::counter::ConstCounter::new(figures.operations.load(Ordering::Relaxed));
+        let operations = ConstCounter::new(figures.operations.load(Ordering::Relaxed));
         let help = "Operations in the store's commits";
         operations.encode(encoder.encode_descriptor(
             "fanfare_store_operations",

@@ -11,6 +11,7 @@ use super::program;
 use crate::clock::SystemClock;
 use crate::config::{KeyOrigin, Sources, unknown_variables};
 use crate::logging;
+use crate::panics;
 use crate::server::Server;
 
 /// Run the server
@@ -27,28 +28,31 @@ pub struct ServeArgs {
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let sources = args.sources.or(Sources::read(args.config.as_deref())?);
     logging::start(sources.log.as_deref(), sources.log_format.unwrap_or_default())?;
+    panics::log_all();
     for line in unknown_variables(&program::variables()) {
         tracing::warn!("{line}");
     }
     // From the first moment on, so that a stop during the start is a stop and not a kill.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let server = tokio::select! {
+    let mut server = tokio::select! {
         server = Server::start(&sources, Arc::new(SystemClock)) => server?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     announce(&server);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let failed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = server.failed() => true,
+    };
     tracing::info!("stopping: finishing what is under way");
     if server.stop().await {
         tracing::info!("stopped; nothing is under way");
     } else {
         tracing::warn!("stopped before everything was finished; the next start takes it over");
     }
+    anyhow::ensure!(!failed, "the server could no longer accept connections; its log says why");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What waits in the store: claims it for the scheduler, gives it back, skips it where nothing may be sent.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use fanfare_engine::scheduler::{Input, Job, LaneConfig};
 use fanfare_engine::webhook::Status;
 use fanfare_store::queue::{Answer, Claim, Claimed, ClaimedDelivery, Lease, Operation};
 use fanfare_store::{StoreError, StoreResult};
+use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
 
@@ -21,7 +23,9 @@ const PUT_OFF: Duration = Duration::from_secs(10);
 
 /// Leases due deliveries of a webhook and hands them to the scheduler.
 pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) {
-    match try_claim(&dispatcher, webhook, limit, max_bytes, slots).await {
+    let claimed = AssertUnwindSafe(try_claim(&dispatcher, webhook, limit, max_bytes, slots)).catch_unwind().await;
+    let claimed = claimed.unwrap_or_else(|_| Err(StoreError::Damaged("the claim panicked".to_owned())));
+    match claimed {
         Ok(input) => dispatcher.tell(input),
         Err(error) => {
             tracing::warn!(%webhook, %error, "deliveries that wait could not be claimed");

@@ -20,6 +20,7 @@ use crate::compiled::Compiled;
 use crate::delivery::http::HttpClient;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
+use crate::panics::Supervisor;
 
 /// Longest sleep between two looks at the clock, so that a clock that is set forward is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ pub struct Tools {
     pub compiled: Arc<Compiled>,
     pub http: HttpClient,
     pub metrics: Arc<Metrics>,
+    pub supervisor: Arc<Supervisor>,
     pub runtime: Handle,
 }
 
@@ -50,6 +52,25 @@ pub struct Dispatcher {
     /// Something was told and carried out while draining.
     stepped: Notify,
     updates: broadcast::Sender<Arc<DeliveryUpdate>>,
+}
+
+/// Lasts until what was told is carried out, too; a panic ends it as well, so that a drain does not wait for it.
+struct Telling<'a>(&'a Dispatcher);
+
+impl<'a> Telling<'a> {
+    fn begin(dispatcher: &'a Dispatcher) -> Self {
+        dispatcher.telling.fetch_add(1, Ordering::SeqCst);
+        Telling(dispatcher)
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.telling.fetch_sub(1, Ordering::SeqCst);
+        if self.0.draining.load(Ordering::SeqCst) {
+            self.0.stepped.notify_waiters();
+        }
+    }
 }
 
 impl Dispatcher {
@@ -89,18 +110,9 @@ impl Dispatcher {
 
     /// Tells facts, and does what follows from them.
     pub fn tell_all(self: &Arc<Self>, inputs: impl IntoIterator<Item = Input>) {
-        self.telling.fetch_add(1, Ordering::SeqCst);
+        let _telling = Telling::begin(self);
         for command in self.step(inputs) {
             self.carry_out(command);
-        }
-        self.told();
-    }
-
-    /// What was told is carried out, too.
-    fn told(&self) {
-        self.telling.fetch_sub(1, Ordering::SeqCst);
-        if self.draining.load(Ordering::SeqCst) {
-            self.stepped.notify_waiters();
         }
     }
 
@@ -108,14 +120,13 @@ impl Dispatcher {
     /// new task for each request.
     pub(super) fn tell_sent(self: &Arc<Self>, input: Input) -> Option<Job> {
         let mut next = None;
-        self.telling.fetch_add(1, Ordering::SeqCst);
+        let _telling = Telling::begin(self);
         for command in self.step(std::iter::once(input)) {
             match command {
                 Command::Send(job) if next.is_none() => next = Some(job),
                 other => self.carry_out(other),
             }
         }
-        self.told();
         next
     }
 

@@ -1,15 +1,26 @@
 //! Has outcomes written, and tells the scheduler and the listeners once they are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{Single, SkipReason, State};
 use fanfare_engine::scheduler::{Input, Job};
+use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::{Answer, Finish, Finished, Held, Lease, LoggedAttempt, Next, Operation};
 
 use super::dispatcher::Dispatcher;
-use super::report;
+use super::turn::AtMostOnce;
 use super::updates::DeliveryUpdate;
+use super::{report, verdict};
 use crate::compiled::CompiledOrganization;
+
+/// What the log says of an attempt on which our own code panicked.
+pub(super) const OWN_FAULT: &str = "Fanfare itself failed on this delivery.";
+/// When a delivery is tried again on which our own code panicked.
+const AFTER_OWN_FAULT: Duration = Duration::from_secs(60);
+/// After so many failures it is not.
+const MAX_OWN_FAULTS: u32 = 8;
 
 /// Records an attempt. The store keeps it until it is on disk, however long the disk is full.
 pub(super) async fn attempted(
@@ -40,6 +51,31 @@ pub(super) async fn given_up(dispatcher: &Arc<Dispatcher>, job: &Job, organizati
         false => None,
     };
     finish(dispatcher, job, None, Next::Exhausted, report);
+}
+
+/// Records that our own code panicked on a delivery, outside of what its webhook's schedule answers for. It is tried again in
+/// a minute unless it may have been sent and must not be twice, or failed too often.
+pub(super) fn panicked(dispatcher: &Arc<Dispatcher>, job: &Job, begun: Option<AtMostOnce>) {
+    let now = dispatcher.tools.clock.now();
+    let attempt = LoggedAttempt {
+        id: dispatcher.tools.ids.next(),
+        at: now,
+        duration_ms: 0,
+        outcome: if begun.is_some() { Outcome::Unknown } else { Outcome::Render },
+        error: Some(OWN_FAULT.to_owned()),
+        trigger: job.trigger,
+        request: None,
+        response: None,
+    };
+    finish(dispatcher, job, Some(attempt), verdict::single(job, after_panic(job.failures, begun, now)), None);
+}
+
+fn after_panic(failures: u32, begun: Option<AtMostOnce>, now: Timestamp) -> Next {
+    match begun {
+        Some(AtMostOnce(true)) => Next::Exhausted,
+        _ if failures >= MAX_OWN_FAULTS => Next::Exhausted,
+        _ => Next::RetryAt(now.plus(AFTER_OWN_FAULT)),
+    }
 }
 
 /// Records that a delivery is not sent.
@@ -100,5 +136,20 @@ fn update(dispatcher: &Dispatcher, job: &Job, attempt: Option<&LoggedAttempt>, n
         response_code: attempt.and_then(|attempt| attempt.response.as_ref()).map(|response| response.status),
         duration_ms: attempt.map(|attempt| attempt.duration_ms),
         next_attempt_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_panic_nothing_is_sent_twice_that_must_not_be_and_nothing_for_ever() {
+        let now = Timestamp(1_000);
+        let again = Next::RetryAt(now.plus(AFTER_OWN_FAULT));
+        assert_eq!(after_panic(0, None, now), again);
+        assert_eq!(after_panic(0, Some(AtMostOnce(false)), now), again);
+        assert_eq!(after_panic(0, Some(AtMostOnce(true)), now), Next::Exhausted);
+        assert_eq!(after_panic(MAX_OWN_FAULTS, None, now), Next::Exhausted);
     }
 }

@@ -17,6 +17,7 @@ use fanfare_store::queue::{Answer, Lease, LoggedAttempt, LoggedBody, LoggedReque
 use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
+use super::turn::{AtMostOnce, Turn};
 use super::verdict::{self, Ending};
 use super::{backlog, disable, first_sent, record};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
@@ -45,44 +46,52 @@ enum Decision {
 pub(super) async fn run(dispatcher: Arc<Dispatcher>, job: Job) {
     let mut next = Some(job);
     while let Some(job) = next {
-        next = one(&dispatcher, job).await;
+        let mut turn = Turn::new(&dispatcher, job);
+        // A delivery on which our own code panics harms no other, and keeps no slot.
+        next = match AssertUnwindSafe(one(&mut turn)).catch_unwind().await {
+            Ok(()) => turn.end(),
+            Err(_) => turn.end_after_panic(),
+        };
     }
 }
 
-async fn one(dispatcher: &Arc<Dispatcher>, job: Job) -> Option<Job> {
-    let mut decision = decide(dispatcher, &job).await;
-    if matches!(decision, Decision::Send(..)) && job.may_have_been_sent {
+async fn one(turn: &mut Turn<'_>) {
+    let dispatcher = turn.dispatcher;
+    let mut decision = decide(dispatcher, &turn.job).await;
+    if matches!(decision, Decision::Send(..)) && turn.job.may_have_been_sent {
         // The webhook may change while it is written.
-        decision = if begins(dispatcher, &job).await { decide(dispatcher, &job).await } else { Decision::GiveBack };
+        decision = match begins(dispatcher, &turn.job).await {
+            true => decide(dispatcher, &turn.job).await,
+            false => Decision::GiveBack,
+        };
     }
     match decision {
-        Decision::Send(organization, webhook, first) => attempt(dispatcher, job, &organization, &webhook, first).await,
+        Decision::Send(organization, webhook, first) => attempt(turn, &organization, &webhook, first).await,
         Decision::Skip(reason) => {
-            let next = dispatcher.tell_sent(sent(&job, false));
-            record::skipped(dispatcher, &job, reason);
-            next
+            turn.sent(false);
+            record::skipped(dispatcher, &turn.job, reason);
         }
         Decision::GiveUp(organization) => {
-            let next = dispatcher.tell_sent(sent(&job, false));
-            Box::pin(record::given_up(dispatcher, &job, &organization)).await;
-            next
+            turn.begin(AtMostOnce(true));
+            turn.sent(false);
+            Box::pin(record::given_up(dispatcher, &turn.job, &organization)).await;
         }
-        Decision::GiveBack => give_back(dispatcher, &job),
+        Decision::GiveBack => give_back(turn),
         Decision::PutOff => {
-            let next = dispatcher.tell_sent(sent(&job, false));
-            backlog::put_off(dispatcher, &job);
-            next
+            turn.sent(false);
+            backlog::put_off(dispatcher, &turn.job);
         }
     }
+    turn.hand_over();
 }
 
-fn give_back(dispatcher: &Arc<Dispatcher>, job: &Job) -> Option<Job> {
-    let next = dispatcher.tell_sent(sent(job, false));
+fn give_back(turn: &mut Turn<'_>) {
+    turn.sent(false);
     // In this order: a drain is through once everything is recorded, and the store closes then.
-    let leases = vec![(job.delivery, job.claim)];
-    dispatcher.carry_out(Command::Release { webhook: job.webhook, leases });
-    dispatcher.tell(Input::Recorded);
-    next
+    let leases = vec![(turn.job.delivery, turn.job.claim)];
+    turn.dispatcher.carry_out(Command::Release { webhook: turn.job.webhook, leases });
+    turn.hand_over();
+    turn.dispatcher.tell(Input::Recorded);
 }
 
 /// Has the store note that a delivery is being sent of which a server may have died before, so that one of which servers
@@ -98,10 +107,6 @@ async fn begins(dispatcher: &Dispatcher, job: &Job) -> bool {
             false
         }
     }
-}
-
-fn sent(job: &Job, trouble: bool) -> Input {
-    Input::Sent { webhook: job.webhook, weight: job.weight, trouble }
 }
 
 /// Looks at the webhook as it is now: it may have been edited, switched off or deleted since the event came.
@@ -163,24 +168,26 @@ fn wants_nothing_twice(webhook: &CompiledWebhook) -> bool {
 }
 
 async fn attempt(
-    dispatcher: &Arc<Dispatcher>,
-    job: Job,
+    turn: &mut Turn<'_>,
     organization: &CompiledOrganization,
     webhook: &CompiledWebhook,
     first: Option<Result<FirstSent, RenderError>>,
-) -> Option<Job> {
+) {
+    let dispatcher = turn.dispatcher;
     let tools = &dispatcher.tools;
     let at = tools.clock.now();
+    turn.begin(AtMostOnce(wants_nothing_twice(webhook)));
     // A delivery on which our own code panics counts as failed and harms no other.
-    let trial = AssertUnwindSafe(try_once(dispatcher, &job, webhook, first, at)).catch_unwind().await;
-    let trial = trial.unwrap_or_else(|_| Trial::unsent("Fanfare itself failed on this delivery.".to_owned()));
+    let trial = AssertUnwindSafe(try_once(dispatcher, &turn.job, webhook, first, at)).catch_unwind().await;
+    let trial = trial.unwrap_or_else(|_| Trial::unsent(record::OWN_FAULT.to_owned()));
     let now = tools.clock.now();
     let retry_after = trial.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
     let status = trial.response.as_ref().map(|response| response.status);
     let ending = Ending { outcome: trial.outcome, status, retry_after };
-    let conclusion = verdict::conclude(&job, webhook, &ending, now, random::jitter());
+    let conclusion = verdict::conclude(&turn.job, webhook, &ending, now, random::jitter());
 
-    let next = dispatcher.tell_sent(sent(&job, conclusion.trouble));
+    turn.sent(conclusion.trouble);
+    let job = &turn.job;
     tools.metrics.attempt(trial.outcome, trial.duration_ms);
     let success = trial.outcome == Outcome::Success;
     // What was only tried out, and failed, does not count against the receiver; that it works counts in any case.
@@ -201,8 +208,7 @@ async fn attempt(
     if let Some(reason) = conclusion.disable {
         Box::pin(disable::disable(dispatcher, organization, webhook, reason)).await;
     }
-    record::attempted(dispatcher, &job, organization, logged, conclusion.next).await;
-    next
+    record::attempted(dispatcher, job, organization, logged, conclusion.next).await;
 }
 
 /// What an attempt gave.

@@ -61,7 +61,7 @@ pub(super) fn conclude(
 }
 
 /// A single attempt is not followed by others, and what was delivered stays delivered.
-fn single(job: &Job, next: Next) -> Next {
+pub(super) fn single(job: &Job, next: Next) -> Next {
     match (job.single, next) {
         (Single::No, next) => next,
         (Single::StaysDelivered, _) | (Single::Attempt, Next::Delivered) => Next::Delivered,

@@ -16,6 +16,7 @@ mod jobs;
 mod operator_webhooks;
 mod organizations;
 mod pages;
+mod panics;
 mod pauses;
 mod permissions;
 mod profile_event_types;
@@ -42,7 +43,7 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use fanfare::api;
 use fanfare::app::App;
-use fanfare::clock::ManualClock;
+use fanfare::clock::{Clock, ManualClock};
 use fanfare::config::Sources;
 use fanfare::server::Server;
 use serde_json::{Value, json};
@@ -76,13 +77,23 @@ impl Api {
     /// One over the data that another left.
     pub(crate) async fn start_in(directory: TempDir, sources: Sources) -> Api {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
+        Self::start_under(Arc::clone(&clock) as _, clock, directory, sources).await
+    }
+
+    /// One that is shown the time by `shown`, which follows the clock.
+    pub(crate) async fn start_under(
+        shown: Arc<dyn Clock>,
+        clock: Arc<ManualClock>,
+        directory: TempDir,
+        sources: Sources,
+    ) -> Api {
         let sources = Sources {
             listen: Some("127.0.0.1:0".to_owned()),
             data: Some(directory.path().to_owned()),
             admin_key: Some(ADMIN.to_owned()),
             ..sources
         };
-        let server = Server::start(&sources, Arc::clone(&clock) as _).await.unwrap();
+        let server = Server::start(&sources, shown).await.unwrap();
         let router = api::router(&server.app);
         Api { server, router, clock, directory }
     }

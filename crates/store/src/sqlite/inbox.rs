@@ -1,6 +1,7 @@
 //! What waits for the writer: bounded for new work, never refused for outcomes.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -131,9 +132,7 @@ impl Inbox {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.closed {
             drop(waiting);
-            for entry in entries {
-                (entry.done)(Err(StoreError::Unavailable("it is closing".to_owned())));
-            }
+            entries.into_iter().for_each(|entry| refuse(entry, "it is closing"));
             return;
         }
         for entry in entries.into_iter().rev() {
@@ -196,10 +195,21 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.filled.notify_all();
     }
+
+    /// Nobody writes any more: refuses everything from now on, and what waits as well.
+    pub(super) fn abandon(&self) {
+        let left = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *waiting, Waiting { closed: true, ..Waiting::default() })
+        };
+        left.entries.into_iter().chain(left.outcomes).for_each(|entry| refuse(entry, "its writer has ended"));
+    }
 }
 
+/// Tells a listener that its operation is refused. Its panic must harm neither the writer nor whoever hands something in.
 fn refuse(entry: Entry, why: &str) {
-    (entry.done)(Err(StoreError::Unavailable(why.to_owned())));
+    let refused = Err(StoreError::Unavailable(why.to_owned()));
+    drop(catch_unwind(AssertUnwindSafe(|| (entry.done)(refused))));
 }
 
 #[cfg(test)]

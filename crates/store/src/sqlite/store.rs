@@ -109,7 +109,7 @@ impl Store {
             // Whoever asked may have gone; what was committed stays committed.
             let _ = sender.send(result);
         });
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(self.unanswered()))
     }
 
     /// Changes the catalogue; answers its new version.
@@ -133,7 +133,15 @@ impl Store {
             Some(readers) => readers.ask(question)?,
             None => return Err(closed()),
         }
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(self.unanswered()))
+    }
+
+    /// Why a question or an operation was dropped without an answer.
+    fn unanswered(&self) -> StoreError {
+        match self.is_closed() {
+            true => closed(),
+            false => StoreError::Damaged("the thread that was to answer panicked".to_owned()),
+        }
     }
 
     /// Asks for at most one row.
@@ -151,7 +159,7 @@ impl Store {
         self.shared.inbox.len()
     }
 
-    /// Whether it was closed: nothing is written any more.
+    /// Whether nothing is written any more: it was closed, or its writer has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.inbox.is_closed()
     }

@@ -1,5 +1,6 @@
 //! The thread that writes: takes whatever waits, commits it together, tells everyone.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,8 +9,9 @@ use fanfare_engine::time::Timestamp;
 
 use super::core::Core;
 use super::folder::Folder;
-use super::inbox::{Entry, Inbox};
-use crate::error::StoreError;
+use super::inbox::{Done, Entry, Inbox};
+use crate::error::{StoreError, StoreResult};
+use crate::queue::{Answer, Operation};
 
 /// Most operations of one commit.
 const BATCH: usize = 1_000;
@@ -58,14 +60,12 @@ impl CommitFigures {
 /// The wall clock, given by the caller.
 pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Writes until the inbox is closed and empty.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "durations of commits are measured for the metrics; no decision depends on them"
-)]
-pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures, folder: &Folder) {
-    // How many pages the log had when a fold was asked for last.
-    let mut asked_at = 0;
+/// Writes until the inbox is closed and empty. A panic costs what it happened on and nothing else: an operation that panics
+/// is answered with an error, and whoever waits for another one is told what came of that.
+pub(super) fn run(core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures, folder: &Folder) {
+    // Should the thread end in spite of that, nothing may wait for it.
+    let _closing = CloseOnPanic(inbox);
+    let mut writer = Writer { core, inbox, now, figures, folder, asked_at: 0 };
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut operations = Vec::with_capacity(BATCH);
     let mut listeners = Vec::with_capacity(BATCH);
@@ -74,37 +74,87 @@ pub(super) fn run(mut core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigu
             operations.push(operation);
             listeners.push(done);
         }
+        writer.commit(&mut operations, &mut listeners);
+        writer.fold();
+    }
+    // What a full disk does not take now is a second's figures; there is nobody left to tell.
+    let _ = writer.core.write_figures();
+    writer.core.checkpoint();
+}
+
+struct CloseOnPanic<'a>(&'a Inbox);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
+struct Writer<'a> {
+    core: Core,
+    inbox: &'a Inbox,
+    now: &'a Now,
+    figures: &'a CommitFigures,
+    folder: &'a Folder,
+    /// How many pages the log had when a fold was asked for last.
+    asked_at: u64,
+}
+
+impl Writer<'_> {
+    /// Carries operations out and tells their listeners. What must be kept and could not be written goes back to the inbox.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "durations of commits are measured for the metrics; no decision depends on them"
+    )]
+    fn commit(&mut self, operations: &mut Vec<Operation>, listeners: &mut Vec<Done>) {
         let started = std::time::Instant::now();
-        let answers = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| core.apply(now(), &operations)));
-        figures.add(operations.len(), started.elapsed());
-        let answers = answers.unwrap_or_else(|_| {
-            operations.iter().map(|_| Err(StoreError::Unavailable("the writer failed".to_owned()))).collect()
-        });
+        let answers = self.apply(operations);
+        self.figures.add(operations.len(), started.elapsed());
         let mut unwritten = Vec::new();
         for ((operation, done), answer) in operations.drain(..).zip(listeners.drain(..)).zip(answers) {
             match answer {
                 Err(StoreError::Unavailable(_)) if operation.must_be_kept() => {
                     unwritten.push(Entry { operation, done });
                 }
-                answer => done(answer),
+                // The panic is reported by the hook of the process; the next listener must be told all the same.
+                answer => drop(catch_unwind(AssertUnwindSafe(|| done(answer)))),
             }
         }
         if !unwritten.is_empty() {
-            inbox.put_back(unwritten, AGAIN);
-        }
-        // The fold's bulk is done beside the writer.
-        let pages = core.log_pages();
-        if pages < asked_at {
-            asked_at = 0;
-        }
-        if pages > FOLD_AT_ONCE_PAGES || (folder.take_folded() && asked_at > RENEW_PAGES) {
-            core.checkpoint();
-        } else if pages > asked_at + FOLD_PAGES {
-            folder.ask();
-            asked_at = pages;
+            self.inbox.put_back(unwritten, AGAIN);
         }
     }
-    // What a full disk does not take now is a second's figures; there is nobody left to tell.
-    let _ = core.write_figures();
-    core.checkpoint();
+
+    /// Where carrying them out together panics, each is carried out alone, so that only one that panics again is refused.
+    fn apply(&mut self, operations: &[Operation]) -> Vec<StoreResult<Answer>> {
+        if let Ok(answers) = self.try_apply(operations) {
+            return answers;
+        }
+        let alone = operations.chunks(1).map(|operation| {
+            let answer = self.try_apply(operation).ok().and_then(|mut answers| answers.pop());
+            answer.unwrap_or_else(|| Err(StoreError::Damaged("the writer panicked on this operation".to_owned())))
+        });
+        alone.collect()
+    }
+
+    fn try_apply(&mut self, operations: &[Operation]) -> std::thread::Result<Vec<StoreResult<Answer>>> {
+        // The transaction is rolled back while the stack unwinds, and the rest of the core changes after its commit.
+        catch_unwind(AssertUnwindSafe(|| self.core.apply((self.now)(), operations)))
+    }
+
+    /// Keeps the log of changes short; the bulk of that is done beside the writer.
+    fn fold(&mut self) {
+        let pages = self.core.log_pages();
+        if pages < self.asked_at {
+            self.asked_at = 0;
+        }
+        if pages > FOLD_AT_ONCE_PAGES || (self.folder.take_folded() && self.asked_at > RENEW_PAGES) {
+            self.core.checkpoint();
+        } else if pages > self.asked_at + FOLD_PAGES {
+            self.folder.ask();
+            self.asked_at = pages;
+        }
+    }
 }

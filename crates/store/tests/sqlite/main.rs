@@ -8,5 +8,6 @@ mod feed;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod gathering;
+mod panics;
 mod process;
 mod refusals;
