@@ -15,7 +15,7 @@ use fanfare_store::queue::Operation;
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::panics::Part;
 
-pub use self::pruner::{Retention, prune};
+pub use self::pruner::{Pruner, Retention};
 pub use self::rescuer::rescue;
 
 /// Time between two signs of life of this node.
@@ -51,12 +51,13 @@ async fn say_alive(dispatcher: &Arc<Dispatcher>) {
 }
 
 async fn keep_pruned(dispatcher: &Arc<Dispatcher>, retention: Retention) {
+    let mut pruner = Pruner::new(Arc::clone(dispatcher), retention);
     let mut pruning = tokio::time::interval(PRUNE);
     // A round that takes long is followed by a rest, not by all those that it missed.
     pruning.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         pruning.tick().await;
-        if let Err(error) = prune(dispatcher, retention).await {
+        if let Err(error) = pruner.round().await {
             tracing::warn!(%error, "what is too old could not be removed; trying again later");
         }
     }

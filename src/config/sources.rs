@@ -84,7 +84,8 @@ sources! {
     base_url: String = "FANFARE_BASE_URL",
     /// How long events, deliveries and attempts are kept, in days [default: 30]
     retention_days: u32 = "FANFARE_RETENTION_DAYS",
-    /// How many deliveries are kept of each webhook, the newest [default: all]
+    /// How many deliveries each webhook keeps, the newest; an event goes with its last delivery, and each organization keeps
+    /// as many events without any [default: all]
     retention_deliveries: u32 = "FANFARE_RETENTION_DELIVERIES",
     /// Forbids http in every profile
     #[clap(num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -13,6 +13,7 @@ pub mod catalogue;
 mod conformance;
 pub mod entity;
 mod error;
+pub mod expired;
 pub mod figures;
 pub mod first_sent;
 pub mod log;

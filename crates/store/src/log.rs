@@ -370,38 +370,6 @@ pub fn events(
     }
 }
 
-/// An organization that has events: its project, and the oldest of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Oldest {
-    pub organization: OrganizationId,
-    pub project: ProjectId,
-    pub event: EventId,
-}
-
-/// Organizations that have events, also such as were removed, in the order of their ids, above `after`. One look into an index
-/// for each.
-pub fn oldest_events(after: Option<OrganizationId>, limit: u32) -> Query<Oldest> {
-    Query {
-        sql: Cow::Borrowed(
-            "WITH RECURSIVE o (id) AS (
-                 SELECT min(organization_id) FROM events WHERE organization_id > ?1
-                 UNION ALL
-                 SELECT (SELECT min(organization_id) FROM events WHERE organization_id > o.id) FROM o WHERE o.id IS NOT NULL
-                 LIMIT ?2)
-             SELECT e.organization_id, e.project_id, e.id FROM o
-             JOIN events e ON e.id = (SELECT min(id) FROM events WHERE organization_id = o.id)",
-        ),
-        arguments: crate::arguments![after.map_or(-1, |organization| organization.0), i64::from(limit)],
-        decode: |row| {
-            Ok(Oldest {
-                organization: OrganizationId(row.int(0)?),
-                project: ProjectId(row.int(1)?),
-                event: EventId(row.int(2)?),
-            })
-        },
-    }
-}
-
 /// The id at which a scan of `scan` rows by [`events`] stops; no row where the end is reached before.
 pub fn event_scan_end(organization: OrganizationId, before: Option<EventId>, scan: u32) -> Query<EventId> {
     Query {

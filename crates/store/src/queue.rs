@@ -361,16 +361,23 @@ impl Work {
     }
 }
 
-/// What may be removed.
-#[derive(Clone, Copy, Debug)]
+/// What may be removed. What a piece is about was found by a reader before (see [`expired`](crate::expired)), so that the
+/// writer looks at these rows alone.
+#[derive(Clone, Debug)]
 pub enum Prune {
-    /// Final deliveries, their attempts, and events without live deliveries, of this organization, made before `before`. The
-    /// host's own ids of events that are not older than `keys_before` are known further on.
-    Age { organization: OrganizationId, before: Timestamp, keys_before: Timestamp, after: i64, limit: u32 },
+    /// Events in the order of their ids, with their deliveries and attempts, unless something of them is still to be sent.
+    /// Ends early after about `rows` rows; the answer's position is the last event that it got to the end of.
+    Events {
+        events: Vec<EventId>,
+        which: Which,
+        /// The host's own ids of events that are not older stay known.
+        keys_before: Timestamp,
+        rows: u32,
+    },
+    /// Deliveries that are final, with their attempts, and the events that have no delivery left then.
+    Deliveries { deliveries: Vec<DeliveryId>, keys_before: Timestamp },
     /// Webhooks, users and entities of organizations that were removed.
     Removed { limit: u32 },
-    /// Final deliveries of a webhook beyond the newest `keep`.
-    Count { webhook: WebhookId, keep: u32, limit: u32 },
     /// Idempotency keys and statistics whose time is over, host's event ids of events that are gone, and notes of changes of
     /// the catalogue that every living node has seen; no more than `limit` of each.
     Keys {
@@ -384,6 +391,15 @@ pub enum Prune {
         sessions_before: Timestamp,
         limit: u32,
     },
+}
+
+/// Which of the events that a piece names are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of which nothing is still to be sent.
+    Final,
+    /// Those that have no delivery.
+    Bare,
 }
 
 /// What of the catalogue a change is about, for the caches of all nodes.

@@ -159,6 +159,8 @@ macro_rules! conformance_suite {
                 notes_of_changes_go_and_versions_count_on
                 other_organizations_and_newer_events_stay
                 only_the_newest_are_kept
+                an_event_goes_with_its_last_delivery
+                events_that_nobody_wanted_go_by_their_number
                 keys_outlive_their_events
                 keys_go_in_pieces
                 keys_of_events_that_are_old_enough_go_with_them

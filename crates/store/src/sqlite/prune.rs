@@ -1,24 +1,24 @@
 //! Removes what is too old or too much, a small piece at a time, never what is still to be sent.
 
-use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId, floor_at};
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfare_engine::delivery::State;
+use fanfare_engine::id::{DeliveryId, EventId, WebhookId, floor_at};
 use fanfare_engine::time::Timestamp;
 use rusqlite::Transaction;
 
 use super::rows;
 use crate::error::StoreResult;
-use crate::queue::{Answer, Prune};
+use crate::queue::{Answer, Prune, Which};
 use crate::stats::Span;
-
-/// After so many events and deliveries a piece ends, so that others get their turn.
-const PIECE_ROWS: u32 = 1_000;
 
 pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<Answer> {
     match *what {
-        Prune::Age { organization, before, keys_before, after, limit } => {
-            by_age(transaction, organization, [before, keys_before], after, limit)
+        Prune::Events { ref events, which, keys_before, rows } => {
+            remove_events(transaction, events, which, keys_before, rows)
         }
+        Prune::Deliveries { ref deliveries, keys_before } => remove_deliveries(transaction, deliveries, keys_before),
         Prune::Removed { limit } => of_removed(transaction, limit),
-        Prune::Count { webhook, keep, limit } => by_count(transaction, webhook, keep, limit),
         Prune::Keys {
             event_keys_before,
             idempotency_before,
@@ -33,82 +33,108 @@ pub(super) fn prune(transaction: &Transaction<'_>, what: &Prune) -> StoreResult<
     }
 }
 
-/// Looks at the organization's next `limit` events older than `before` and removes those that have nothing left to send; the
-/// host's ids of those that are not older than `keys_before` stay known.
-fn by_age(
+/// A delivery as pruning looks at it.
+struct Made {
+    id: DeliveryId,
+    webhook: WebhookId,
+    is_live: bool,
+    attempts: i64,
+}
+
+/// Removes those of the events that may go, until about `limit` rows are removed.
+fn remove_events(
     transaction: &Transaction<'_>,
-    organization: OrganizationId,
-    [before, keys_before]: [Timestamp; 2],
-    after: i64,
+    events: &[EventId],
+    which: Which,
+    keys_before: Timestamp,
     limit: u32,
 ) -> StoreResult<Answer> {
-    let events = rows::all(
-        transaction,
-        "SELECT id, last_delivery_id FROM events INDEXED BY events_by_organization
-         WHERE organization_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
-        (organization.0, after, floor_at(before), limit),
-        |row| Ok((EventId(row.get(0)?), row.get::<_, i64>(1)?)),
-    )?;
-    let mut position = if events.len() < limit as usize { None } else { events.last().map(|(id, _)| id.0) };
     let mut removed: u32 = 0;
-    for (event, last_delivery) in events {
-        let (rows, is_through) = remove_event(transaction, event, last_delivery, keys_before, PIECE_ROWS - removed)?;
+    let mut through = None;
+    for event in events {
+        if removed >= limit {
+            return Ok(Answer::Pruned { removed: removed.into(), position: through });
+        }
+        let (rows, is_through) = remove_event(transaction, *event, which, keys_before, limit - removed)?;
         removed += rows;
         if !is_through {
             // The next piece goes on with this event.
-            position = Some(event.0 - 1);
-            break;
+            return Ok(Answer::Pruned { removed: removed.into(), position: Some(event.0 - 1) });
         }
-        if removed >= PIECE_ROWS {
-            position = Some(event.0);
-            break;
-        }
+        through = Some(event.0);
     }
-    Ok(Answer::Pruned { removed: removed.into(), position })
+    Ok(Answer::Pruned { removed: removed.into(), position: None })
 }
 
-/// Removes an event with its deliveries where none of them is to be sent; of one with more than `room` deliveries so many of
-/// them. Answers how many rows that were, and whether nothing is left to do.
+/// Removes an event with its deliveries where it may go; of one with more than `room` deliveries so many of them. Answers how
+/// many rows that were, and whether nothing is left to do.
 fn remove_event(
     transaction: &Transaction<'_>,
     event: EventId,
-    last_delivery: i64,
+    which: Which,
     keys_before: Timestamp,
     room: u32,
 ) -> StoreResult<(u32, bool)> {
-    let live: bool = rows::first(
+    let sql = "SELECT last_delivery_id FROM events WHERE id = ?1";
+    let Some(last) = rows::first(transaction, sql, [event.0], |row| row.get::<_, i64>(0))? else {
+        return Ok((0, true));
+    };
+    let made = deliveries_of(transaction, event, last, room.saturating_add(1))?;
+    let is_through = made.len() <= room as usize;
+    let stays = match which {
+        Which::Bare => !made.is_empty(),
+        Which::Final => made.iter().any(|made| made.is_live) || (!is_through && has_live(transaction, event, last)?),
+    };
+    if stays {
+        return Ok((0, true));
+    }
+    let mut removed = 0;
+    for delivery in made.iter().take(room as usize) {
+        if !is_through {
+            // While the event is there, what it got must not be taken for missing.
+            forget_up_to(transaction, delivery.webhook, event)?;
+        }
+        removed += remove_delivery(transaction, delivery)?;
+    }
+    if is_through {
+        removed += remove_bare_event(transaction, event, keys_before)?;
+    }
+    Ok((removed, is_through))
+}
+
+/// Up to `limit` deliveries of an event.
+fn deliveries_of(transaction: &Transaction<'_>, event: EventId, last: i64, limit: u32) -> StoreResult<Vec<Made>> {
+    rows::all(
+        transaction,
+        "SELECT id, webhook_id, state, attempts FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1
+         UNION ALL SELECT id, webhook_id, state, attempts FROM deliveries WHERE late = 1 AND event_id = ?1 LIMIT ?3",
+        (event.0, last, limit),
+        made,
+    )
+}
+
+fn made(row: &rusqlite::Row<'_>) -> rusqlite::Result<Made> {
+    Ok(Made {
+        id: DeliveryId(row.get(0)?),
+        webhook: WebhookId(row.get(1)?),
+        is_live: row.get::<_, i64>(2)? < State::Delivered as i64,
+        attempts: row.get(3)?,
+    })
+}
+
+fn has_live(transaction: &Transaction<'_>, event: EventId, last: i64) -> StoreResult<bool> {
+    let live = rows::first(
         transaction,
         "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1 AND state < 2)
              OR EXISTS (SELECT 1 FROM deliveries WHERE late = 1 AND event_id = ?1 AND state < 2)",
-        (event.0, last_delivery),
+        (event.0, last),
         |row| row.get(0),
-    )?
-    .unwrap_or(false);
-    if live {
-        return Ok((0, true));
-    }
-    let deliveries = rows::all(
-        transaction,
-        "SELECT id, webhook_id FROM (
-             SELECT id, webhook_id FROM deliveries WHERE id > ?1 AND id <= ?2 AND event_id = ?1
-             UNION ALL SELECT id, webhook_id FROM deliveries WHERE late = 1 AND event_id = ?1)
-         LIMIT ?3",
-        (event.0, last_delivery, room + 1),
-        |row| Ok((DeliveryId(row.get(0)?), WebhookId(row.get(1)?))),
     )?;
-    let is_through = deliveries.len() <= room as usize;
-    let mut removed = 0;
-    for (delivery, webhook) in deliveries.iter().take(room as usize) {
-        if !is_through {
-            // While the event is there, what it got must not be taken for missing.
-            forget_up_to(transaction, *webhook, event.0)?;
-        }
-        remove_delivery(transaction, *delivery)?;
-        removed += 1;
-    }
-    if !is_through {
-        return Ok((removed, false));
-    }
+    Ok(live.unwrap_or(false))
+}
+
+/// Removes an event that has no deliveries any more. The host's id for it stays known where it is not old.
+fn remove_bare_event(transaction: &Transaction<'_>, event: EventId, keys_before: Timestamp) -> StoreResult<u32> {
     if event.0 >= floor_at(keys_before) {
         rows::execute(
             transaction,
@@ -119,24 +145,55 @@ fn remove_event(
         )?;
     }
     rows::execute(transaction, "DELETE FROM events WHERE id = ?1", [event.0])?;
-    Ok((1 + removed, true))
+    Ok(1)
 }
 
 /// Notes that it is not known any more what a webhook got of events up to this one.
-fn forget_up_to(transaction: &Transaction<'_>, webhook: WebhookId, event: i64) -> StoreResult<()> {
+fn forget_up_to(transaction: &Transaction<'_>, webhook: WebhookId, event: EventId) -> StoreResult<()> {
     rows::execute(
         transaction,
         "UPDATE webhooks SET forgotten_to = ?2 WHERE id = ?1 AND forgotten_to < ?2",
-        (webhook.0, event),
+        (webhook.0, event.0),
     )?;
     Ok(())
 }
 
-fn remove_delivery(transaction: &Transaction<'_>, delivery: DeliveryId) -> StoreResult<()> {
-    rows::execute(transaction, "DELETE FROM attempts WHERE id = ?1", [delivery.0])?;
-    rows::execute(transaction, "DELETE FROM attempts WHERE number > 1 AND delivery_id = ?1", [delivery.0])?;
-    rows::execute(transaction, "DELETE FROM deliveries WHERE id = ?1", [delivery.0])?;
-    Ok(())
+/// Removes a delivery with its attempts; answers how many rows that are about.
+fn remove_delivery(transaction: &Transaction<'_>, delivery: &Made) -> StoreResult<u32> {
+    let id = delivery.id.0;
+    rows::execute(transaction, "DELETE FROM attempts WHERE id = ?1", [id])?;
+    if delivery.attempts > 1 {
+        rows::execute(transaction, "DELETE FROM attempts WHERE number > 1 AND delivery_id = ?1", [id])?;
+    }
+    rows::execute(transaction, "DELETE FROM deliveries WHERE id = ?1", [id])?;
+    Ok(1 + u32::try_from(delivery.attempts).unwrap_or(u32::MAX))
+}
+
+/// Removes those of the deliveries that are final, and the events that have none left then.
+fn remove_deliveries(
+    transaction: &Transaction<'_>,
+    deliveries: &[DeliveryId],
+    keys_before: Timestamp,
+) -> StoreResult<Answer> {
+    let mut removed = 0;
+    let mut events = BTreeSet::new();
+    let mut forgotten = BTreeMap::new();
+    for delivery in deliveries {
+        let sql = "SELECT id, webhook_id, state, attempts, event_id FROM deliveries WHERE id = ?1";
+        let found = rows::first(transaction, sql, [delivery.0], |row| Ok((made(row)?, EventId(row.get(4)?))))?;
+        let Some((delivery, event)) = found.filter(|(delivery, _)| !delivery.is_live) else { continue };
+        removed += remove_delivery(transaction, &delivery)?;
+        let newest = forgotten.entry(delivery.webhook).or_insert(event);
+        *newest = event.max(*newest);
+        events.insert(event);
+    }
+    for (webhook, newest) in forgotten {
+        forget_up_to(transaction, webhook, newest)?;
+    }
+    for event in events {
+        removed += remove_event(transaction, event, Which::Bare, keys_before, 0)?.0;
+    }
+    Ok(Answer::Pruned { removed: removed.into(), position: None })
 }
 
 /// Removes up to `limit` rows of an organization that was removed; with the last of them it is forgotten.
@@ -159,27 +216,6 @@ fn of_removed(transaction: &Transaction<'_>, limit: u32) -> StoreResult<Answer> 
     }
     // Others may follow.
     Ok(Answer::Pruned { removed, position: Some(organization) })
-}
-
-/// Removes final deliveries of a webhook beyond its newest `keep`.
-fn by_count(transaction: &Transaction<'_>, webhook: WebhookId, keep: u32, limit: u32) -> StoreResult<Answer> {
-    let beyond = rows::all(
-        transaction,
-        "SELECT id, event_id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1 AND state >= 2 AND id <= (
-             SELECT id FROM deliveries INDEXED BY deliveries_by_webhook WHERE webhook_id = ?1
-             ORDER BY id DESC LIMIT 1 OFFSET ?2)
-         ORDER BY id LIMIT ?3",
-        (webhook.0, keep, limit),
-        |row| Ok((DeliveryId(row.get(0)?), row.get::<_, i64>(1)?)),
-    )?;
-    for (delivery, _) in &beyond {
-        remove_delivery(transaction, *delivery)?;
-    }
-    if let Some(newest) = beyond.iter().map(|(_, event)| *event).max() {
-        forget_up_to(transaction, webhook, newest)?;
-    }
-    let position = if beyond.len() < limit as usize { None } else { beyond.last().map(|(id, _)| id.0) };
-    Ok(Answer::Pruned { removed: beyond.len() as u64, position })
 }
 
 fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], limit: u32) -> StoreResult<Answer> {
