@@ -1,8 +1,8 @@
 //! Getting requests to receivers.
 //!
 //! [`http::HttpClient`] sends one request and reports how it went. Below it [`connector`] decides where a connection
-//! may go and makes it, with the names looked up by [`dns`] and secured by [`tls`]; `connection` speaks HTTP/1.1 or
-//! HTTP/2 over its `line`, `pool` keeps it for the next request, and [`exchange`] is what came back. Where the operator has
+//! may go and makes it, with the names looked up by [`dns`] and secured by [`tls`]; `connection` speaks HTTP/1.1 over its
+//! `line` and `http2` HTTP/2, `pool` keeps it for the next request, and [`exchange`] is what came back. Where the operator has
 //! a [`proxy`], connections go through it.
 
 mod connection;
@@ -10,7 +10,9 @@ pub mod connector;
 pub mod dns;
 pub mod exchange;
 pub mod http;
+mod http2;
 mod line;
+mod message;
 mod pool;
 pub mod proxy;
 pub mod tls;

@@ -169,6 +169,9 @@ fn in_full(attempt: &Value) -> String {
     if attempt["error"].is_string() {
         shown.push_str(&format!("  {}\n", text(&attempt["error"])));
     }
+    if attempt["note"].is_string() {
+        shown.push_str(&format!("  {}\n", text(&attempt["note"])));
+    }
     if let Some(request) = attempt.get("request") {
         shown.push_str(&format!("\n  > {} {}\n", text(&request["method"]), text(&request["url"])));
         shown.push_str(&message(request, "  > "));

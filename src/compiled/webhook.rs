@@ -1,7 +1,7 @@
 //! A webhook ready for use: what it wants, what it is sent, how it is retried.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
@@ -20,6 +20,8 @@ use super::senders::Senders;
 
 /// In `failing_since`: the last attempt succeeded, or none was made.
 const NOT_FAILING: i64 = i64::MIN;
+/// In `allowed_at_once`: as many as the webhook's concurrency.
+const ALL: u32 = u32::MAX;
 
 /// Why nothing can be sent to a webhook as it is set up; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct CompiledWebhook {
     /// Its name among the senders.
     name: u64,
     failing_since: AtomicI64,
+    /// How many requests at once its receiver allows over one connection, where that is less than its concurrency.
+    allowed_at_once: AtomicU32,
 }
 
 /// What is needed to send.
@@ -94,6 +98,7 @@ impl CompiledWebhook {
             senders: Arc::clone(senders),
             name: senders.name(),
             failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
+            allowed_at_once: AtomicU32::new(ALL),
             webhook,
             access,
         }
@@ -113,6 +118,15 @@ impl CompiledWebhook {
             (None, Some(profile)) => self.senders.get(self.name, || Sender::compile(profile, &self.webhook)),
             (None, None) => Err(Unsendable(format!("the profile {} is not there any more", self.webhook.profile))),
         }
+    }
+
+    /// Notes how many requests at once the receiver allows over one connection; `None` where it sets no limit. Returns the new
+    /// limit where it changes what the scheduler may do.
+    pub fn note_allowed(&self, at_once: Option<u32>) -> Option<Option<u32>> {
+        let to = at_once.filter(|limit| *limit < self.lane.concurrency).unwrap_or(ALL);
+        let from = self.allowed_at_once.load(Ordering::Relaxed);
+        let changed = from != to && self.allowed_at_once.swap(to, Ordering::Relaxed) != to;
+        changed.then(|| (to != ALL).then_some(to))
     }
 
     /// Since when every attempt has failed.

@@ -1,20 +1,23 @@
 //! One request and its answer over an open connection.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_engine::attempt::{Headers, Outcome, ReceivedResponse};
+use h2::RecvStream;
 use http_body_util::BodyExt;
+use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use hyper::http::response::Parts;
-use hyper::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::connector::ConnectFailure;
-use super::tls;
+use super::{http2, tls};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How an exchange ended, and all that the log keeps of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,33 @@ pub struct Exchange {
     pub body_incomplete: bool,
     /// The request went over a connection that an earlier one had opened.
     pub reused_connection: bool,
+    /// Why it went out again, on another connection, if it did.
+    pub resent: Option<Resent>,
+    /// How many requests the receiver allows at once over one connection, where it says so.
+    pub streams_allowed: Option<u32>,
+}
+
+/// Why a request went out again within one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resent {
+    /// The receiver said that it had not processed it.
+    Refused,
+    /// A connection that had been kept ended before anything of the answer had come; the receiver may have processed it.
+    Closed,
+}
+
+impl Resent {
+    /// What the log says of it.
+    pub fn note(self) -> &'static str {
+        match self {
+            Resent::Refused => {
+                "Sent again on a new connection: the receiver was closing the first one and refused the request without processing it"
+            }
+            Resent::Closed => {
+                "Sent again on a new connection: the receiver closed the first one, which was kept from an earlier request, before it answered"
+            }
+        }
+    }
 }
 
 impl Exchange {
@@ -47,6 +77,8 @@ impl Exchange {
             duration: Duration::ZERO,
             body_incomplete: false,
             reused_connection: false,
+            resent: None,
+            streams_allowed: None,
         }
     }
 
@@ -55,9 +87,16 @@ impl Exchange {
         Exchange::failed(Outcome::Timeout, format!("The receiver did not answer within {} s", timeout.as_secs_f32()))
     }
 
+    /// The receiver allowed no stream for the request, which was not sent.
+    pub(super) fn not_allowed(waited: Duration) -> Exchange {
+        let waited = waited.as_secs_f32();
+        let error = format!("The receiver's HTTP/2 settings allowed no request within {waited} s; nothing was sent");
+        Exchange::failed(Outcome::Timeout, error)
+    }
+
     /// The connection failed before the answer's head was whole.
-    pub(super) fn broken(error: &hyper::Error) -> Exchange {
-        let (outcome, message) = classify(error);
+    pub(super) fn broken(error: &Broken) -> Exchange {
+        let (outcome, message) = error.classify();
         Exchange { detail: Some(chain(error)), ..Exchange::failed(outcome, message) }
     }
 }
@@ -71,19 +110,51 @@ impl From<ConnectFailure> for Exchange {
 /// What is left of a connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Afterwards {
-    /// It may take the next request.
-    Reusable,
+    /// It may take the next request. `offered`: how long the receiver keeps it, where it says so.
+    Reusable { offered: Option<Duration> },
     /// Nobody can say what would come over it next.
     Spent,
 }
 
+/// The body of an answer that is still to be read.
+pub(super) enum AnswerBody {
+    Http1(Incoming),
+    Http2(RecvStream),
+}
+
+impl AnswerBody {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            AnswerBody::Http1(body) => body.is_end_stream(),
+            AnswerBody::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        match self {
+            AnswerBody::Http1(body) => loop {
+                match body.frame().await? {
+                    // Trailers are not kept.
+                    Ok(frame) => match frame.into_data() {
+                        Ok(data) => return Some(Ok(data)),
+                        Err(_) => continue,
+                    },
+                    Err(error) => return Some(Err(error.into())),
+                }
+            },
+            AnswerBody::Http2(body) => Some(http2::read(body).await?.map_err(Broken::from)),
+        }
+    }
+}
+
 /// Reads an answer up to the capture limit (bytes) and until the deadline. The head alone decides the outcome.
 pub(super) async fn receive(
-    response: Response<Incoming>,
+    head: Parts,
+    mut body: AnswerBody,
     deadline: Instant,
     capture_limit: usize,
 ) -> (Exchange, Afterwards) {
-    let (head, mut body) = response.into_parts();
     let captured = capture(&mut body, deadline, capture_limit).await;
     let mut exchange = match head.status {
         status if status.is_success() => Exchange { error: None, ..Exchange::failed(Outcome::Success, String::new()) },
@@ -92,7 +163,7 @@ pub(super) async fn receive(
     exchange.retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     exchange.body_incomplete = captured.end == BodyEnd::Broken;
     let afterwards = match captured.end {
-        BodyEnd::Whole if may_go_on(&head) => Afterwards::Reusable,
+        BodyEnd::Whole if may_go_on(&head) => Afterwards::Reusable { offered: offered_idle_time(&head.headers) },
         _ => Afterwards::Spent,
     };
     exchange.response = Some(ReceivedResponse {
@@ -118,7 +189,7 @@ struct Captured {
     end: BodyEnd,
 }
 
-async fn capture(body: &mut Incoming, deadline: Instant, limit: usize) -> Captured {
+async fn capture(body: &mut AnswerBody, deadline: Instant, limit: usize) -> Captured {
     if body.is_end_stream() {
         return Captured { bytes: Bytes::new(), end: BodyEnd::Whole };
     }
@@ -127,10 +198,9 @@ async fn capture(body: &mut Incoming, deadline: Instant, limit: usize) -> Captur
     Captured { bytes: bytes.freeze(), end }
 }
 
-async fn read_up_to(body: &mut Incoming, bytes: &mut BytesMut, limit: usize) -> BodyEnd {
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return BodyEnd::Broken };
-        let Ok(data) = frame.into_data() else { continue };
+async fn read_up_to(body: &mut AnswerBody, bytes: &mut BytesMut, limit: usize) -> BodyEnd {
+    while let Some(data) = body.next().await {
+        let Ok(data) = data else { return BodyEnd::Broken };
         let room = limit - bytes.len();
         bytes.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
@@ -146,6 +216,21 @@ fn may_go_on(head: &Parts) -> bool {
     // With both headers, two programs could disagree on where the body ended.
     let ambiguous = head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING);
     head.status != StatusCode::SWITCHING_PROTOCOLS && !ambiguous && !head.headers.get_all(CONNECTION).iter().any(closes)
+}
+
+/// How long the receiver keeps an idle connection, by its Keep-Alive header (`timeout=5, max=100`); none at all where it takes
+/// no further request.
+fn offered_idle_time(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let parameter = |wanted: &str| {
+        let mut pairs = value.split(',').filter_map(|pair| pair.split_once('='));
+        let number = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?.1;
+        number.trim().trim_matches('"').parse::<u32>().ok()
+    };
+    if parameter("max") == Some(0) {
+        return Some(Duration::ZERO);
+    }
+    parameter("timeout").map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// Copied, since the originals would keep the connection's whole read buffer alive.
@@ -166,19 +251,52 @@ fn describe_status(status: StatusCode) -> String {
     format!("The receiver answered {}{reason}{hint}", status.as_u16())
 }
 
-/// The class of a failure between the first byte sent and the last of the answer's head, and its words.
-fn classify(error: &hyper::Error) -> (Outcome, String) {
-    if let Some(error) = tls::find_tls_error(error) {
-        return (Outcome::Tls, format!("TLS failed: {}", tls::describe(error)));
+/// What broke an exchange.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+}
+
+impl Broken {
+    /// Whether the connection ended, in whatever way, and nothing is wrong with what came over it.
+    pub(super) fn is_closed_connection(&self) -> bool {
+        tls::find_tls_error(self).is_none()
+            && match self {
+                Broken::Http1(error) => {
+                    !error.is_parse()
+                        && (error.is_incomplete_message()
+                            || error.is_canceled()
+                            || error.is_closed()
+                            || io_cause(error).is_some())
+                }
+                Broken::Http2(error) => error.is_io(),
+            }
     }
-    if error.is_parse() {
-        return (Outcome::Protocol, format!("The receiver's answer is not HTTP that can be read: {error}"));
+
+    /// The class of a failure between the first byte sent and the last of the answer's head, and its words.
+    fn classify(&self) -> (Outcome, String) {
+        if let Some(error) = tls::find_tls_error(self) {
+            return (Outcome::Tls, format!("TLS failed: {}", tls::describe(error)));
+        }
+        if self.is_closed_connection() {
+            return (Outcome::Reset, "The receiver closed the connection before it had answered".to_owned());
+        }
+        match self {
+            Broken::Http1(error) if error.is_parse() => {
+                (Outcome::Protocol, format!("The receiver's answer is not HTTP that can be read: {error}"))
+            }
+            Broken::Http2(error) if http2::is_unprocessed(error) => {
+                (Outcome::Protocol, "The receiver refused the request each time without processing it".to_owned())
+            }
+            broken => {
+                let cause = broken.source().map_or_else(|| broken.to_string(), ToString::to_string);
+                (Outcome::Protocol, format!("The receiver broke off the exchange: {cause}"))
+            }
+        }
     }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || io_cause(error).is_some() {
-        return (Outcome::Reset, "The receiver closed the connection before it had answered".to_owned());
-    }
-    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    (Outcome::Protocol, format!("The receiver broke off the exchange: {cause}"))
 }
 
 fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
@@ -193,7 +311,7 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &hyper::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
@@ -201,4 +319,28 @@ fn chain(error: &hyper::Error) -> String {
         next = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keep_alive_header_says_how_long_a_connection_is_kept() {
+        for (value, seconds) in [
+            ("timeout=5", Some(5)),
+            ("timeout=5, max=100", Some(5)),
+            ("max=100,Timeout = \"7\"", Some(7)),
+            ("timeout=5, max=0", Some(0)),
+            ("max=0", Some(0)),
+            ("max=9", None),
+            ("timeout=soon", None),
+            ("timeout=-1", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(KEEP_ALIVE, HeaderValue::from_static(value))]);
+            assert_eq!(offered_idle_time(&headers), seconds.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(offered_idle_time(&HeaderMap::new()), None);
+    }
 }

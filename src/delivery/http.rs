@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::egress::{Denied, EgressPolicy, Endpoint};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, Version};
-use tokio::time::{Instant, timeout_at};
+use hyper::Method;
+use hyper::header::HeaderMap;
+use hyper::http::response::Parts;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::{self, Body, Http1, Http2, Opened, Sent};
+use super::connection::{self, Http1, Opened};
 use super::connector::{Connector, VET_TIMEOUT};
 use super::dns::Resolver;
-use super::exchange::{self, Afterwards, Exchange};
-use super::pool::{Pool, Reused};
+use super::exchange::{self, Afterwards, AnswerBody, Broken, Exchange, Resent};
+use super::http2::{self, Http2, Stream};
+use super::message::Message;
+use super::pool::{Pool, Reused, Wish};
 use super::proxy::Proxy;
 use super::tls::{self, TlsSetupError};
 
 pub use super::pool::PoolLimits;
+
+/// How often a request goes out again within one attempt where the receiver refuses it unprocessed.
+const MAX_RESENDS: u32 = 3;
 
 /// What a client is made of.
 pub struct ClientConfig {
@@ -41,10 +45,14 @@ pub struct OutgoingRequest<'a> {
     pub body: Bytes,
     /// For lookup, TCP and TLS together; no longer than `timeout`.
     pub connect_timeout: Duration,
-    /// For the whole exchange: connecting, sending, and the answer with its body.
+    /// For the whole exchange: connecting, sending, and the answer with its body. While the receiver allows no stream for
+    /// the request it doesn't run; that wait has the same limit.
     pub timeout: Duration,
     /// How many bytes of the answer's body are kept. When more come, reading stops and the connection is closed.
     pub capture_limit: usize,
+    /// The receiver may get the request once only. It then goes over no connection that has been idle, and goes out again
+    /// only where the receiver says that it has not processed it.
+    pub at_most_once: bool,
 }
 
 /// Sends requests, and keeps connections for the next ones. Redirects are not followed, cookies not kept, bodies not
@@ -74,91 +82,134 @@ impl HttpClient {
         self.pool.len()
     }
 
-    /// Sends a request once. A kept connection that turns out to be closed before a byte went out is replaced by a
-    /// fresh one; whatever else happens is the outcome.
+    /// Sends a request. It goes out again, on another connection, where the receiver cannot have processed it: a kept
+    /// connection turned out to be closed before a byte went out, or the receiver refused it. Where it may arrive twice, it
+    /// also does so once if a kept connection ends before anything of the answer has come. Whatever else happens is the
+    /// outcome.
     // Not `async fn`: that keeps each argument twice, in memory that every request in flight holds.
     pub fn send<'a>(&'a self, request: OutgoingRequest<'a>) -> impl Future<Output = Exchange> + Send + 'a {
         let started = Instant::now();
-        let call = Call {
+        let mut call = Call {
             endpoint: request.endpoint,
             timeout: request.timeout,
-            connect_deadline: started + request.connect_timeout.min(request.timeout),
+            connect_timeout: request.connect_timeout,
             deadline: started + request.timeout,
+            waited: Duration::ZERO,
             capture_limit: request.capture_limit,
+            at_most_once: request.at_most_once,
         };
-        let message = compose(request.method, request.headers, request.body);
+        let message = Message::new(request.method, request.headers, request.body);
         async move {
-            let tried = match self.pool.take(call.endpoint.origin()) {
-                Some(Reused::Http1(connection)) => self.over_http1(connection, message, &call).await.over_kept(),
+            let wish = if call.at_most_once { Wish::InUse } else { Wish::Any };
+            let tried = match self.pool.take(call.endpoint.origin(), wish) {
+                Some(Reused::Http1(connection)) => self.over_http1(connection, message, &call, Origin::Kept).await,
                 Some(Reused::Http2(connection)) => {
-                    Box::pin(self.over_http2(connection, message, &call)).await.over_kept()
+                    Box::pin(self.over_http2(connection, message, &mut call, Origin::Kept)).await
                 }
-                None => Err(Box::new(message)),
+                None => Err(Box::new(Again { message, resent: None, failure: None })),
             };
             // Boxed, since few requests need it and all would hold it.
             let mut exchange = match tried {
-                Ok(exchange) => exchange,
-                Err(unsent) => Box::pin(self.over_fresh(*unsent, &call)).await,
+                Ok(exchange) => Exchange { reused_connection: true, ..exchange },
+                Err(again) => Box::pin(self.over_new(*again, &mut call)).await,
             };
-            exchange.duration = started.elapsed();
+            exchange.duration = started.elapsed().saturating_sub(call.waited);
             exchange
         }
     }
 
-    async fn over_fresh(&self, message: Request<Body>, call: &Call<'_>) -> Exchange {
-        let answer = match self.open(call.endpoint, call.connect_deadline).await {
-            Ok(Opened::Http1(connection)) => self.over_http1(connection, message, call).await,
-            Ok(Opened::Http2(connection)) => {
-                let connection = Arc::new(connection);
-                self.pool.share(call.endpoint.origin(), &connection);
-                self.over_http2(connection, message, call).await
-            }
-            Err(failed) => return failed,
-        };
-        match answer {
-            Answer::Ended(exchange) => exchange,
-            Answer::NotSent(_, error) => Exchange::broken(&error),
+    /// Sends a request over new connections until there is an outcome.
+    async fn over_new(&self, mut again: Again, call: &mut Call<'_>) -> Exchange {
+        for _ in 0..=MAX_RESENDS {
+            let resent = again.resent;
+            let tried = match self.open(call).await {
+                Ok(Opened::Http1(connection)) => self.over_http1(connection, again.message, call, Origin::New).await,
+                Ok(Opened::Http2(connection)) => {
+                    let connection = Arc::new(connection);
+                    self.pool.share(call.endpoint.origin(), &connection);
+                    self.over_http2(connection, again.message, call, Origin::New).await
+                }
+                Err(failed) => Ok(failed),
+            };
+            again = match tried {
+                Ok(exchange) => return Exchange { resent, ..exchange },
+                Err(next) => Again { resent: next.resent.or(resent), ..*next },
+            };
         }
+        let failed = again.failure.as_ref().map_or_else(|| Exchange::timed_out(call.timeout), Exchange::broken);
+        Exchange { resent: again.resent, ..failed }
     }
 
-    async fn open(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Opened, Exchange> {
-        let wire = self.connector.connect(endpoint, deadline).await?;
+    async fn open(&self, call: &Call<'_>) -> Result<Opened, Exchange> {
+        let deadline = (Instant::now() + call.connect_timeout).min(call.deadline);
+        let wire = self.connector.connect(call.endpoint, deadline).await?;
         connection::open(wire).await.map_err(|error| Exchange::broken(&error))
     }
 
     fn over_http1<'a>(
         &'a self,
         mut connection: Http1,
-        mut message: Request<Body>,
+        message: Message,
         call: &'a Call<'a>,
-    ) -> impl Future<Output = Answer> + Send + 'a {
-        *message.version_mut() = Version::HTTP_11;
-        *message.uri_mut() = call.endpoint.target().clone();
-        message.headers_mut().insert(HOST, call.endpoint.host_header().clone());
-        let sending = connection.sender.try_send_request(message);
+        origin: Origin,
+    ) -> impl Future<Output = Tried> + Send + 'a {
+        let may_repeat = origin == Origin::Kept && !call.at_most_once;
+        let spare = may_repeat.then(|| Box::new(message.clone()));
+        connection.traffic.begin();
+        let sending = connection.sender.try_send_request(message.into_http1(call.endpoint));
         async move {
-            let sent = timeout_at(call.deadline, sending).await;
-            let (answer, afterwards) = call.finish(sent.ok()).await;
-            if afterwards == Afterwards::Reusable {
-                self.pool.keep(call.endpoint.origin(), connection);
+            let mut failed = match timeout_at(call.deadline, sending).await {
+                Ok(Ok(response)) => {
+                    let (head, body) = response.into_parts();
+                    let (exchange, afterwards) = call.receive(head, AnswerBody::Http1(body)).await;
+                    // What may arrive once only uses no idle connection, and leaves none.
+                    if let Afterwards::Reusable { offered } = afterwards
+                        && !call.at_most_once
+                    {
+                        self.pool.keep(call.endpoint.origin(), connection, offered);
+                    }
+                    return Ok(exchange);
+                }
+                Ok(Err(failed)) => failed,
+                Err(_) => return Ok(Exchange::timed_out(call.timeout)),
+            };
+            let unsent = failed.take_message().filter(|_| origin == Origin::Kept);
+            let failure = Broken::from(failed.into_error());
+            match (unsent, spare) {
+                (Some(unsent), _) => Err(Again::unsent(Message::from_http1(unsent), failure)),
+                (None, Some(spare)) if failure.is_closed_connection() && !connection.traffic.has_received() => {
+                    Err(Again::resent(*spare, Resent::Closed, failure))
+                }
+                _ => Ok(Exchange::broken(&failure)),
             }
-            answer
         }
     }
 
-    async fn over_http2(&self, connection: Arc<Http2>, mut message: Request<Body>, call: &Call<'_>) -> Answer {
-        *message.version_mut() = Version::HTTP_2;
-        *message.uri_mut() = call.endpoint.absolute().clone();
-        message.headers_mut().remove(HOST);
-        let mut sender = connection.sender.clone();
-        let sent = timeout_at(call.deadline, sender.try_send_request(message)).await;
-        // A connection over which nothing came may be dead without saying so.
-        let doubtful = !matches!(sent, Ok(Ok(_)));
-        let (answer, _) = call.finish(sent.ok()).await;
-        if doubtful {
-            self.pool.retire(call.endpoint.origin(), &connection);
+    async fn over_http2(&self, connection: Arc<Http2>, message: Message, call: &mut Call<'_>, origin: Origin) -> Tried {
+        let spare = Box::new(message.clone());
+        let lost = match connection.begin(message, call.endpoint.absolute()) {
+            Ok(stream) => match call.over_stream(stream).await {
+                Ok(exchange) => return Ok(Exchange { streams_allowed: connection.announced_limit(), ..exchange }),
+                Err(lost) => lost,
+            },
+            Err(error) if http2::is_connection_error(&error) => Lost::Unsent(error),
+            Err(error) => Lost::Broken(error),
+        };
+        // The receiver is closing it, or it may be dead without saying so.
+        self.pool.retire(call.endpoint.origin(), &connection);
+        let may_repeat = origin == Origin::Kept && !call.at_most_once;
+        match lost {
+            Lost::TimedOut => Ok(Exchange::timed_out(call.timeout)),
+            Lost::NotAllowed => Ok(Exchange::not_allowed(call.timeout)),
+            Lost::Unsent(error) => Err(Again::unsent(*spare, error.into())),
+            Lost::Broken(error) if http2::is_unprocessed(&error) => {
+                Err(Again::resent(*spare, Resent::Refused, error.into()))
+            }
+            Lost::Broken(error) if may_repeat && error.is_io() => {
+                Err(Again::resent(*spare, Resent::Closed, error.into()))
+            }
+            Lost::Broken(error) => Ok(Exchange::broken(&error.into())),
         }
-        answer
     }
 }
 
@@ -166,70 +217,70 @@ impl HttpClient {
 struct Call<'a> {
     endpoint: &'a Endpoint,
     timeout: Duration,
-    connect_deadline: Instant,
+    connect_timeout: Duration,
     deadline: Instant,
+    /// For how long the receiver has allowed no stream for it. The deadline is that much later.
+    waited: Duration,
     capture_limit: usize,
-}
-
-enum Answer {
-    Ended(Exchange),
-    /// The connection was closed before the request was begun; here it is again.
-    NotSent(Box<Request<Body>>, hyper::Error),
-}
-
-impl Answer {
-    /// What came of a request over a kept connection, or the request, for a fresh one.
-    fn over_kept(self) -> Result<Exchange, Box<Request<Body>>> {
-        match self {
-            Answer::Ended(exchange) => Ok(Exchange { reused_connection: true, ..exchange }),
-            Answer::NotSent(unsent, _) => Err(unsent),
-        }
-    }
+    at_most_once: bool,
 }
 
 impl Call<'_> {
-    /// Reads the answer; `sent` is `None` where its head did not come in time.
-    fn finish(&self, sent: Option<Sent>) -> impl Future<Output = (Answer, Afterwards)> + Send {
-        let head = self.head(sent);
-        let (deadline, limit) = (self.deadline, self.capture_limit);
-        async move {
-            match head {
-                Ok(response) => {
-                    let (exchange, afterwards) = exchange::receive(response, deadline, limit).await;
-                    (Answer::Ended(exchange), afterwards)
-                }
-                Err(answer) => (*answer, Afterwards::Spent),
-            }
-        }
+    fn receive(&self, head: Parts, body: AnswerBody) -> impl Future<Output = (Exchange, Afterwards)> + Send + use<> {
+        exchange::receive(head, body, self.deadline, self.capture_limit)
     }
 
-    /// The head of the answer, or what came instead of it.
-    fn head(&self, sent: Option<Sent>) -> Result<Response<Incoming>, Box<Answer>> {
-        match sent {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(mut failed)) => Err(Box::new(match failed.take_message() {
-                Some(message) => Answer::NotSent(Box::new(message), failed.into_error()),
-                None => Answer::Ended(Exchange::broken(failed.error())),
-            })),
-            None => Err(Box::new(Answer::Ended(Exchange::timed_out(self.timeout)))),
+    /// Waits until the receiver allows the stream, and for its answer.
+    async fn over_stream(&mut self, mut stream: Stream) -> Result<Exchange, Lost> {
+        let queued = Instant::now();
+        let allowed = timeout(self.timeout.saturating_sub(self.waited), stream.allowed()).await;
+        let waited = queued.elapsed();
+        self.waited += waited;
+        self.deadline += waited;
+        if allowed.is_err() {
+            return Err(Lost::NotAllowed);
         }
+        let response = timeout_at(self.deadline, stream.response()).await.map_err(|_| Lost::TimedOut)?;
+        let (head, body) = response.map_err(Lost::Broken)?.into_parts();
+        Ok(self.receive(head, AnswerBody::Http2(body)).await.0)
     }
 }
 
-/// The request but for what depends on the connection.
-fn compose(method: Method, mut headers: HeaderMap, body: Bytes) -> Request<Body> {
-    if !headers.contains_key(ACCEPT) {
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+/// Where a connection comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    New,
+    /// An earlier request opened it.
+    Kept,
+}
+
+/// Why there is no answer over an HTTP/2 connection.
+enum Lost {
+    Unsent(h2::Error),
+    /// The receiver allowed no stream.
+    NotAllowed,
+    TimedOut,
+    Broken(h2::Error),
+}
+
+/// What came of a request over one connection: its outcome, or the request, to go out again.
+type Tried = Result<Exchange, Box<Again>>;
+
+/// A request to go out again.
+struct Again {
+    message: Message,
+    /// `None` where nothing of it was sent.
+    resent: Option<Resent>,
+    /// How it failed, if anything was tried.
+    failure: Option<Broken>,
+}
+
+impl Again {
+    fn unsent(message: Message, failure: Broken) -> Box<Again> {
+        Box::new(Again { message, resent: None, failure: Some(failure) })
     }
-    if !headers.contains_key(ACCEPT_ENCODING) {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+
+    fn resent(message: Message, why: Resent, failure: Broken) -> Box<Again> {
+        Box::new(Again { message, resent: Some(why), failure: Some(failure) })
     }
-    // An empty body's length is left out otherwise, and some receivers then wait for one.
-    if body.is_empty() && method != Method::GET {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = method;
-    *request.headers_mut() = headers;
-    request
 }

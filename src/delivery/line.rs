@@ -1,7 +1,8 @@
-//! The stream under a connection, with two habits that HTTP alone does not have.
+//! The stream under a connection, with three habits that HTTP alone does not have.
 //!
 //! A receiver may answer early and close while the request is still being written; the answer is then there to be
-//! read, though writing fails. And a connection that is given up ends at once, whoever still waits for it.
+//! read, though writing fails. A connection that is given up ends at once, whoever still waits for it. And it knows whether
+//! anything has come from the receiver since a request began.
 
 use std::io;
 use std::pin::Pin;
@@ -29,17 +30,36 @@ impl Drop for Cutter {
     }
 }
 
+/// What goes over a line, for whoever sends requests over it one by one.
+#[derive(Default)]
+pub(super) struct Traffic {
+    received: AtomicBool,
+}
+
+impl Traffic {
+    /// A request begins: nothing that comes before its response is meant for it.
+    pub(super) fn begin(&self) {
+        self.received.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a byte has come since the request began.
+    pub(super) fn has_received(&self) -> bool {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
 /// A stream that reads on where writing fails, and that can be cut.
 pub(super) struct Line<S> {
     stream: S,
     write_failed: bool,
+    traffic: Arc<Traffic>,
     cut: Arc<Cut>,
 }
 
 impl<S> Line<S> {
-    pub(super) fn new(stream: S) -> (Line<S>, Cutter) {
-        let cut = Arc::new(Cut::default());
-        (Line { stream, write_failed: false, cut: cut.clone() }, Cutter(cut))
+    pub(super) fn new(stream: S) -> (Line<S>, Arc<Traffic>, Cutter) {
+        let (traffic, cut) = (Arc::new(Traffic::default()), Arc::new(Cut::default()));
+        (Line { stream, write_failed: false, traffic: traffic.clone(), cut: cut.clone() }, traffic, Cutter(cut))
     }
 
     fn check_cut(&self) -> io::Result<()> {
@@ -74,9 +94,15 @@ fn is_other_side_gone(error: &io::Error) -> bool {
 impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check_cut()?;
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Pending => self.wait(cx),
-            ready @ Poll::Ready(_) => ready,
+            Poll::Ready(result) => {
+                if buffer.filled().len() > before {
+                    self.traffic.received.store(true, Ordering::Relaxed);
+                }
+                Poll::Ready(result)
+            }
         }
     }
 }
@@ -166,19 +192,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_said_is_read_though_writing_fails() {
-        let (mut line, _cutter) = Line::new(Closing(b"end"));
+        let (mut line, traffic, _cutter) = Line::new(Closing(b"end"));
         line.write_all(b"much").await.unwrap();
         line.write_all_buf(&mut &b"more"[..]).await.unwrap();
         line.flush().await.unwrap();
+        assert!(!traffic.has_received());
         let mut said = String::new();
         line.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, "end");
+        assert!(traffic.has_received());
+        traffic.begin();
+        assert!(!traffic.has_received());
     }
 
     #[tokio::test]
     async fn a_cut_line_ends_whoever_waits() {
         let (stream, _other) = tokio::io::duplex(1);
-        let (mut line, cutter) = Line::new(stream);
+        let (mut line, _, cutter) = Line::new(stream);
         // The first is polled first, so that it waits when the second cuts.
         let (read, ()) = tokio::join!(line.read_u8(), async { drop(cutter) });
         let written = line.write_all(b"y").await;

@@ -1,10 +1,11 @@
 //! Connections kept for the next request to the same origin.
 //!
-//! HTTP/1.1 connections lie here while they are idle; HTTP/2 connections stay here while they are in use, since
-//! several requests share one. Every kept connection has an end: when it is idle too long, and, idle or not, when it
-//! is so old that its name must be looked up and its address judged again.
+//! HTTP/1.1 connections stay here while they are idle; HTTP/2 connections also stay while they are in use, since several
+//! requests share one. Every kept connection has an end: when it has been idle for too long, and, idle or not, when it is so
+//! old that its name must be looked up and its address judged again. When the pool is full, the connection that was used
+//! least recently makes room.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,10 +13,15 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::{Http1, Http2};
+use super::connection::Http1;
+use super::http2::Http2;
 
-/// How many requests share one HTTP/2 connection before another is opened; receivers usually allow 100.
-const MAX_STREAMS_PER_CONNECTION: usize = 100;
+/// How recently an HTTP/2 connection must have been used to count as in use, and for how long its place among the least
+/// recently used ones may be out of date.
+const RECENT: Duration = Duration::from_secs(1);
+/// How much earlier than the receiver a connection is given up, where the receiver says how long it keeps one: a request takes
+/// time to arrive. At most half of what the receiver says.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +30,11 @@ pub struct PoolLimits {
     pub per_origin: usize,
     /// Kept connections in all.
     pub total: usize,
-    /// A connection that was not used for so long is closed.
+    /// An HTTP/1.1 connection that has not been used for so long is closed. Less than common servers keep one (5 s), since
+    /// a request that crosses with their closing is lost.
     pub idle_timeout: Duration,
+    /// The same for HTTP/2, where a receiver that closes a connection says which requests it has processed.
+    pub http2_idle_timeout: Duration,
     /// A connection that was opened so long ago gets no new request.
     pub max_age: Duration,
 }
@@ -35,10 +44,19 @@ impl Default for PoolLimits {
         PoolLimits {
             per_origin: 1_024,
             total: 2_048,
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(4),
+            http2_idle_timeout: Duration::from_secs(30),
             max_age: Duration::from_secs(120),
         }
     }
+}
+
+/// Which connections a request may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Any,
+    /// None that has been idle: the receiver may be closing it.
+    InUse,
 }
 
 /// A kept connection, given out for one request.
@@ -54,15 +72,35 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct Kept {
-    origins: HashMap<Box<str>, Origin>,
-    count: usize,
+    origins: HashMap<Arc<str>, Origin>,
+    turns: Turns,
     /// While anything is kept, one task sweeps; it ends with the pool.
     sweeper: JoinSet<()>,
     sweeping: bool,
 }
 
+/// In which order connections were used: the origin of each kept one by its turn, the least recent first.
 #[derive(Default)]
+struct Turns {
+    origins: BTreeMap<u64, Arc<str>>,
+    next: u64,
+}
+
+impl Turns {
+    fn push(&mut self, origin: &Arc<str>) -> u64 {
+        let turn = self.next;
+        self.next += 1;
+        self.origins.insert(turn, origin.clone());
+        turn
+    }
+
+    fn remove(&mut self, turn: u64) {
+        self.origins.remove(&turn);
+    }
+}
+
 struct Origin {
+    name: Arc<str>,
     /// The one used last is at the end, and is used next: so the others can grow old.
     idle: Vec<Idle>,
     shared: Vec<Shared>,
@@ -70,18 +108,17 @@ struct Origin {
 
 struct Idle {
     connection: Http1,
-    since: Instant,
+    turn: u64,
+    /// When it has been idle for too long.
+    until: Instant,
 }
 
 struct Shared {
     connection: Arc<Http2>,
     last_used: Instant,
-}
-
-impl Shared {
-    fn requests(&self) -> usize {
-        Arc::strong_count(&self.connection) - 1
-    }
+    turn: u64,
+    /// When it got its turn.
+    turned: Instant,
 }
 
 impl Pool {
@@ -90,80 +127,85 @@ impl Pool {
     }
 
     /// A kept connection that may take a request now.
-    pub(super) fn take(&self, origin: &str) -> Option<Reused> {
+    pub(super) fn take(&self, origin: &str, wish: Wish) -> Option<Reused> {
         let now = Instant::now();
         // Dropping a connection wakes its task, which is better done after the lock.
         let mut dropped = Vec::new();
         let mut kept = self.kept.lock();
-        let kept = &mut *kept;
-        let lot = kept.origins.get_mut(origin)?;
-        let taken = lot.take_shared(now, &self.limits).or_else(|| {
-            let taken = lot.take_idle(now, &self.limits, &mut dropped);
-            kept.count -= dropped.len() + usize::from(taken.is_some());
-            taken.map(Reused::Http1)
-        });
+        let Kept { origins, turns, .. } = &mut *kept;
+        let lot = origins.get_mut(origin)?;
+        let taken = match lot.take_shared(now, &self.limits, wish, turns) {
+            None if wish == Wish::Any => {
+                let idle = lot.take_idle(now, &self.limits, &mut dropped);
+                idle.iter().chain(&dropped).for_each(|idle| turns.remove(idle.turn));
+                idle.map(|idle| Reused::Http1(idle.connection))
+            }
+            shared => shared.map(Reused::Http2),
+        };
         if lot.is_empty() {
-            kept.origins.remove(origin);
+            origins.remove(origin);
         }
         taken
     }
 
-    /// Keeps a connection over which a whole exchange has gone.
-    pub(super) fn keep(self: &Arc<Pool>, origin: &str, connection: Http1) {
+    /// Keeps a connection over which a whole exchange has gone. `offered`: for how long the receiver keeps it, where it says so.
+    pub(super) fn keep(self: &Arc<Pool>, origin: &str, connection: Http1, offered: Option<Duration>) {
         let now = Instant::now();
-        if connection.sender.is_closed() || self.is_old(connection.opened, now) {
+        let idle_timeout = offered.map_or(self.limits.idle_timeout, |offered| {
+            offered.saturating_sub(IDLE_MARGIN.min(offered / 2)).min(self.limits.idle_timeout)
+        });
+        if idle_timeout.is_zero() || connection.sender.is_closed() || self.is_old(connection.opened, now) {
             return;
         }
-        self.insert(origin, |lot| lot.idle.push(Idle { connection, since: now }));
+        let until = now + idle_timeout;
+        self.insert(origin, |lot, turn| lot.idle.push(Idle { connection, turn, until }));
     }
 
     /// Keeps a new HTTP/2 connection for others to use at the same time.
     pub(super) fn share(self: &Arc<Pool>, origin: &str, connection: &Arc<Http2>) {
-        let connection = connection.clone();
-        self.insert(origin, |lot| lot.shared.push(Shared { connection, last_used: Instant::now() }));
+        let (connection, now) = (connection.clone(), Instant::now());
+        self.insert(origin, |lot, turn| lot.shared.push(Shared { connection, last_used: now, turn, turned: now }));
     }
 
     /// Gives a shared connection no more requests; those under way go on.
     pub(super) fn retire(&self, origin: &str, connection: &Arc<Http2>) {
         let mut kept = self.kept.lock();
-        let Some(lot) = kept.origins.get_mut(origin) else { return };
-        let before = lot.shared.len();
-        lot.shared.retain(|shared| !Arc::ptr_eq(&shared.connection, connection));
-        let removed = before - lot.shared.len();
+        let Kept { origins, turns, .. } = &mut *kept;
+        let Some(lot) = origins.get_mut(origin) else { return };
+        let retired = lot.shared.extract_if(.., |shared| Arc::ptr_eq(&shared.connection, connection));
+        retired.for_each(|shared| turns.remove(shared.turn));
         if lot.is_empty() {
-            kept.origins.remove(origin);
+            origins.remove(origin);
         }
-        kept.count -= removed;
     }
 
     /// How many connections are kept.
     pub(super) fn len(&self) -> usize {
-        self.kept.lock().count
+        self.kept.lock().turns.origins.len()
     }
 
     fn is_old(&self, opened: Instant, now: Instant) -> bool {
         now.saturating_duration_since(opened) >= self.limits.max_age
     }
 
-    fn insert(self: &Arc<Pool>, origin: &str, add: impl FnOnce(&mut Origin)) {
-        let mut evicted = None;
-        let mut kept = self.kept.lock();
-        if kept.count >= self.limits.total {
-            evicted = kept.evict_other(origin);
-            if evicted.is_none() {
-                return;
-            }
+    fn insert(self: &Arc<Pool>, origin: &str, add: impl FnOnce(&mut Origin, u64)) {
+        if self.limits.total == 0 || self.limits.per_origin == 0 {
+            return;
         }
+        let mut kept = self.kept.lock();
+        let kept = &mut *kept;
+        // Dropped after the lock, since that wakes a task.
+        let _evicted = (kept.turns.origins.len() >= self.limits.total).then(|| kept.evict());
         // Most origins are known, and need no copy of their name.
         let lot = match kept.origins.get_mut(origin) {
             Some(lot) => lot,
-            None => kept.origins.entry(origin.into()).or_default(),
+            None => kept.origins.entry(origin.into()).or_insert_with_key(|name| Origin::new(name.clone())),
         };
         if lot.idle.len() + lot.shared.len() >= self.limits.per_origin {
             return;
         }
-        add(lot);
-        kept.count += 1;
+        let turn = kept.turns.push(&lot.name);
+        add(lot, turn);
         if !kept.sweeping {
             kept.sweeping = true;
             let sweeping = self.sweeping();
@@ -171,23 +213,23 @@ impl Pool {
             kept.sweeper = JoinSet::new();
             kept.sweeper.spawn(sweeping);
         }
-        drop(kept);
-        drop(evicted);
     }
 
     /// Closes what has been idle too long. Returns whether anything is left.
     fn sweep(&self) -> bool {
         let now = Instant::now();
-        let mut dropped = Vec::new();
+        let (mut idle, mut shared) = (Vec::new(), Vec::new());
         let mut kept = self.kept.lock();
-        let kept = &mut *kept;
-        kept.origins.retain(|_, lot| {
-            lot.drop_expired(now, &self.limits, &mut dropped);
+        let Kept { origins, turns, sweeping, .. } = &mut *kept;
+        origins.retain(|_, lot| {
+            idle.extend(lot.idle.extract_if(.., |idle| idle.is_expired(now, &self.limits)));
+            shared.extend(lot.shared.extract_if(.., |shared| shared.is_expired(now, &self.limits)));
             !lot.is_empty()
         });
-        kept.count = kept.origins.values().map(|lot| lot.idle.len() + lot.shared.len()).sum();
-        kept.sweeping = kept.count > 0;
-        kept.sweeping
+        let expired = idle.iter().map(|idle| idle.turn).chain(shared.iter().map(|shared| shared.turn));
+        expired.for_each(|turn| turns.remove(turn));
+        *sweeping = !turns.origins.is_empty();
+        *sweeping
     }
 
     /// Sweeps until nothing is kept, without keeping the pool alive.
@@ -207,84 +249,90 @@ impl Pool {
 }
 
 impl Kept {
-    /// Makes room by giving up the oldest connection of some other origin.
-    fn evict_other(&mut self, origin: &str) -> Option<Dropped> {
-        let name = self.origins.keys().find(|name| ***name != *origin)?.clone();
+    /// Makes room by giving up the connection that was used least recently.
+    fn evict(&mut self) -> Option<Evicted> {
+        let (turn, name) = self.turns.origins.pop_first()?;
         let lot = self.origins.get_mut(&name)?;
-        let dropped = lot.drop_oldest();
+        let idle = lot.idle.iter().position(|idle| idle.turn == turn);
+        let shared = lot.shared.iter().position(|shared| shared.turn == turn);
+        let evicted = Evicted {
+            _idle: idle.map(|index| lot.idle.remove(index)),
+            _shared: shared.map(|index| lot.shared.remove(index)),
+        };
         if lot.is_empty() {
             self.origins.remove(&name);
         }
-        self.count -= usize::from(dropped.is_some());
-        dropped
+        Some(evicted)
     }
 }
 
-/// What is dropped once the lock is free.
-enum Dropped {
-    Idle { _connection: Idle },
-    Shared { _connection: Shared },
+/// A connection that made room: one of the two.
+struct Evicted {
+    _idle: Option<Idle>,
+    _shared: Option<Shared>,
 }
 
 impl Origin {
+    fn new(name: Arc<str>) -> Origin {
+        Origin { name, idle: Vec::new(), shared: Vec::new() }
+    }
+
     fn is_empty(&self) -> bool {
         self.idle.is_empty() && self.shared.is_empty()
     }
 
-    fn drop_oldest(&mut self) -> Option<Dropped> {
-        if self.idle.is_empty() {
-            return self.shared.pop().map(|shared| Dropped::Shared { _connection: shared });
-        }
-        Some(Dropped::Idle { _connection: self.idle.remove(0) })
-    }
-
-    fn take_shared(&mut self, now: Instant, limits: &PoolLimits) -> Option<Reused> {
+    fn take_shared(&mut self, now: Instant, limits: &PoolLimits, wish: Wish, turns: &mut Turns) -> Option<Arc<Http2>> {
         let usable = |shared: &&mut Shared| {
-            !shared.connection.sender.is_closed()
-                && shared.requests() < MAX_STREAMS_PER_CONNECTION
+            let requests = shared.requests();
+            !shared.connection.has_ended()
                 && now.saturating_duration_since(shared.connection.opened) < limits.max_age
+                && (wish == Wish::Any || requests > 0 || now.saturating_duration_since(shared.last_used) < RECENT)
+                && requests < shared.connection.limit()
         };
         let shared = self.shared.iter_mut().find(usable)?;
         shared.last_used = now;
-        Some(Reused::Http2(shared.connection.clone()))
+        // Not each time: this order is for what has not been used for long.
+        if now.saturating_duration_since(shared.turned) >= RECENT {
+            turns.remove(shared.turn);
+            (shared.turn, shared.turned) = (turns.push(&self.name), now);
+        }
+        Some(shared.connection.clone())
     }
 
     /// The connection used last that is ready; those closed or too old on the way to it are dropped. One whose
     /// last exchange has just ended may not be ready yet, and stays.
-    fn take_idle(&mut self, now: Instant, limits: &PoolLimits, dropped: &mut Vec<Dropped>) -> Option<Http1> {
+    fn take_idle(&mut self, now: Instant, limits: &PoolLimits, dropped: &mut Vec<Idle>) -> Option<Idle> {
         let mut index = self.idle.len();
         while index > 0 {
             index -= 1;
             let idle = &self.idle[index];
             if idle.is_expired(now, limits) {
-                dropped.push(Dropped::Idle { _connection: self.idle.remove(index) });
+                dropped.push(self.idle.remove(index));
             } else if idle.connection.sender.is_ready() {
-                return Some(self.idle.remove(index).connection);
+                return Some(self.idle.remove(index));
             }
         }
         None
-    }
-
-    fn drop_expired(&mut self, now: Instant, limits: &PoolLimits, dropped: &mut Vec<Dropped>) {
-        let idle = self.idle.extract_if(.., |idle| idle.is_expired(now, limits));
-        dropped.extend(idle.map(|idle| Dropped::Idle { _connection: idle }));
-        let shared = self.shared.extract_if(.., |shared| shared.is_expired(now, limits));
-        dropped.extend(shared.map(|shared| Dropped::Shared { _connection: shared }));
     }
 }
 
 impl Idle {
     fn is_expired(&self, now: Instant, limits: &PoolLimits) -> bool {
         self.connection.sender.is_closed()
-            || now.saturating_duration_since(self.since) >= limits.idle_timeout
+            || now >= self.until
             || now.saturating_duration_since(self.connection.opened) >= limits.max_age
     }
 }
 
 impl Shared {
+    /// How many requests use it.
+    fn requests(&self) -> usize {
+        Arc::strong_count(&self.connection) - 1
+    }
+
     fn is_expired(&self, now: Instant, limits: &PoolLimits) -> bool {
-        self.connection.sender.is_closed()
-            || (self.requests() == 0 && now.saturating_duration_since(self.last_used) >= limits.idle_timeout)
+        self.connection.has_ended()
+            || (self.requests() == 0 && now.saturating_duration_since(self.last_used) >= limits.http2_idle_timeout)
             || now.saturating_duration_since(self.connection.opened) >= limits.max_age
     }
 }

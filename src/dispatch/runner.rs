@@ -21,7 +21,7 @@ use super::turn::{AtMostOnce, Turn};
 use super::verdict::{self, Ending};
 use super::{backlog, disable, first_sent, record};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
-use crate::delivery::exchange::Exchange;
+use crate::delivery::exchange::{Exchange, Resent};
 use crate::delivery::http::OutgoingRequest;
 use crate::random;
 
@@ -201,6 +201,7 @@ async fn attempt(
         duration_ms: trial.duration_ms,
         outcome: trial.outcome,
         error: trial.error,
+        note: trial.note,
         trigger: job.trigger,
         request: trial.request,
         response: trial.response,
@@ -215,6 +216,7 @@ async fn attempt(
 struct Trial {
     outcome: Outcome,
     error: Option<String>,
+    note: Option<&'static str>,
     duration_ms: u32,
     request: Option<LoggedRequest>,
     response: Option<LoggedResponse>,
@@ -226,6 +228,7 @@ impl Trial {
         Trial {
             outcome: Outcome::Render,
             error: Some(error),
+            note: None,
             duration_ms: 0,
             request: None,
             response: None,
@@ -235,7 +238,7 @@ impl Trial {
 }
 
 async fn try_once(
-    dispatcher: &Dispatcher,
+    dispatcher: &Arc<Dispatcher>,
     job: &Job,
     webhook: &CompiledWebhook,
     first: Option<Result<FirstSent, RenderError>>,
@@ -249,7 +252,12 @@ async fn try_once(
         Ok(prepared) => prepared,
         Err(reason) => return Trial::unsent(reason),
     };
-    let exchange = dispatcher.tools.http.send(outgoing(sender, &endpoint, rendered)).await;
+    let exchange = dispatcher.tools.http.send(outgoing(webhook, sender, &endpoint, rendered)).await;
+    if exchange.response.is_some()
+        && let Some(at_once) = webhook.note_allowed(exchange.streams_allowed)
+    {
+        dispatcher.tell(Input::Allowed { webhook: job.webhook, at_once });
+    }
     if let Some(detail) = &exchange.detail {
         tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");
     }
@@ -290,7 +298,12 @@ fn destination(sender: &Sender, rendered: &Rendered) -> Result<(Arc<Endpoint>, A
     Ok((Arc::new(endpoint), url))
 }
 
-fn outgoing<'a>(sender: &Sender, endpoint: &'a Endpoint, rendered: Rendered) -> OutgoingRequest<'a> {
+fn outgoing<'a>(
+    webhook: &CompiledWebhook,
+    sender: &Sender,
+    endpoint: &'a Endpoint,
+    rendered: Rendered,
+) -> OutgoingRequest<'a> {
     OutgoingRequest {
         endpoint,
         method: rendered.method,
@@ -299,6 +312,7 @@ fn outgoing<'a>(sender: &Sender, endpoint: &'a Endpoint, rendered: Rendered) -> 
         connect_timeout: sender.connect_timeout,
         timeout: sender.timeout,
         capture_limit: sender.capture_limit,
+        at_most_once: wants_nothing_twice(webhook),
     }
 }
 
@@ -343,6 +357,7 @@ fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange
     Trial {
         outcome,
         error,
+        note: exchange.resent.map(Resent::note),
         duration_ms: u32::try_from(exchange.duration.as_millis()).unwrap_or(u32::MAX),
         // Where nothing left the machine, there is still the request that would have been sent.
         request: Some(request),

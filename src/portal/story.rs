@@ -53,6 +53,7 @@ pub(super) struct AttemptView {
     pub(super) duration: String,
     pub(super) trigger: &'static str,
     pub(super) error: Option<String>,
+    pub(super) note: Option<String>,
     pub(super) hint: Option<&'static str>,
     pub(super) request: Option<RequestView>,
     pub(super) response: Option<ResponseView>,
@@ -194,6 +195,7 @@ impl AttemptView {
             },
             trigger: words::trigger(t, attempt.trigger),
             error: attempt.error,
+            note: attempt.note,
             hint: words::hint(t, attempt.outcome, code),
             request: attempt.request.map(|request| RequestView {
                 line: format!("{} {}", request.method, request.url),

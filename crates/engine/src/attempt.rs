@@ -106,6 +106,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Readable, for the customer; no internals.
     pub error: Option<String>,
+    /// What else is to be known, whatever the outcome: that the request went out twice, say. Readable, for the customer.
+    pub note: Option<String>,
     pub request: Option<SentRequest>,
     pub response: Option<ReceivedResponse>,
     pub trigger: Trigger,

@@ -101,6 +101,7 @@ impl Source {
             duration_ms: 12,
             outcome: Outcome::Success,
             error: None,
+            note: None,
             trigger: Trigger::Schedule,
             request: Some(request),
             response: Some(response),

@@ -40,7 +40,7 @@ pub fn earlier(piece: &[Attempt]) -> u32 {
 
 const COLUMNS: &str = "number, at, duration_ms, outcome, error, trigger, method, url, request_headers, body_head, body_tail, \
      response_code, response_headers, response_body, truncated, \
-     (SELECT data FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE deliveries.id = delivery_id)";
+     (SELECT data FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE deliveries.id = delivery_id), note";
 
 /// What an attempt weighs, by the lengths that the rows say without being read. The event's data stand in each request whose
 /// body has a tail.
@@ -102,6 +102,7 @@ fn decode(row: &dyn Row) -> StoreResult<Attempt> {
         duration_ms: small(row.int(2)?)?,
         outcome,
         error: row.text_or_null(4)?,
+        note: row.text_or_null(16)?,
         request,
         response,
         trigger: Trigger::from_number(row.int(5)?).unwrap_or(Trigger::Schedule),

@@ -238,6 +238,8 @@ pub struct LoggedAttempt {
     pub duration_ms: u32,
     pub outcome: Outcome,
     pub error: Option<String>,
+    /// What else is to be known of it, whatever the outcome.
+    pub note: Option<&'static str>,
     pub trigger: Trigger,
     pub request: Option<LoggedRequest>,
     pub response: Option<LoggedResponse>,

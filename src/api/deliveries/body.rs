@@ -75,6 +75,9 @@ pub(super) struct AttemptBody {
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What else happened, whatever the outcome: that the request was sent again on a new connection, say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +124,7 @@ impl From<Attempt> for AttemptBody {
             duration_ms: attempt.duration_ms,
             outcome: attempt.outcome.name(),
             error: attempt.error,
+            note: attempt.note,
             request: attempt.request.map(RequestBody::from),
             response: attempt.response.map(ResponseBody::from),
             trigger: attempt.trigger,

@@ -130,6 +130,7 @@ async fn send(
         connect_timeout: profile.timeouts.connect,
         timeout: profile.exchange_timeout(&webhook.row.settings),
         capture_limit: MAX_ANSWER_BYTES,
+        at_most_once: false,
     };
     let exchange = app.dispatcher.tools.http.send(request).await;
     match exchange.response {

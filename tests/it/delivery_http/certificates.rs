@@ -28,6 +28,13 @@ impl Authority {
         self.pem.clone()
     }
 
+    /// A certificate for the name, and its key, as PEM.
+    pub(super) fn certificate(&self, name: &str) -> (String, String) {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A server with a certificate for the name, changed as the test wishes.
     pub(crate) fn acceptor(
         &self,

@@ -1,9 +1,11 @@
 //! HTTP/2: several requests over one connection, and receivers that abuse it.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use fanfare::delivery::exchange::Exchange;
+use fanfare::delivery::exchange::{Exchange, Resent};
 use fanfare::delivery::http::{HttpClient, OutgoingRequest};
 use fanfare_engine::attempt::Outcome;
 use futures_util::future::join_all;
@@ -13,11 +15,13 @@ use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::certificates::Authority;
 use super::receiver::Receiver;
-use super::setup::{BRIEF, NAME, Setup, answer, assert_outcome, endpoint, post, request};
+use super::setup::{BRIEF, NAME, Setup, answer, assert_error_says, assert_outcome, endpoint, post, request};
 
 const HTTP2: &[&str] = &["h2", "http/1.1"];
 
@@ -106,6 +110,11 @@ async fn greet(stream: &mut TlsStream<TcpStream>, settings: &[u8]) {
     stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await.unwrap();
+    next_headers(stream).await;
+}
+
+/// Waits for the next HEADERS frame.
+async fn next_headers(stream: &mut TlsStream<TcpStream>) {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await.unwrap();
@@ -118,8 +127,9 @@ async fn greet(stream: &mut TlsStream<TcpStream>, settings: &[u8]) {
     }
 }
 
-/// What comes of a request when the receiver answers it with these bytes and says no more.
-async fn answered_with(bytes: Vec<u8>) -> Exchange {
+/// What comes of a request when the receiver answers it with these bytes on each connection and says no more, and over how many
+/// connections it went.
+async fn answered_with(bytes: Vec<u8>) -> (Exchange, usize) {
     let (receiver, client) = start(move |mut stream| {
         let bytes = bytes.clone();
         async move {
@@ -131,20 +141,164 @@ async fn answered_with(bytes: Vec<u8>) -> Exchange {
     })
     .await;
     let exchange = post(&client, &url(&receiver)).await;
-    assert_eq!(receiver.connections(), 1, "{exchange:?}");
-    exchange
+    (exchange, receiver.connections())
+}
+
+/// GOAWAY: the last stream that may have been processed, and why.
+fn go_away(last: u8, reason: u8) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[0, 0, 0, last, 0, 0, 0, reason])
+}
+
+fn reset(reason: u8) -> Vec<u8> {
+    frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])
+}
+
+const NO_ERROR: u8 = 0;
+const INTERNAL_ERROR: u8 = 2;
+const REFUSED_STREAM: u8 = 7;
+const ENHANCE_YOUR_CALM: u8 = 11;
+
+#[tokio::test]
+async fn case_043_a_receiver_that_always_refuses_fails_in_the_end() {
+    for bytes in [go_away(0, NO_ERROR), go_away(0, ENHANCE_YOUR_CALM), reset(REFUSED_STREAM)] {
+        let (exchange, connections) = answered_with(bytes).await;
+        assert_outcome(&exchange, Outcome::Protocol);
+        assert_error_says(&exchange, "refused the request each time without processing it");
+        assert_eq!((connections, exchange.resent), (4, Some(Resent::Refused)));
+    }
 }
 
 #[tokio::test]
-async fn case_043_goaway_and_reset_streams_fail() {
-    let goaway = frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11]);
-    let refused = frame(RST_STREAM, 0, 1, &[0, 0, 0, 7]);
-    let internal = frame(RST_STREAM, 0, 1, &[0, 0, 0, 2]);
-    for bytes in [goaway, refused, internal] {
-        let exchange = answered_with(bytes).await;
-        assert_outcome(&exchange, Outcome::Protocol);
-        assert!(exchange.error.as_ref().unwrap().contains("broke off the exchange"), "{exchange:?}");
+async fn case_043_what_may_have_been_processed_is_not_sent_again() {
+    let broken_off = [go_away(1, NO_ERROR), go_away(1, INTERNAL_ERROR), reset(INTERNAL_ERROR)];
+    for (bytes, closes) in broken_off.into_iter().zip([true, true, false]) {
+        let (receiver, client) = start(move |mut stream| {
+            let bytes = bytes.clone();
+            async move {
+                greet(&mut stream, &[]).await;
+                let _ = stream.write_all(&bytes).await;
+                if !closes {
+                    let mut rest = Vec::new();
+                    let _ = stream.read_to_end(&mut rest).await;
+                }
+            }
+        })
+        .await;
+        let exchange = post(&client, &url(&receiver)).await;
+        assert_outcome(&exchange, if closes { Outcome::Reset } else { Outcome::Protocol });
+        assert_eq!((receiver.connections(), exchange.resent), (1, None), "{exchange:?}");
     }
+}
+
+/// Answers the first request of all with these bytes, and serves well on every further connection.
+async fn serve_first_otherwise(acceptor: TlsAcceptor, bytes: Vec<u8>) -> Receiver {
+    Receiver::start(move |visit| {
+        let (acceptor, bytes) = (acceptor.clone(), bytes.clone());
+        async move {
+            let number = visit.number;
+            let Ok(mut stream) = acceptor.accept(visit.stream).await else { return };
+            if number > 0 {
+                return serve_well(stream).await;
+            }
+            greet(&mut stream, &[]).await;
+            let _ = stream.write_all(&bytes).await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        }
+    })
+    .await
+}
+
+/// Refuses the first request of all, and serves well from then on; its certificate is for 127.0.0.1.
+pub(super) async fn refusing_at_first() -> (Receiver, Authority) {
+    let authority = Authority::new("trusted");
+    let receiver = serve_first_otherwise(authority.acceptor("127.0.0.1", HTTP2, |_| {}), go_away(0, NO_ERROR)).await;
+    (receiver, authority)
+}
+
+#[tokio::test]
+async fn a_refused_request_goes_out_again_on_a_new_connection() {
+    for bytes in [go_away(0, NO_ERROR), reset(REFUSED_STREAM)] {
+        let authority = Authority::new("trusted");
+        let receiver = serve_first_otherwise(authority.acceptor(NAME, HTTP2, |_| {}), bytes).await;
+        let client = Setup { extra_roots: Some(authority.pem()), ..Setup::default() }.client();
+        let endpoint = endpoint(&url(&receiver));
+        let exchange = client.send(OutgoingRequest { at_most_once: true, ..request(&endpoint) }).await;
+        assert_outcome(&exchange, Outcome::Success);
+        assert_eq!(exchange.resent, Some(Resent::Refused));
+        assert!(answer(&exchange).1.ends_with(b"{\"n\":1}"), "the body went out again: {exchange:?}");
+        assert_eq!(receiver.connections(), 2);
+        let next = post(&client, &url(&receiver)).await;
+        assert!(next.reused_connection && next.resent.is_none());
+        assert_eq!(receiver.connections(), 2, "the connection that refused is not used again");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_before_the_answer_is_replaced_where_duplicates_do_no_harm() {
+    for at_most_once in [false, true] {
+        let served = Arc::new(AtomicUsize::new(0));
+        let (receiver, client) = start(move |mut stream| {
+            let served = served.clone();
+            async move {
+                if served.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return serve_well(stream).await;
+                }
+                greet(&mut stream, &[]).await;
+                let _ = stream.write_all(&frame(HEADERS, 5, 1, &[0x88])).await;
+                next_headers(&mut stream).await;
+            }
+        })
+        .await;
+        assert_outcome(&post(&client, &url(&receiver)).await, Outcome::Success);
+        let endpoint = endpoint(&url(&receiver));
+        let exchange = client.send(OutgoingRequest { at_most_once, ..request(&endpoint) }).await;
+        if at_most_once {
+            assert_outcome(&exchange, Outcome::Reset);
+            assert_eq!((receiver.connections(), exchange.resent), (1, None));
+        } else {
+            assert_outcome(&exchange, Outcome::Success);
+            assert_eq!((receiver.connections(), exchange.resent), (2, Some(Resent::Closed)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_request_waits_for_a_stream_that_the_receiver_does_not_allow() {
+    let (started, mut starts) = mpsc::channel(8);
+    let release = Arc::new(Semaphore::new(0));
+    let gate = release.clone();
+    let (receiver, client) = start(move |stream| {
+        let (started, gate) = (started.clone(), gate.clone());
+        async move {
+            let serve = service_fn(move |_: Request<Incoming>| {
+                let (started, gate) = (started.clone(), gate.clone());
+                async move {
+                    let _ = started.send(()).await;
+                    gate.acquire().await.unwrap().forget();
+                    Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::new())))
+                }
+            });
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ = server.max_concurrent_streams(1).serve_connection(TokioIo::new(stream), serve).await;
+        }
+    })
+    .await;
+    let url = url(&receiver);
+    release.add_permits(1);
+    let first = post(&client, &url).await;
+    starts.recv().await.unwrap();
+    assert_eq!(first.streams_allowed, Some(1), "who sends is told");
+    let all_at_once = join_all((0..3).map(|_| post(&client, &url)));
+    let release_once_all_are_there = async {
+        for _ in 0..3 {
+            starts.recv().await.unwrap();
+        }
+        release.add_permits(3);
+    };
+    let (exchanges, ()) = tokio::join!(all_at_once, release_once_all_are_there);
+    exchanges.iter().for_each(|exchange| assert_outcome(exchange, Outcome::Success));
+    assert_eq!(receiver.connections(), 3, "each has a connection, one of them the first");
 }
 
 #[tokio::test]
@@ -153,7 +307,9 @@ async fn case_043_frames_that_break_the_rules_fail() {
     let oversized = vec![0xff, 0xff, 0xff, HEADERS, 4, 0, 0, 0, 1];
     let bad_compression = frame(HEADERS, 4, 1, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     for bytes in [data_first, oversized, bad_compression] {
-        assert_outcome(&answered_with(bytes).await, Outcome::Protocol);
+        let (exchange, connections) = answered_with(bytes).await;
+        assert_outcome(&exchange, Outcome::Protocol);
+        assert_eq!(connections, 1, "{exchange:?}");
     }
 }
 

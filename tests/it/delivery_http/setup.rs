@@ -125,6 +125,7 @@ pub(super) fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
         connect_timeout: PATIENT,
         timeout: PATIENT,
         capture_limit: CAPTURE_LIMIT,
+        at_most_once: false,
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     /// Bytes of what is admitted, queued or under way.
     pub(super) bytes: usize,
     in_flight: u32,
+    /// How many requests at once the receiver allows over one connection.
+    receiver_allows: u32,
     /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
     allowed: u32,
     /// The earliest moment for the next request under the rate limit, in nanoseconds.
@@ -83,6 +85,7 @@ impl Lane {
             admitted_slots: 0,
             bytes: 0,
             in_flight: 0,
+            receiver_allows: u32::MAX,
             allowed: config.concurrency.max(1),
             next_send_nanos: i64::MIN,
             behind: false,
@@ -114,11 +117,26 @@ impl Lane {
             self.config.held = config.held;
             return;
         }
-        let raised = config.concurrency > self.config.concurrency && self.allowed == self.config.concurrency.max(1);
-        let limit = config.concurrency.max(1);
-        self.allowed = if raised { limit } else { self.allowed.min(limit) };
+        let was_at_limit = self.allowed == self.limit();
         // A webhook never changes its organization; only what was unknown becomes known, before anything is sent.
         self.config = config;
+        self.allowed = if was_at_limit { self.limit() } else { self.allowed.min(self.limit()) };
+    }
+
+    /// How many requests may be under way while the receiver is not in trouble.
+    fn limit(&self) -> u32 {
+        self.config.concurrency.min(self.receiver_allows).max(1)
+    }
+
+    /// Takes over how many requests at once the receiver allows; `None` where it sets no limit.
+    pub(super) fn allow(&mut self, at_once: Option<u32>) {
+        self.receiver_allows = at_once.unwrap_or(u32::MAX);
+        self.allowed = self.allowed.min(self.limit());
+    }
+
+    /// Takes note that the receiver cannot keep up.
+    pub(super) fn slow_down(&mut self) {
+        self.allowed = (self.allowed / 2).max(1);
     }
 
     /// The claim that was under way is answered; gives back the bytes that were kept free for it.
@@ -309,8 +327,10 @@ impl Lane {
 
     pub(super) fn sent(&mut self, trouble: bool) {
         self.in_flight -= 1;
-        let limit = self.config.concurrency.max(1);
-        self.allowed = if trouble { (self.allowed / 2).max(1) } else { (self.allowed + 1).min(limit) };
+        match trouble {
+            true => self.slow_down(),
+            false => self.allowed = (self.allowed + 1).min(self.limit()),
+        }
     }
 
     /// Since when its oldest delivery waits, in memory or in the store.

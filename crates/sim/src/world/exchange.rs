@@ -244,6 +244,7 @@ fn log_entry(exchange: &Exchange, id: i64) -> LoggedAttempt {
         outcome: reaction.outcome,
         error: (reaction.outcome != Outcome::Success)
             .then(|| format!("it failed {} ms after the start", exchange.began)),
+        note: None,
         trigger: job.trigger,
         request: Some(LoggedRequest {
             method: http::Method::POST,

@@ -143,6 +143,7 @@ pub(crate) async fn an_attempt_without_request_and_response<B: Backend>(rig: &Ri
     let attempt = LoggedAttempt {
         outcome: Outcome::Render,
         error: Some("the filter has no such member: ü".to_owned()),
+        note: Some("sent again"),
         trigger: Trigger::Test,
         request: None,
         response: None,
@@ -155,6 +156,7 @@ pub(crate) async fn an_attempt_without_request_and_response<B: Backend>(rig: &Ri
         duration_ms: 12,
         outcome: Outcome::Render,
         error: Some("the filter has no such member: ü".to_owned()),
+        note: Some("sent again".to_owned()),
         request: None,
         response: None,
         trigger: Trigger::Test,

@@ -221,6 +221,7 @@ impl<B: Backend> Rig<B> {
             duration_ms: 12,
             outcome: if (200..300).contains(&status) { Outcome::Success } else { Outcome::Status },
             error: None,
+            note: None,
             trigger: Trigger::Schedule,
             request: Some(LoggedRequest {
                 method: http::Method::POST,

@@ -284,6 +284,7 @@ fn log_unknown(
         duration_ms: 0,
         outcome: Outcome::Unknown,
         error: Some(MAY_HAVE_BEEN_SENT.to_owned()),
+        note: None,
         trigger,
         request: None,
         response: None,

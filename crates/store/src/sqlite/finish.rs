@@ -28,8 +28,8 @@ pub(super) const END_LEASE: &str =
 
 pub(super) const INSERT_ATTEMPT: &str =
     "INSERT INTO attempts (id, delivery_id, number, at, duration_ms, outcome, error, trigger, method, url, request_headers,
-         body_head, body_tail, response_code, response_headers, response_body, truncated)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+         body_head, body_tail, response_code, response_headers, response_body, truncated, note)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 pub(super) fn finish(
     transaction: &Transaction<'_>,
@@ -129,6 +129,7 @@ pub(super) fn insert_attempt(
         response.map(|response| response.headers.lines()),
         response.map(|response| &response.body[..]),
         response.map(|response| response.truncated),
+        attempt.note,
     ])?;
     Ok(())
 }

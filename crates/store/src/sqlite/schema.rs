@@ -381,4 +381,8 @@ CREATE UNIQUE INDEX events_external_id ON events (organization_id, external_id) 
 -- Keys of events that are there are with the events; these are of events that were removed within seven days.
 DELETE FROM event_keys WHERE event_id IN (SELECT id FROM events);
 "#,
+    r#"
+-- note: what else is to be known of an attempt, whatever its outcome.
+ALTER TABLE attempts ADD COLUMN note TEXT;
+"#,
 ];

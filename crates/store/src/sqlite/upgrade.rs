@@ -74,7 +74,7 @@ mod tests {
         .unwrap();
         old.close().unwrap();
 
-        assert_eq!(upgrade(directory.path()).unwrap(), Upgrade { from: 1, to: 2 });
+        assert_eq!(upgrade(directory.path()).unwrap(), Upgrade { from: 1, to: MIGRATIONS.len() as i64 });
         let new = open_to_read(&path).unwrap();
         let row = |sql: &str| {
             let values = new.query_row(sql, (), |row| {

@@ -85,6 +85,7 @@ impl Feed {
             duration_ms: 12,
             outcome: Outcome::Success,
             error: None,
+            note: None,
             trigger: Trigger::Schedule,
             request: None,
             response: Some(response),
