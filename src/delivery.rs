@@ -5,6 +5,7 @@
 //! `line` and `http2` HTTP/2, `pool` keeps it for the next request, and [`exchange`] is what came back. Where the operator has
 //! a [`proxy`], connections go through it.
 
+mod budget;
 mod connection;
 pub mod connector;
 pub mod dns;

@@ -32,6 +32,9 @@ use crate::panics::{self, Part};
 use crate::portal;
 use crate::vault::Vault;
 
+/// Of the file descriptors that this process may open, one in so many may be a connection kept for further requests.
+const KEPT_SHARE_OF_DESCRIPTORS: usize = 4;
+
 /// A running server.
 pub struct Server {
     /// Where it listens.
@@ -104,7 +107,10 @@ impl Server {
             resolver: Arc::clone(&resolver),
             extra_roots: settings.extra_roots.clone(),
             proxy: settings.egress_proxy.clone(),
-            pool: PoolLimits::default(),
+            pool: PoolLimits {
+                total: settings.kept_connections.min(descriptor_limit() / KEPT_SHARE_OF_DESCRIPTORS),
+                ..PoolLimits::default()
+            },
         })?;
         let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });
         let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
@@ -201,6 +207,12 @@ async fn supervised<F: Future<Output = ()>>(
     start: impl Fn(Arc<Dispatcher>) -> F,
 ) {
     dispatcher.tools.supervisor.run(part, || start(Arc::clone(&dispatcher))).await;
+}
+
+/// How many files and connections this process may have open.
+fn descriptor_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn limits(settings: &Settings) -> Limits {

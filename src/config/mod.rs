@@ -50,6 +50,8 @@ pub struct Settings {
     pub webhook_concurrency: u32,
     /// Requests under way in all, at most.
     pub concurrency: usize,
+    /// Connections to receivers kept for further requests, at most.
+    pub kept_connections: usize,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
     /// Bytes of deliveries in memory, at most.
@@ -115,6 +117,7 @@ impl Settings {
             https_only: sources.https_only.unwrap_or(false),
             webhook_concurrency: within("webhook_concurrency", sources.webhook_concurrency, 64, 1..=1_024)?,
             concurrency: within("concurrency", sources.concurrency, 4_096, 1..=65_536)? as usize,
+            kept_connections: within("kept_connections", sources.kept_connections, 8_192, 0..=262_144)? as usize,
             max_event_bytes: within("max_event_bytes", sources.max_event_bytes, 256 << 10, 1..=(16 << 20))? as usize,
             memory_bytes: within("memory_mib", sources.memory_mib, 64, 4..=65_536)? as usize * (1 << 20),
             drain: Duration::from_secs(within("drain_seconds", sources.drain_seconds, 30, 0..=3_600)?.into()),

@@ -98,6 +98,9 @@ sources! {
     webhook_concurrency: u32 = "FANFARE_WEBHOOK_CONCURRENCY",
     /// Requests under way in all [default: 4096]
     concurrency: u32 = "FANFARE_CONCURRENCY",
+    /// Connections to receivers kept for further requests; at most a quarter of the file descriptors are used for it
+    /// [default: 8192]
+    kept_connections: u32 = "FANFARE_KEPT_CONNECTIONS",
     /// Largest data of one event in bytes [default: 262144]
     max_event_bytes: u32 = "FANFARE_MAX_EVENT_BYTES",
     /// Memory for deliveries that wait for their turn, in MiB; the rest waits in the store [default: 64]

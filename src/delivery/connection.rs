@@ -10,13 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
+use super::budget::{Interims, Meter};
 use super::connector::Wire;
 use super::exchange::Broken;
 use super::http2::Http2;
 use super::line::{Cutter, Line, Traffic};
 
 /// The largest head of a response, in bytes; also the read buffer's bound.
-pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
+pub(super) const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// How many headers a response may have.
+pub(super) const MAX_HEADERS: usize = 256;
 
 /// Drives a connection, and ends it when it is dropped, whatever it waits for.
 pub(super) struct Driver {
@@ -62,8 +65,10 @@ pub(super) async fn open(wire: Wire) -> Result<Opened, Broken> {
 }
 
 async fn open_http1(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Http1, Broken> {
-    let (line, traffic, cutter) = Line::new(stream);
+    let (line, traffic, cutter) = Line::new(stream, Meter::Http1(Interims::default()));
     let (sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(TokioIo::new(line))

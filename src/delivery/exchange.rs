@@ -245,6 +245,8 @@ fn describe_status(status: StatusCode) -> String {
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
     let hint = match status {
         StatusCode::SWITCHING_PROTOCOLS => ": a webhook never changes the protocol",
+        // What it has, or where else it is, is no address for the webhook.
+        StatusCode::MULTIPLE_CHOICES | StatusCode::NOT_MODIFIED => "",
         status if status.is_redirection() => ": redirects are not followed; set the webhook's URL to the final address",
         _ => "",
     };
@@ -270,10 +272,23 @@ impl Broken {
                         && (error.is_incomplete_message()
                             || error.is_canceled()
                             || error.is_closed()
-                            || io_cause(error).is_some())
+                            || self.io_error().is_some())
+                        && self.flood().is_none()
                 }
-                Broken::Http2(error) => error.is_io(),
+                Broken::Http2(error) => error.is_io() && self.flood().is_none(),
             }
+    }
+
+    fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Broken::Http1(error) => io_cause(error),
+            Broken::Http2(error) => error.get_io(),
+        }
+    }
+
+    /// Why we gave the connection up, if we did: see `budget`.
+    fn flood(&self) -> Option<&io::Error> {
+        self.io_error().filter(|error| error.kind() == io::ErrorKind::InvalidData)
     }
 
     /// The class of a failure between the first byte sent and the last of the answer's head, and its words.
@@ -283,6 +298,9 @@ impl Broken {
         }
         if self.is_closed_connection() {
             return (Outcome::Reset, "The receiver closed the connection before it had answered".to_owned());
+        }
+        if let Some(flood) = self.flood() {
+            return (Outcome::Protocol, format!("The connection was given up: {flood}"));
         }
         match self {
             Broken::Http1(error) if error.is_parse() => {

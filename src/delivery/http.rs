@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::egress::{Denied, EgressPolicy, Endpoint};
+use fanfare_engine::spelling::Spelling;
 use hyper::Method;
 use hyper::header::HeaderMap;
 use hyper::http::response::Parts;
@@ -42,6 +43,8 @@ pub struct OutgoingRequest<'a> {
     pub method: Method,
     /// All headers but Host and Content-Length; Accept and Accept-Encoding are added where they are missing.
     pub headers: HeaderMap,
+    /// How their names are written over HTTP/1.1.
+    pub spelling: &'a Spelling,
     pub body: Bytes,
     /// For lookup, TCP and TLS together; no longer than `timeout`.
     pub connect_timeout: Duration,
@@ -91,6 +94,7 @@ impl HttpClient {
         let started = Instant::now();
         let mut call = Call {
             endpoint: request.endpoint,
+            spelling: request.spelling,
             timeout: request.timeout,
             connect_timeout: request.connect_timeout,
             deadline: started + request.timeout,
@@ -155,11 +159,12 @@ impl HttpClient {
     ) -> impl Future<Output = Tried> + Send + 'a {
         let may_repeat = origin == Origin::Kept && !call.at_most_once;
         let spare = may_repeat.then(|| Box::new(message.clone()));
-        connection.traffic.begin();
+        connection.traffic.begin(call.spelling);
         let sending = connection.sender.try_send_request(message.into_http1(call.endpoint));
         async move {
             let mut failed = match timeout_at(call.deadline, sending).await {
                 Ok(Ok(response)) => {
+                    connection.traffic.answered();
                     let (head, body) = response.into_parts();
                     let (exchange, afterwards) = call.receive(head, AnswerBody::Http1(body)).await;
                     // What may arrive once only uses no idle connection, and leaves none.
@@ -216,6 +221,7 @@ impl HttpClient {
 /// What stays the same over the connections that one request tries.
 struct Call<'a> {
     endpoint: &'a Endpoint,
+    spelling: &'a Spelling,
     timeout: Duration,
     connect_timeout: Duration,
     deadline: Instant,

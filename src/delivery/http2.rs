@@ -4,6 +4,7 @@
 //! request is still waiting for the receiver to allow another stream, how many streams it allows, and whether it has
 //! refused a stream without processing it.
 
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -16,8 +17,9 @@ use hyper::{Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::connection::{Driver, MAX_HEAD_BYTES};
-use super::line::Line;
+use super::budget::{Frames, Meter};
+use super::connection::{Driver, MAX_HEAD_BYTES, MAX_HEADERS};
+use super::line::{Line, Traffic};
 use super::message::Message;
 
 /// What a receiver may send on one stream, and on all of a connection, before it is read. Together with the capture limit
@@ -43,6 +45,7 @@ const CONNECTION_HEADERS: [HeaderName; 6] = [
 pub(super) struct Http2 {
     sender: SendRequest<Bytes>,
     pub(super) opened: Instant,
+    traffic: Arc<Traffic>,
     driver: Driver,
 }
 
@@ -55,7 +58,7 @@ pub(super) struct Stream {
 impl Http2 {
     /// Starts HTTP/2 on a connection, without waiting for the receiver's settings.
     pub(super) async fn open(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Http2, h2::Error> {
-        let (line, _, cutter) = Line::new(stream);
+        let (line, traffic, cutter) = Line::new(stream, Meter::Http2(Frames::default()));
         let (sender, connection) = client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
@@ -71,7 +74,7 @@ impl Http2 {
             },
             cutter,
         );
-        Ok(Http2 { sender, opened: Instant::now(), driver })
+        Ok(Http2 { sender, opened: Instant::now(), traffic, driver })
     }
 
     /// How many requests may use it at once.
@@ -94,6 +97,7 @@ impl Http2 {
         let mut sender = self.sender.clone();
         let (head, body) = into_parts(message, target);
         let whole = body.is_empty();
+        self.traffic.frames.add_request();
         let (response, mut upload) = sender.send_request(head, whole)?;
         if !whole {
             // The body is in memory anyway, so there is no need to wait until the receiver has room for it. Where this
@@ -112,7 +116,9 @@ impl Stream {
     }
 
     pub(super) async fn response(self) -> Result<Response<RecvStream>, h2::Error> {
-        self.response.await
+        let response = self.response.await?;
+        // h2 bounds their bytes, and not their number.
+        if response.headers().len() > MAX_HEADERS { Err(Reason::ENHANCE_YOUR_CALM.into()) } else { Ok(response) }
     }
 }
 

@@ -300,7 +300,7 @@ fn destination(sender: &Sender, rendered: &Rendered) -> Result<(Arc<Endpoint>, A
 
 fn outgoing<'a>(
     webhook: &CompiledWebhook,
-    sender: &Sender,
+    sender: &'a Sender,
     endpoint: &'a Endpoint,
     rendered: Rendered,
 ) -> OutgoingRequest<'a> {
@@ -308,6 +308,7 @@ fn outgoing<'a>(
         endpoint,
         method: rendered.method,
         headers: rendered.headers,
+        spelling: sender.plan.spelling(),
         body: rendered.body,
         connect_timeout: sender.connect_timeout,
         timeout: sender.timeout,

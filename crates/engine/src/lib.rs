@@ -19,5 +19,6 @@ pub mod render;
 pub mod retry;
 pub mod scheduler;
 pub mod signing;
+pub mod spelling;
 pub mod time;
 pub mod webhook;

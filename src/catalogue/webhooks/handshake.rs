@@ -11,6 +11,7 @@ use fanfare_engine::event::Event;
 use fanfare_engine::handshake::{self, CHALLENGE_TYPE, MAX_ANSWER_BYTES};
 use fanfare_engine::profile::{Handshake, Profile};
 use fanfare_engine::render::Plan;
+use fanfare_engine::spelling::Spelling;
 use http::{HeaderMap, Method, header};
 
 use super::OpenWebhook;
@@ -126,6 +127,7 @@ async fn send(
         endpoint,
         method,
         headers,
+        spelling: &Spelling::default(),
         body,
         connect_timeout: profile.timeouts.connect,
         timeout: profile.exchange_timeout(&webhook.row.settings),

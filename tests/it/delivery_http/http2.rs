@@ -327,6 +327,42 @@ async fn case_043_a_flood_of_continuation_frames_ends() {
 }
 
 #[tokio::test]
+async fn case_043_a_flood_of_frames_ends() {
+    const PING: u8 = 6;
+    const ACKNOWLEDGED: u8 = 1;
+    const PRIORITY: u8 = 2;
+    for flood in
+        [frame(PING, ACKNOWLEDGED, 0, &[0; 8]), frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 9]), frame(HEADERS, 5, 1, &[0x88])]
+    {
+        let (ended, mut ends) = mpsc::channel(1);
+        let (receiver, client) = start(move |mut stream| {
+            let (ended, flood) = (ended.clone(), flood.clone());
+            async move {
+                greet(&mut stream, &[]).await;
+                // A whole answer, and then more of what nobody asked for.
+                let _ = stream.write_all(&frame(HEADERS, 5, 1, &[0x88])).await;
+                while stream.write_all(&flood).await.is_ok() {}
+                let _ = ended.send(()).await;
+            }
+        })
+        .await;
+        assert_outcome(&post(&client, &url(&receiver)).await, Outcome::Success);
+        ends.recv().await.unwrap();
+        assert_eq!(receiver.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn case_043_too_many_headers_fail() {
+    // A literal header without indexing, one byte of name and one of value.
+    let head = |count: usize| [vec![0x88], [0, 1, b'x', 1, b'y'].repeat(count)].concat();
+    for (count, outcome) in [(256, Outcome::Success), (257, Outcome::Protocol)] {
+        let (exchange, _) = answered_with(frame(HEADERS, 5, 1, &head(count))).await;
+        assert_outcome(&exchange, outcome);
+    }
+}
+
+#[tokio::test]
 async fn case_043_a_window_that_never_opens_ends_at_the_deadline() {
     let (receiver, client) = start(|mut stream| async move {
         // SETTINGS_INITIAL_WINDOW_SIZE is 0.

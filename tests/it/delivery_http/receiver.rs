@@ -152,7 +152,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
     }
     let head = String::from_utf8(bytes).unwrap();
     let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
+        head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(head + &String::from_utf8_lossy(&body))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -71,7 +71,9 @@ impl Server {
             std::fs::write(home.join("nginx.conf"), config).unwrap();
             Server::nginx_command(home)
         };
-        Server { is_nginx: true, ..Server::start(prepare, "start worker process") }
+        let mut nginx = Server::start(prepare, "start worker process");
+        nginx.is_nginx = true;
+        nginx
     }
 
     fn nginx_command(home: &Path) -> Command {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use fanfare::delivery::http::{ClientConfig, HttpClient, OutgoingRequest, PoolLim
 use fanfare::delivery::proxy::Proxy;
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::egress::{Endpoint, Scheme, parse_endpoint};
+use fanfare_engine::spelling::Spelling;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -113,6 +114,8 @@ pub(super) fn endpoint(url: &str) -> Endpoint {
     parse_endpoint(url, &[Scheme::Http, Scheme::Https]).unwrap()
 }
 
+static USUAL: LazyLock<Spelling> = LazyLock::new(Spelling::default);
+
 /// A request as a delivery would have it, with all the time in the world.
 pub(super) fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
     let mut headers = HeaderMap::new();
@@ -121,6 +124,7 @@ pub(super) fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
         endpoint,
         method: Method::POST,
         headers,
+        spelling: &USUAL,
         body: Bytes::from_static(b"{\"n\":1}"),
         connect_timeout: PATIENT,
         timeout: PATIENT,

@@ -203,6 +203,8 @@ pub enum Missing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub name: HeaderName,
+    /// The name as the profile writes it.
+    pub written: String,
     pub value: Template,
     pub missing: Missing,
     /// Whether values are percent-encoded where they are not plain visible ASCII.
@@ -230,6 +232,8 @@ pub enum AuthKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureKnobs {
     pub header: HeaderName,
+    /// The header's name as the profile writes it.
+    pub written: String,
     pub algorithm: Algorithm,
     pub key: KeyForm,
     /// What is signed.

@@ -93,9 +93,11 @@ pub(super) fn header_template(entry: &Entry, extra: &[(&str, Part)]) -> Option<T
     Some(template)
 }
 
-fn header_name(entry: &Entry) -> Option<HeaderName> {
-    match header::profile_name(entry.text()?) {
-        Ok(name) => Some(name),
+/// A header's name, and how it is written.
+fn header_name(entry: &Entry) -> Option<(HeaderName, String)> {
+    let written = entry.text()?;
+    match header::profile_name(written) {
+        Ok(name) => Some((name, written.to_owned())),
         Err(reason) => {
             entry.note(reason);
             None
@@ -112,7 +114,8 @@ pub(super) fn header(entry: &Entry) -> Option<Header> {
     let when = condition(&knobs);
     check_required(&knobs, missing, &when);
     knobs.finish();
-    Some(Header { name: name?, value: value?, missing, percent_encoded, when })
+    let (name, written) = name?;
+    Some(Header { name, written, value: value?, missing, percent_encoded, when })
 }
 
 pub(super) fn signature(entry: &Entry) -> Option<SignatureKnobs> {
@@ -128,7 +131,8 @@ pub(super) fn signature(entry: &Entry) -> Option<SignatureKnobs> {
     let value = knobs.or("value", Template::of(Part::Signature), |entry| around(entry, "signatures"));
     let when = condition(&knobs);
     knobs.finish();
-    Some(SignatureKnobs { header: header?, algorithm: algorithm?, key, input, encoding, item, join, value, when })
+    let (header, written) = header?;
+    Some(SignatureKnobs { header, written, algorithm: algorithm?, key, input, encoding, item, join, value, when })
 }
 
 /// A header's template that must have the field `name`.

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::id::{DeliveryId, WebhookId};
 use crate::profile::{Missing, Profile};
 use crate::signing::{Key, KeyError, SIGNATURE, check_secret};
+use crate::spelling::Spelling;
 use crate::time::Timestamp;
 use crate::webhook::{Auth, ContentType, Method, Webhook};
 
@@ -41,6 +42,7 @@ pub struct Plan {
     /// The webhook's own headers and its authorization: for its own receiver only.
     credentials: Vec<(HeaderName, HeaderValue)>,
     signers: Vec<Signer>,
+    spelling: Spelling,
 }
 
 /// What payloads and headers may say about the webhook.
@@ -95,6 +97,7 @@ impl Plan {
             fixed: fixed_headers(profile, webhook),
             credentials: credential_headers(webhook)?,
             signers: signers(profile, webhook)?,
+            spelling: spelling(profile, webhook),
         })
     }
 
@@ -108,11 +111,16 @@ impl Plan {
         &self.url
     }
 
+    /// How the names of its headers are written.
+    pub fn spelling(&self) -> &Spelling {
+        &self.spelling
+    }
+
     /// About how many bytes the webhook's own headers and its keys take.
     pub fn weight(&self) -> usize {
         let headers = self.fixed.iter().chain(&self.credentials);
         let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
-        headers + self.signers.len() * size_of::<Signer>() + self.webhook.name.len()
+        headers + self.signers.len() * size_of::<Signer>() + self.webhook.name.len() + self.spelling.weight()
     }
 
     /// Whether a secret signs at `now`.
@@ -265,6 +273,14 @@ fn fixed_headers(profile: &Profile, webhook: &Webhook) -> Vec<(HeaderName, Heade
         fixed.push((header::CONTENT_TYPE, kind));
     }
     fixed
+}
+
+/// The names as the profile writes them, and the webhook's own as its owner does.
+fn spelling(profile: &Profile, webhook: &Webhook) -> Spelling {
+    let headers = profile.headers.iter().map(|header| header.written.as_str());
+    let signatures = profile.signatures.iter().map(|signature| signature.written.as_str());
+    let own = webhook.credentials.headers.iter().map(|(name, _)| name.as_str());
+    Spelling::of(headers.chain(signatures).chain(own))
 }
 
 fn credential_headers(webhook: &Webhook) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
