@@ -1,7 +1,8 @@
 //! The scheduler at work: what it decides is carried out here, and what comes of it is told back.
 //!
 //! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `verdict` says what follows, `record` has it
-//! written, `report` and `disable` tell the operator and switch webhooks off, `backlog` fetches what waits in the store.
+//! written, `tails` reads on what comes late, `report` and `disable` tell the operator and switch webhooks off, `backlog` fetches
+//! what waits in the store.
 
 mod backlog;
 mod disable;
@@ -10,6 +11,7 @@ mod first_sent;
 mod record;
 pub mod report;
 mod runner;
+mod tails;
 mod turn;
 pub mod updates;
 mod verdict;

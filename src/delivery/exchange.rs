@@ -107,13 +107,14 @@ impl From<ConnectFailure> for Exchange {
     }
 }
 
-/// What is left of a connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Afterwards {
-    /// It may take the next request. `offered`: how long the receiver keeps it, where it says so.
+/// What is left of an answer and its connection.
+pub(super) enum Rest {
+    /// The connection may take the next request. `offered`: how long the receiver keeps it, where it says so.
     Reusable { offered: Option<Duration> },
-    /// Nobody can say what would come over it next.
+    /// Nobody can say what would come over the connection next.
     Spent,
+    /// The body is still coming.
+    Body(Box<Reading>),
 }
 
 /// The body of an answer that is still to be read.
@@ -148,66 +149,82 @@ impl AnswerBody {
     }
 }
 
-/// Reads an answer up to the capture limit (bytes) and until the deadline. The head alone decides the outcome.
-pub(super) async fn receive(
-    head: Parts,
-    mut body: AnswerBody,
-    deadline: Instant,
-    capture_limit: usize,
-) -> (Exchange, Afterwards) {
-    let captured = capture(&mut body, deadline, capture_limit).await;
+/// Reads an answer until its body is complete, it reaches the capture limit (bytes), or the time is over. The head alone decides
+/// the outcome.
+pub(super) async fn receive(head: Parts, body: AnswerBody, until: Instant, capture_limit: usize) -> (Exchange, Rest) {
     let mut exchange = match head.status {
         status if status.is_success() => Exchange { error: None, ..Exchange::failed(Outcome::Success, String::new()) },
         status => Exchange::failed(Outcome::Status, describe_status(status)),
     };
     exchange.retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    exchange.body_incomplete = captured.end == BodyEnd::Broken;
-    let afterwards = match captured.end {
-        BodyEnd::Whole if may_go_on(&head) => Afterwards::Reusable { offered: offered_idle_time(&head.headers) },
-        _ => Afterwards::Spent,
+    let reusable = may_go_on(&head).then(|| offered_idle_time(&head.headers));
+    let mut reading = Reading { body, bytes: BytesMut::new(), limit: capture_limit, reusable };
+    let end = reading.read(until).await;
+    exchange.body_incomplete = matches!(end, None | Some(BodyEnd::Broken));
+    let (body, rest) = match end {
+        Some(end) => {
+            let rest = reading.rest(end);
+            (reading.into_bytes(), rest)
+        }
+        None => (Bytes::copy_from_slice(&reading.bytes), Rest::Body(Box::new(reading))),
     };
     exchange.response = Some(ReceivedResponse {
         status: head.status.as_u16(),
         headers: copy_headers(&head.headers),
-        body: captured.bytes,
-        truncated: captured.end != BodyEnd::Whole,
+        body,
+        truncated: end != Some(BodyEnd::Complete),
     });
-    (exchange, afterwards)
+    (exchange, rest)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyEnd {
-    Whole,
+pub(super) enum BodyEnd {
+    Complete,
     /// More came than is kept.
     AtLimit,
-    /// The connection broke or the time was over.
     Broken,
 }
 
-struct Captured {
-    bytes: Bytes,
-    end: BodyEnd,
+/// A body that is being read.
+pub(super) struct Reading {
+    body: AnswerBody,
+    bytes: BytesMut,
+    limit: usize,
+    /// Whether the connection may take another request after it, as far as the answer's head says, and within which time.
+    reusable: Option<Option<Duration>>,
 }
 
-async fn capture(body: &mut AnswerBody, deadline: Instant, limit: usize) -> Captured {
-    if body.is_end_stream() {
-        return Captured { bytes: Bytes::new(), end: BodyEnd::Whole };
+impl Reading {
+    /// Reads on; `None` where the time is over before the body's end.
+    pub(super) async fn read(&mut self, until: Instant) -> Option<BodyEnd> {
+        if self.body.is_end_stream() {
+            return Some(BodyEnd::Complete);
+        }
+        timeout_at(until, self.read_to_end()).await.ok()
     }
-    let mut bytes = BytesMut::new();
-    let end = timeout_at(deadline, read_up_to(body, &mut bytes, limit)).await.unwrap_or(BodyEnd::Broken);
-    Captured { bytes: bytes.freeze(), end }
-}
 
-async fn read_up_to(body: &mut AnswerBody, bytes: &mut BytesMut, limit: usize) -> BodyEnd {
-    while let Some(data) = body.next().await {
-        let Ok(data) = data else { return BodyEnd::Broken };
-        let room = limit - bytes.len();
-        bytes.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            return BodyEnd::AtLimit;
+    async fn read_to_end(&mut self) -> BodyEnd {
+        while let Some(data) = self.body.next().await {
+            let Ok(data) = data else { return BodyEnd::Broken };
+            let room = self.limit - self.bytes.len();
+            self.bytes.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                return BodyEnd::AtLimit;
+            }
+        }
+        BodyEnd::Complete
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes.freeze()
+    }
+
+    pub(super) fn rest(&self, end: BodyEnd) -> Rest {
+        match (end, self.reusable) {
+            (BodyEnd::Complete, Some(offered)) => Rest::Reusable { offered },
+            _ => Rest::Spent,
         }
     }
-    BodyEnd::Whole
 }
 
 /// Whether the connection may take another request, as far as the answer's head says.

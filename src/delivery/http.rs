@@ -14,15 +14,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::connection::{self, Http1, Opened};
 use super::connector::{Connector, VET_TIMEOUT};
 use super::dns::Resolver;
-use super::exchange::{self, Afterwards, AnswerBody, Broken, Exchange, Resent};
+use super::exchange::{self, AnswerBody, Broken, Exchange, Resent, Rest};
 use super::http2::{self, Http2, Stream};
 use super::message::Message;
 use super::pool::{Pool, Reused, Wish};
 use super::proxy::Proxy;
+use super::tail::{Answered, Carrier, Tail};
 use super::tls::{self, TlsSetupError};
 
 pub use super::pool::PoolLimits;
 
+/// For how long a response's body is waited for after its head, before the outcome counts without the rest.
+const BODY_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a request goes out again within one attempt where the receiver refuses it unprocessed.
 const MAX_RESENDS: u32 = 3;
 
@@ -48,7 +51,7 @@ pub struct OutgoingRequest<'a> {
     pub body: Bytes,
     /// For lookup, TCP and TLS together; no longer than `timeout`.
     pub connect_timeout: Duration,
-    /// For the whole exchange: connecting, sending, and the answer with its body. While the receiver allows no stream for
+    /// For the whole exchange: connecting, sending, and the answer. While the receiver allows no stream for
     /// the request it doesn't run; that wait has the same limit.
     pub timeout: Duration,
     /// How many bytes of the answer's body are kept. When more come, reading stops and the connection is closed.
@@ -85,12 +88,31 @@ impl HttpClient {
         self.pool.len()
     }
 
+    /// Sends a request as [`HttpClient::start`] does, and reads the body of the answer until the timeout.
+    pub async fn send(&self, request: OutgoingRequest<'_>) -> Exchange {
+        let started = Instant::now();
+        let (mut exchange, tail) = self.start(request).await;
+        if let Some(tail) = tail {
+            let deadline = tail.deadline();
+            let full = tail.read(deadline).await;
+            exchange.body_incomplete = full.is_unfinished();
+            if let Some(response) = &mut exchange.response {
+                (response.truncated, response.body) = (full.is_truncated(), full.body);
+            }
+            exchange.duration = started.elapsed();
+        }
+        exchange
+    }
+
     /// Sends a request. It goes out again, on another connection, where the receiver cannot have processed it: a kept
     /// connection turned out to be closed before a byte went out, or the receiver refused it. Where it may arrive twice, it
     /// also does so once if a kept connection ends before anything of the answer has come. Whatever else happens is the
-    /// outcome.
+    /// outcome, and the head of an answer decides it. Where its body isn't complete soon after, the rest is in the tail.
     // Not `async fn`: that keeps each argument twice, in memory that every request in flight holds.
-    pub fn send<'a>(&'a self, request: OutgoingRequest<'a>) -> impl Future<Output = Exchange> + Send + 'a {
+    pub fn start<'a>(
+        &'a self,
+        request: OutgoingRequest<'a>,
+    ) -> impl Future<Output = (Exchange, Option<Box<Tail>>)> + Send + 'a {
         let started = Instant::now();
         let mut call = Call {
             endpoint: request.endpoint,
@@ -113,17 +135,20 @@ impl HttpClient {
                 None => Err(Box::new(Again { message, resent: None, failure: None })),
             };
             // Boxed, since few requests need it and all would hold it.
-            let mut exchange = match tried {
-                Ok(exchange) => Exchange { reused_connection: true, ..exchange },
+            let mut answered = match tried {
+                Ok(mut answered) => {
+                    answered.exchange.reused_connection = true;
+                    answered
+                }
                 Err(again) => Box::pin(self.over_new(*again, &mut call)).await,
             };
-            exchange.duration = started.elapsed().saturating_sub(call.waited);
-            exchange
+            answered.exchange.duration = started.elapsed().saturating_sub(call.waited);
+            (answered.exchange, answered.tail)
         }
     }
 
     /// Sends a request over new connections until there is an outcome.
-    async fn over_new(&self, mut again: Again, call: &mut Call<'_>) -> Exchange {
+    async fn over_new(&self, mut again: Again, call: &mut Call<'_>) -> Answered {
         for _ in 0..=MAX_RESENDS {
             let resent = again.resent;
             let tried = match self.open(call).await {
@@ -133,15 +158,18 @@ impl HttpClient {
                     self.pool.share(call.endpoint.origin(), &connection);
                     self.over_http2(connection, again.message, call, Origin::New).await
                 }
-                Err(failed) => Ok(failed),
+                Err(failed) => Ok(failed.into()),
             };
             again = match tried {
-                Ok(exchange) => return Exchange { resent, ..exchange },
+                Ok(mut answered) => {
+                    answered.exchange.resent = resent;
+                    return answered;
+                }
                 Err(next) => Again { resent: next.resent.or(resent), ..*next },
             };
         }
         let failed = again.failure.as_ref().map_or_else(|| Exchange::timed_out(call.timeout), Exchange::broken);
-        Exchange { resent: again.resent, ..failed }
+        Exchange { resent: again.resent, ..failed }.into()
     }
 
     async fn open(&self, call: &Call<'_>) -> Result<Opened, Exchange> {
@@ -166,17 +194,13 @@ impl HttpClient {
                 Ok(Ok(response)) => {
                     connection.traffic.answered();
                     let (head, body) = response.into_parts();
-                    let (exchange, afterwards) = call.receive(head, AnswerBody::Http1(body)).await;
+                    let (exchange, rest) = call.receive(head, AnswerBody::Http1(body)).await;
                     // What may arrive once only uses no idle connection, and leaves none.
-                    if let Afterwards::Reusable { offered } = afterwards
-                        && !call.at_most_once
-                    {
-                        self.pool.keep(call.endpoint.origin(), connection, offered);
-                    }
-                    return Ok(exchange);
+                    let carrier = Carrier::Http1 { connection, keep: !call.at_most_once };
+                    return Ok(self.answered(exchange, rest, carrier, call));
                 }
                 Ok(Err(failed)) => failed,
-                Err(_) => return Ok(Exchange::timed_out(call.timeout)),
+                Err(_) => return Ok(Exchange::timed_out(call.timeout).into()),
             };
             let unsent = failed.take_message().filter(|_| origin == Origin::Kept);
             let failure = Broken::from(failed.into_error());
@@ -185,7 +209,7 @@ impl HttpClient {
                 (None, Some(spare)) if failure.is_closed_connection() && !connection.traffic.has_received() => {
                     Err(Again::resent(*spare, Resent::Closed, failure))
                 }
-                _ => Ok(Exchange::broken(&failure)),
+                _ => Ok(Exchange::broken(&failure).into()),
             }
         }
     }
@@ -194,7 +218,10 @@ impl HttpClient {
         let spare = Box::new(message.clone());
         let lost = match connection.begin(message, call.endpoint.absolute()) {
             Ok(stream) => match call.over_stream(stream).await {
-                Ok(exchange) => return Ok(Exchange { streams_allowed: connection.announced_limit(), ..exchange }),
+                Ok((exchange, rest)) => {
+                    let exchange = Exchange { streams_allowed: connection.announced_limit(), ..exchange };
+                    return Ok(self.answered(exchange, rest, Carrier::Http2 { _connection: connection }, call));
+                }
                 Err(lost) => lost,
             },
             Err(error) if http2::is_connection_error(&error) => Lost::Unsent(error),
@@ -204,17 +231,36 @@ impl HttpClient {
         self.pool.retire(call.endpoint.origin(), &connection);
         let may_repeat = origin == Origin::Kept && !call.at_most_once;
         match lost {
-            Lost::TimedOut => Ok(Exchange::timed_out(call.timeout)),
-            Lost::NotAllowed => Ok(Exchange::not_allowed(call.timeout)),
+            Lost::TimedOut => Ok(Exchange::timed_out(call.timeout).into()),
+            Lost::NotAllowed => Ok(Exchange::not_allowed(call.timeout).into()),
             Lost::Unsent(error) => Err(Again::unsent(*spare, error.into())),
             Lost::Broken(error) if http2::is_unprocessed(&error) => {
                 Err(Again::resent(*spare, Resent::Refused, error.into()))
             }
-            Lost::Broken(error) if may_repeat && error.is_io() => {
-                Err(Again::resent(*spare, Resent::Closed, error.into()))
+            Lost::Broken(error) => {
+                let failure = Broken::from(error);
+                match may_repeat && failure.is_closed_connection() {
+                    true => Err(Again::resent(*spare, Resent::Closed, failure)),
+                    false => Ok(Exchange::broken(&failure).into()),
+                }
             }
-            Lost::Broken(error) => Ok(Exchange::broken(&error.into())),
         }
+    }
+
+    /// What has come so far, with what is still to come; a connection that may take the next request is kept.
+    fn answered(&self, exchange: Exchange, rest: Rest, carrier: Carrier, call: &Call<'_>) -> Answered {
+        let origin = call.endpoint.origin();
+        let tail = match rest {
+            Rest::Reusable { offered } => {
+                carrier.keep(&self.pool, origin, offered);
+                None
+            }
+            Rest::Spent => None,
+            Rest::Body(reading) => {
+                Some(Box::new(Tail::new(*reading, carrier, self.pool.clone(), origin, call.deadline)))
+            }
+        };
+        Answered { exchange, tail }
     }
 }
 
@@ -232,12 +278,13 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn receive(&self, head: Parts, body: AnswerBody) -> impl Future<Output = (Exchange, Afterwards)> + Send + use<> {
-        exchange::receive(head, body, self.deadline, self.capture_limit)
+    fn receive(&self, head: Parts, body: AnswerBody) -> impl Future<Output = (Exchange, Rest)> + Send + use<> {
+        let until = self.deadline.min(Instant::now() + BODY_PATIENCE);
+        exchange::receive(head, body, until, self.capture_limit)
     }
 
     /// Waits until the receiver allows the stream, and for its answer.
-    async fn over_stream(&mut self, mut stream: Stream) -> Result<Exchange, Lost> {
+    async fn over_stream(&mut self, mut stream: Stream) -> Result<(Exchange, Rest), Lost> {
         let queued = Instant::now();
         let allowed = timeout(self.timeout.saturating_sub(self.waited), stream.allowed()).await;
         let waited = queued.elapsed();
@@ -248,7 +295,7 @@ impl Call<'_> {
         }
         let response = timeout_at(self.deadline, stream.response()).await.map_err(|_| Lost::TimedOut)?;
         let (head, body) = response.map_err(Lost::Broken)?.into_parts();
-        Ok(self.receive(head, AnswerBody::Http2(body)).await.0)
+        Ok(self.receive(head, AnswerBody::Http2(body)).await)
     }
 }
 
@@ -270,7 +317,7 @@ enum Lost {
 }
 
 /// What came of a request over one connection: its outcome, or the request, to go out again.
-type Tried = Result<Exchange, Box<Again>>;
+type Tried = Result<Answered, Box<Again>>;
 
 /// A request to go out again.
 struct Again {

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
 
+use super::tails::Tails;
 use super::updates::DeliveryUpdate;
 use super::{backlog, runner};
 use crate::clock::Clock;
@@ -52,6 +53,7 @@ pub struct Dispatcher {
     /// Something was told and carried out while draining.
     stepped: Notify,
     updates: broadcast::Sender<Arc<DeliveryUpdate>>,
+    pub(super) tails: Tails,
 }
 
 /// Lasts until what was told is carried out, too; a panic ends it as well, so that a drain does not wait for it.
@@ -85,6 +87,7 @@ impl Dispatcher {
             draining: AtomicBool::new(false),
             stepped: Notify::new(),
             updates,
+            tails: Tails::default(),
         })
     }
 

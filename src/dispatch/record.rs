@@ -63,6 +63,7 @@ pub(super) fn panicked(dispatcher: &Arc<Dispatcher>, job: &Job, begun: Option<At
         duration_ms: 0,
         outcome: if begun.is_some() { Outcome::Unknown } else { Outcome::Render },
         error: Some(OWN_FAULT.to_owned()),
+        note: None,
         trigger: job.trigger,
         request: None,
         response: None,

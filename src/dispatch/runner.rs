@@ -19,10 +19,11 @@ use futures_util::FutureExt;
 use super::dispatcher::Dispatcher;
 use super::turn::{AtMostOnce, Turn};
 use super::verdict::{self, Ending};
-use super::{backlog, disable, first_sent, record};
+use super::{backlog, disable, first_sent, record, tails};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
 use crate::delivery::exchange::{Exchange, Resent};
 use crate::delivery::http::OutgoingRequest;
+use crate::delivery::tail::Tail;
 use crate::random;
 
 /// How many bytes a request's headers seldom exceed: room for them is made at once.
@@ -209,7 +210,10 @@ async fn attempt(
     if let Some(reason) = conclusion.disable {
         Box::pin(disable::disable(dispatcher, organization, webhook, reason)).await;
     }
-    record::attempted(dispatcher, job, organization, logged, conclusion.next).await;
+    match trial.tail {
+        None => record::attempted(dispatcher, &turn.job, organization, logged, conclusion.next).await,
+        Some(tail) => Box::pin(tails::record(turn, organization, logged, conclusion.next, *tail)).await,
+    }
 }
 
 /// What an attempt gave.
@@ -221,6 +225,8 @@ struct Trial {
     request: Option<LoggedRequest>,
     response: Option<LoggedResponse>,
     retry_after: Option<String>,
+    /// What is still to come of the response.
+    tail: Option<Box<Tail>>,
 }
 
 impl Trial {
@@ -233,6 +239,7 @@ impl Trial {
             request: None,
             response: None,
             retry_after: None,
+            tail: None,
         }
     }
 }
@@ -252,7 +259,7 @@ async fn try_once(
         Ok(prepared) => prepared,
         Err(reason) => return Trial::unsent(reason),
     };
-    let exchange = dispatcher.tools.http.send(outgoing(webhook, sender, &endpoint, rendered)).await;
+    let (exchange, tail) = dispatcher.tools.http.start(outgoing(webhook, sender, &endpoint, rendered)).await;
     if exchange.response.is_some()
         && let Some(at_once) = webhook.note_allowed(exchange.streams_allowed)
     {
@@ -261,7 +268,7 @@ async fn try_once(
     if let Some(detail) = &exchange.detail {
         tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");
     }
-    conclude_exchange(sender, logged, exchange)
+    conclude_exchange(sender, logged, exchange, tail)
 }
 
 /// A request that is ready to be sent, and what the log says of it.
@@ -339,7 +346,7 @@ fn headers_as_sent(rendered: &Rendered, endpoint: &Endpoint) -> Headers {
     headers
 }
 
-fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange) -> Trial {
+fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange, tail: Option<Box<Tail>>) -> Trial {
     let (mut outcome, mut error) = (exchange.outcome, exchange.error);
     if let (Outcome::Success | Outcome::Status, Some(response)) = (outcome, &exchange.response) {
         if sender.profile.accepts_status(response.status) {
@@ -364,5 +371,6 @@ fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange
         request: Some(request),
         response,
         retry_after: exchange.retry_after,
+        tail,
     }
 }

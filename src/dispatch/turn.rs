@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fanfare_engine::scheduler::{Input, Job};
+use fanfare_engine::scheduler::{Command, Input, Job};
 
 use super::dispatcher::Dispatcher;
 use super::{backlog, record};
@@ -41,6 +41,13 @@ impl<'a> Turn<'a> {
         self.told_sent = true;
         let input = Input::Sent { webhook: self.job.webhook, weight: self.job.weight, trouble };
         self.next = self.dispatcher.tell_sent(input);
+    }
+
+    /// Gives the next delivery to another task, since this one goes on with what is left of its own.
+    pub(super) fn pass_on(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.dispatcher.carry_out(Command::Send(next));
+        }
     }
 
     /// The outcome is on its way to the store, and who brings it there tells the scheduler.

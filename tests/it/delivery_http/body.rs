@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use fanfare::delivery::http::OutgoingRequest;
 use fanfare_engine::attempt::Outcome;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::receiver::{OK, Receiver};
-use super::setup::{CAPTURE_LIMIT, answer, assert_outcome, client, endpoint, post, post_briefly, request};
+use super::setup::{
+    BRIEF, CAPTURE_LIMIT, PATIENT, answer, assert_outcome, client, endpoint, post, post_briefly, request,
+};
 
 #[tokio::test]
 async fn case_024_a_dripping_body_after_a_2xx() {
@@ -36,6 +40,48 @@ async fn case_024_a_dripping_body_after_a_failure() {
     assert_outcome(&exchange, Outcome::Status);
     assert_eq!(answer(&exchange), (503, &b"wait"[..]));
     assert!(exchange.body_incomplete);
+}
+
+#[tokio::test]
+async fn case_024_a_body_that_comes_late_is_in_the_tail() {
+    let (release, released) = watch::channel(false);
+    let receiver = Receiver::start(move |mut visit| {
+        let mut released = released.clone();
+        async move {
+            while visit.read_request().await.is_some() {
+                visit.write(b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nwait").await;
+                released.wait_for(|released| *released).await.unwrap();
+                visit.write(b" here").await;
+            }
+        }
+    })
+    .await;
+    let (client, endpoint) = (client(), endpoint(&receiver.url()));
+    let (exchange, tail) = client.start(request(&endpoint)).await;
+    assert_outcome(&exchange, Outcome::Status);
+    assert_eq!(answer(&exchange), (500, &b"wait"[..]));
+    assert!(exchange.body_incomplete && exchange.response.as_ref().unwrap().truncated);
+    assert_eq!(client.kept_connections(), 0);
+    release.send_replace(true);
+    let full = tail.unwrap().read(Instant::now() + PATIENT).await;
+    assert_eq!(&full.body[..], b"wait here");
+    assert!(!full.is_truncated() && !full.is_unfinished());
+    assert_eq!(client.kept_connections(), 1);
+    let (exchange, tail) = client.start(request(&endpoint)).await;
+    assert!(tail.is_none() && exchange.reused_connection);
+    assert_eq!(answer(&exchange), (500, &b"wait here"[..]));
+}
+
+#[tokio::test]
+async fn case_024_the_tail_of_a_body_that_never_ends_ends_in_time() {
+    let receiver = Receiver::answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nwait").await;
+    let (client, endpoint) = (client(), endpoint(&receiver.url()));
+    let (exchange, tail) = client.start(request(&endpoint)).await;
+    assert_outcome(&exchange, Outcome::Success);
+    let full = tail.unwrap().read(Instant::now() + BRIEF).await;
+    assert_eq!(&full.body[..], b"wait");
+    assert!(full.is_truncated() && full.is_unfinished());
+    assert_eq!(client.kept_connections(), 0);
 }
 
 #[tokio::test]

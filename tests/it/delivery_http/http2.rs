@@ -23,7 +23,7 @@ use super::certificates::Authority;
 use super::receiver::Receiver;
 use super::setup::{BRIEF, NAME, Setup, answer, assert_error_says, assert_outcome, endpoint, post, request};
 
-const HTTP2: &[&str] = &["h2", "http/1.1"];
+pub(super) const HTTP2: &[&str] = &["h2", "http/1.1"];
 
 /// A receiver with which the client agrees on HTTP/2, and a client that trusts it.
 async fn start<F, Served>(serve: F) -> (Receiver, HttpClient)
@@ -263,14 +263,23 @@ async fn a_kept_connection_that_ends_before_the_answer_is_replaced_where_duplica
     }
 }
 
-#[tokio::test]
-async fn no_request_waits_for_a_stream_that_the_receiver_does_not_allow() {
-    let (started, mut starts) = mpsc::channel(8);
+/// A receiver that allows one stream at once and answers each request when it may.
+pub(super) struct Gated {
+    pub(super) receiver: Receiver,
+    /// A permit for each answer.
+    pub(super) release: Arc<Semaphore>,
+    /// Requests as they come.
+    pub(super) starts: mpsc::Receiver<()>,
+}
+
+pub(super) async fn gated(acceptor: TlsAcceptor) -> Gated {
+    let (started, starts) = mpsc::channel(8);
     let release = Arc::new(Semaphore::new(0));
     let gate = release.clone();
-    let (receiver, client) = start(move |stream| {
-        let (started, gate) = (started.clone(), gate.clone());
+    let receiver = Receiver::start(move |visit| {
+        let (acceptor, started, gate) = (acceptor.clone(), started.clone(), gate.clone());
         async move {
+            let Ok(stream) = acceptor.accept(visit.stream).await else { return };
             let serve = service_fn(move |_: Request<Incoming>| {
                 let (started, gate) = (started.clone(), gate.clone());
                 async move {
@@ -284,6 +293,14 @@ async fn no_request_waits_for_a_stream_that_the_receiver_does_not_allow() {
         }
     })
     .await;
+    Gated { receiver, release, starts }
+}
+
+#[tokio::test]
+async fn no_request_waits_for_a_stream_that_the_receiver_does_not_allow() {
+    let authority = Authority::new("trusted");
+    let Gated { receiver, release, mut starts } = gated(authority.acceptor(NAME, HTTP2, |_| {})).await;
+    let client = Setup { extra_roots: Some(authority.pem()), ..Setup::default() }.client();
     let url = url(&receiver);
     release.add_permits(1);
     let first = post(&client, &url).await;

@@ -13,6 +13,7 @@ use fanfare_engine::attempt::Outcome;
 use futures_util::{StreamExt, stream};
 use hyper::header::{HeaderName, HeaderValue};
 use tempfile::TempDir;
+use tokio::task::spawn_blocking;
 
 use super::certificates::Authority;
 use super::delay::Delay;
@@ -118,9 +119,13 @@ impl Server {
     }
 
     /// How often each request was processed, by its number. Ends the server.
-    fn processed(mut self) -> BTreeMap<usize, usize> {
-        self.end("quit");
-        let log = std::fs::read_to_string(self.directory.path().join("processed")).unwrap();
+    async fn processed(mut self) -> BTreeMap<usize, usize> {
+        // Elsewhere, since nginx waits until its connections are closed, which happens here.
+        let ending = spawn_blocking(move || {
+            self.end("quit");
+            self
+        });
+        let log = std::fs::read_to_string(ending.await.unwrap().directory.path().join("processed")).unwrap();
         let mut counts = BTreeMap::new();
         for number in log.lines().map(|line| line.parse().unwrap()) {
             *counts.entry(number).or_default() += 1;
@@ -180,7 +185,7 @@ async fn nginx_closes_an_http2_connection_after_a_thousand_requests() {
     assert_all_succeeded(&exchanges);
     assert!(resent(&exchanges, Resent::Refused) > 0, "it refused none: this shows nothing");
     drop(client);
-    assert_each_once(&nginx.processed(), 2_500);
+    assert_each_once(&nginx.processed().await, 2_500);
 }
 
 #[tokio::test]
@@ -196,7 +201,7 @@ async fn nginx_reloads_under_http2() {
     let exchanges = send_many(&client, &url, 1_000, true, reload).await;
     assert_all_succeeded(&exchanges);
     drop(client);
-    assert_each_once(&nginx.processed(), 1_000);
+    assert_each_once(&nginx.processed().await, 1_000);
 }
 
 #[tokio::test]
@@ -212,7 +217,7 @@ async fn nginx_reloads_under_http1() {
     let exchanges = send_many(&client, &url, 1_000, false, reload).await;
     assert_all_succeeded(&exchanges);
     drop(client);
-    assert_eq!(nginx.processed().len(), 1_000, "all were processed");
+    assert_eq!(nginx.processed().await.len(), 1_000, "all were processed");
 }
 
 #[tokio::test]
@@ -229,7 +234,7 @@ async fn nginx_reloads_under_what_may_arrive_once_only() {
     assert_all_succeeded(&exchanges);
     assert!(exchanges.iter().all(|exchange| exchange.resent.is_none() && !exchange.reused_connection));
     drop(client);
-    assert_each_once(&nginx.processed(), 500);
+    assert_each_once(&nginx.processed().await, 500);
 }
 
 #[tokio::test]
@@ -241,5 +246,5 @@ async fn node_closes_an_http2_connection_after_a_hundred_requests() {
     assert_all_succeeded(&exchanges);
     assert!(resent(&exchanges, Resent::Refused) > 0, "it refused none: this shows nothing");
     drop(client);
-    assert_each_once(&node.processed(), 1_001);
+    assert_each_once(&node.processed().await, 1_001);
 }

@@ -495,7 +495,7 @@ async fn the_same_through_its_own_api() {
     call(&stage, "Update", update).await.ok();
     stage.event(object("BusinessObjectCreated", "Schedule", SCHEDULE)).await;
     let golden = format!(
-        "POST /h HTTP/1.1\ncontent-type: application/json\nx-enate-webhook-guid: {guid}\n\n{{\"Name\":\"2022 Schedule\",\"GUID\":\"{guid}\"}}"
+        "POST /h HTTP/1.1\nContent-Type: application/json\nX-Enate-Webhook-GUID: {guid}\n\n{{\"Name\":\"2022 Schedule\",\"GUID\":\"{guid}\"}}"
     );
     stage.receiver.next().await.assert_is(&golden);
 
