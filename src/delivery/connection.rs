@@ -64,6 +64,18 @@ pub(super) async fn open(wire: Wire) -> Result<Opened, Broken> {
     }
 }
 
+/// Has an HTTP/1.1 connection that is used once close without a trace. It would keep its port for a minute otherwise, and
+/// a receiver could be sent no more than some 470 requests a second.
+pub(super) fn close_at_once(wire: &Wire) {
+    let stream = match wire {
+        Wire::Plain(stream) => stream,
+        Wire::Secure { stream, http2: false } => stream.get_ref().0,
+        Wire::Secure { http2: true, .. } => return,
+    };
+    // Where it can't be set, the port is free later.
+    let _ = stream.set_zero_linger();
+}
+
 async fn open_http1(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Http1, Broken> {
     let (line, traffic, cutter) = Line::new(stream, Meter::Http1(Interims::default()));
     let (sender, connection) = http1::Builder::new()

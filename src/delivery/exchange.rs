@@ -31,7 +31,7 @@ pub struct Exchange {
     pub response: Option<ReceivedResponse>,
     /// The value of the answer's Retry-After header as it was.
     pub retry_after: Option<String>,
-    /// From the call to the end of the answer, connecting included.
+    /// From the call to the end of the answer or of the wait for its body, connecting included.
     pub duration: Duration,
     /// The answer's body ended before it was whole: the connection broke or the time was over.
     pub body_incomplete: bool,

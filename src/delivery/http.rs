@@ -175,6 +175,9 @@ impl HttpClient {
     async fn open(&self, call: &Call<'_>) -> Result<Opened, Exchange> {
         let deadline = (Instant::now() + call.connect_timeout).min(call.deadline);
         let wire = self.connector.connect(call.endpoint, deadline).await?;
+        if call.at_most_once {
+            connection::close_at_once(&wire);
+        }
         connection::open(wire).await.map_err(|error| Exchange::broken(&error))
     }
 

@@ -286,7 +286,7 @@ pub struct SecretPolicy {
 /// How long an exchange may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// The whole exchange, from the first packet to the end of the answer.
+    /// From the first packet to the head of the response.
     pub exchange: Duration,
     /// Until a connection stands, TLS included.
     pub connect: Duration,
