@@ -27,6 +27,10 @@ pub struct RestoreArgs {
     /// Replace the database that is there; what it holds is lost
     #[arg(long)]
     force: bool,
+    /// Resend everything unfinished in the copy, even to webhooks that get nothing twice; by default those deliveries end as
+    /// unknown, since they may have gone out after the copy was made
+    #[arg(long)]
+    resend_unfinished: bool,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -62,7 +66,9 @@ pub async fn run_restore(args: RestoreArgs) -> anyhow::Result<()> {
         );
     }
     let (file, target) = (args.from.clone(), directory.clone());
-    tokio::task::spawn_blocking(move || sqlite::restore(&file, &target)).await??;
+    let unfinished =
+        if args.resend_unfinished { sqlite::Unfinished::Resend } else { sqlite::Unfinished::MayHaveBeenSent };
+    tokio::task::spawn_blocking(move || sqlite::restore(&file, &target, unfinished)).await??;
     print(&format!(
         "{} holds what {} held. The next start needs the master key that it was made with.\n",
         directory.display(),

@@ -19,6 +19,7 @@ mod patience;
 mod pauses;
 pub(crate) mod process;
 mod receiver;
+mod restoring;
 mod scene;
 mod secrets;
 mod startup;

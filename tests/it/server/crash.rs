@@ -124,13 +124,13 @@ after_unknown = "stop"
 "#;
 
 /// A server with that profile.
-struct Once {
-    home: Home,
-    receiver: Receiver,
+pub(super) struct Once {
+    pub(super) home: Home,
+    pub(super) receiver: Receiver,
 }
 
 impl Once {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let home = Home::new();
         let profiles = home.path().join("profiles");
         std::fs::create_dir(&profiles).unwrap();
@@ -138,7 +138,7 @@ impl Once {
         Once { home, receiver: Receiver::start().await }
     }
 
-    async fn start(&self) -> Running {
+    pub(super) async fn start(&self) -> Running {
         let profiles = self.home.path().join("profiles").display().to_string();
         let launch = self.home.launch().set("FANFARE_PROFILES_DIR", &profiles);
         let launch = launch.set("FANFARE_WEBHOOK_CONCURRENCY", &CONCURRENCY.to_string());
@@ -146,7 +146,7 @@ impl Once {
     }
 
     /// Makes the organization and its webhook.
-    async fn set_up(&self, api: &Api) {
+    pub(super) async fn set_up(&self, api: &Api) {
         api.make_event_type(&json!({"name": "job.created"})).await;
         api.make_organization(ORG).await;
         api.make_webhook(ORG, &json!({"name": "once", "url": self.receiver.url("/hook"), "events": "all"})).await;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::claim;
 use super::lock::{self, DirectoryLock};
 use super::open;
 use super::owner::give_as;
@@ -37,18 +38,30 @@ pub fn backup(directory: &Path, to: &Path) -> StoreResult<()> {
     partial.publish(to)
 }
 
-/// Puts the database in the file `from` in place of the one in `directory`, which is made where it is not there. The
-/// server must have been stopped. The old database is there until the new one is whole. Whoever owned that one, or else the
-/// directory, owns the new one, too, also where root restores it.
+/// What becomes of the deliveries that were waiting or being sent when a backup was made. Some of them may have gone out
+/// since, and the backup can't know which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// The next start logs each as possibly sent. What that means is up to the webhook's profile: it is retried, or ends
+    /// there where nothing may be sent twice.
+    MayHaveBeenSent,
+    /// All are sent, even where nothing may be sent twice.
+    Resend,
+}
+
+/// Puts the database in the file `from` in place of the one in `directory`, which is created if it is missing. The
+/// server must have been stopped. The old database stays until the new one is complete. Whoever owned that one, or else the
+/// directory, owns the new one, even when root restores it.
 ///
 /// # Errors
 /// [`StoreError::Refused`] where a process uses the directory, or where `from` is not Fanfare's, newer than this version
 /// or damaged; [`StoreError::Unavailable`] where it cannot be written. The old database is as it was then.
-pub fn restore(from: &Path, directory: &Path) -> StoreResult<()> {
+pub fn restore(from: &Path, directory: &Path, unfinished: Unfinished) -> StoreResult<()> {
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
     let _lock = DirectoryLock::take(directory)?;
     let target = directory.join(FILE);
     let partial = copy_beside(from, &target)?;
+    settle(&partial.0, unfinished)?;
     let model = if target.exists() { target.as_path() } else { directory };
     for path in [&partial.0, &directory.join(lock::FILE)] {
         give_as(path, model).map_err(|error| failed(path, &error))?;
@@ -132,6 +145,18 @@ fn copy(source: &Path, to: &Path) -> StoreResult<()> {
     into.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(open::unavailable)?;
     verify(&into)?;
     into.close().map_err(|(_, error)| open::unavailable(error))
+}
+
+/// Decides what the next start does with unfinished deliveries.
+fn settle(copy: &Path, unfinished: Unfinished) -> StoreResult<()> {
+    let mut connection = Connection::open(copy).map_err(open::unavailable)?;
+    let transaction = connection.transaction().map_err(open::unavailable)?;
+    match unfinished {
+        Unfinished::MayHaveBeenSent => claim::hand_to_backup_node(&transaction)?,
+        Unfinished::Resend => claim::forget_leases(&transaction)?,
+    }
+    transaction.commit().map_err(open::unavailable)?;
+    connection.close().map_err(|(_, error)| open::unavailable(error))
 }
 
 fn verify(connection: &Connection) -> StoreResult<()> {

@@ -23,6 +23,13 @@ use crate::queue::{Claim, Claimed, ClaimedDelivery, Lease, LoggedAttempt, MAX_CL
 /// What the log says of an attempt that nobody lived to tell of.
 const MAY_HAVE_BEEN_SENT: &str = "the server stopped before it recorded the outcome; the request may have been sent";
 
+/// The same, where a backup was restored.
+const MAY_HAVE_BEEN_SENT_SINCE_BACKUP: &str =
+    "the database was restored from a backup; the request may have been sent after the backup was made";
+
+/// No process has this number. The node that has it holds what was unfinished in a restored backup, until it is rescued.
+const BACKUP_NODE: u16 = 0;
+
 pub(super) fn join(transaction: &Transaction<'_>, now: Timestamp) -> StoreResult<Joined> {
     let others = rows::all(transaction, "SELECT id, number FROM nodes ORDER BY id", (), |row| {
         Ok((NodeId(row.get(0)?), row.get::<_, u16>(1)?))
@@ -235,11 +242,15 @@ pub(super) fn rescue(
             ))
         },
     )?;
+    let number =
+        rows::first(transaction, "SELECT number FROM nodes WHERE id = ?1", [node.0], |row| row.get::<_, u16>(0))?;
+    let from_backup = number == Some(BACKUP_NODE);
+    let why = if from_backup { MAY_HAVE_BEEN_SENT_SINCE_BACKUP } else { MAY_HAVE_BEEN_SENT };
     let mut freed: Vec<(WebhookId, u32)> = Vec::new();
     for (id, webhook, claims, attempts, ordering_key, trigger, begun, owners) in held {
         if begun {
             let trigger = Trigger::from_number(trigger).unwrap_or(Trigger::Schedule);
-            log_unknown(transaction, &mut kept.insert_attempt, now, id, attempts + 1, trigger)?;
+            log_unknown(transaction, &mut kept.insert_attempt, now, why, id, attempts + 1, trigger)?;
             let ended = Ended { at: now, duration_ms: 0, outcome: Outcome::Unknown, response_code: None };
             tally.attempt(owners.0, owners.1, webhook, ended);
         }
@@ -248,13 +259,14 @@ pub(super) fn rescue(
             if poison { (State::Skipped, Some(SkipReason::Poison as i64)) } else { (State::Pending, None) };
         rows::execute(
             transaction,
-            "UPDATE deliveries SET lease_node = 0, claims = claims + ?6, attempts = attempts + ?6, next_attempt_at = ?5,
+            "UPDATE deliveries SET lease_node = 0, claims = claims + ?6, attempts = attempts + ?6,
+                 next_attempt_at = CASE WHEN ?7 THEN max(next_attempt_at, ?5) ELSE ?5 END,
                  response_code = CASE WHEN ?6 THEN NULL ELSE response_code END,
                  state = CASE WHEN ?4 IS NOT NULL AND one_shot = 2 THEN 2 ELSE ?2 END,
                  skipped_reason = CASE WHEN one_shot = 2 THEN NULL ELSE ?3 END,
                  completed_at = CASE WHEN one_shot = 2 THEN completed_at ELSE ?4 END,
                  one_shot = CASE WHEN ?4 IS NULL THEN one_shot ELSE 0 END WHERE id = ?1",
-            params![id.0, state as i64, reason, poison.then_some(now.0), now.0, begun],
+            params![id.0, state as i64, reason, poison.then_some(now.0), now.0, begun, from_backup],
         )?;
         if let (true, Some(key)) = (poison, ordering_key) {
             finish::unblock(transaction, now, webhook, &key)?;
@@ -270,10 +282,31 @@ pub(super) fn rescue(
     Ok(freed)
 }
 
+/// Hands every unfinished delivery of a restored backup to a node that no process is, so that the next start rescues it.
+/// Retries keep their times.
+pub(super) fn hand_to_backup_node(transaction: &Transaction<'_>) -> StoreResult<()> {
+    let newest = rows::first(transaction, "SELECT coalesce(max(id), 0) FROM nodes", (), |row| row.get::<_, i64>(0))?;
+    let node = newest.unwrap_or(0) + 1;
+    rows::execute(
+        transaction,
+        "INSERT INTO nodes (id, number, started_at, heartbeat_at) VALUES (?1, ?2, 0, 0)",
+        (node, BACKUP_NODE),
+    )?;
+    rows::execute(transaction, "UPDATE deliveries SET lease_node = ?1 WHERE state < 2", [node])?;
+    Ok(())
+}
+
+/// Takes every lease in a restored backup away without a note, so that the deliveries are simply sent.
+pub(super) fn forget_leases(transaction: &Transaction<'_>) -> StoreResult<()> {
+    rows::execute(transaction, "UPDATE deliveries SET lease_node = 0, claims = 0, state = 0 WHERE state < 2", ())?;
+    Ok(())
+}
+
 fn log_unknown(
     transaction: &Transaction<'_>,
     insert: &mut Statement<'_>,
     now: Timestamp,
+    why: &str,
     delivery: DeliveryId,
     number: i64,
     trigger: Trigger,
@@ -283,7 +316,7 @@ fn log_unknown(
         at: now,
         duration_ms: 0,
         outcome: Outcome::Unknown,
-        error: Some(MAY_HAVE_BEEN_SENT.to_owned()),
+        error: Some(why.to_owned()),
         note: None,
         trigger,
         request: None,

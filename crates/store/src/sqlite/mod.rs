@@ -28,7 +28,7 @@ mod upgrade;
 mod work;
 mod writer;
 
-pub use self::backup::{backup, restore};
+pub use self::backup::{Unfinished, backup, restore};
 pub use self::core::{Core, Joined};
 pub use self::lock::DirectoryLock;
 pub use self::store::{Limits, Store};

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use fanfare_store::StoreError;
 use fanfare_store::queue::Operation;
-use fanfare_store::sqlite::{backup, restore};
+use fanfare_store::sqlite::{Unfinished, backup, restore};
 use rusqlite::Connection;
 
 use super::feed;
@@ -63,7 +64,7 @@ fn a_busy_store_is_copied_as_of_one_moment() {
             let after = accepted.load(Ordering::SeqCst) + 1;
 
             let restored = tempfile::tempdir().unwrap();
-            restore(&to, restored.path()).unwrap();
+            restore(&to, restored.path(), Unfinished::MayHaveBeenSent).unwrap();
             let copied = count(restored.path());
             assert!((before..=after).contains(&copied), "{before} <= {copied} <= {after}");
         }
@@ -112,13 +113,13 @@ fn what_root_restores_is_the_servers() {
 
     let fresh = tempfile::tempdir().unwrap();
     chown(fresh.path(), Some(server), None).unwrap();
-    restore(&copy, fresh.path()).unwrap();
+    restore(&copy, fresh.path(), Unfinished::MayHaveBeenSent).unwrap();
     for name in ["fanfare.db", "fanfare.lock"] {
         assert_eq!(owner(&fresh.path().join(name)), server, "{name}");
     }
     // A directory may be root's though the database is not.
     chown(fresh.path(), Some(own), None).unwrap();
-    restore(&copy, fresh.path()).unwrap();
+    restore(&copy, fresh.path(), Unfinished::MayHaveBeenSent).unwrap();
     assert_eq!(owner(&fresh.path().join("fanfare.db")), server);
 }
 
@@ -163,7 +164,7 @@ fn a_restore_replaces_all() {
     store.close();
     assert!(contents(killed.path())["fanfare.db-wal"].len() > 10_000);
 
-    restore(&copy, killed.path()).unwrap();
+    restore(&copy, killed.path(), Unfinished::MayHaveBeenSent).unwrap();
     assert_eq!(contents(killed.path()).into_keys().collect::<Vec<_>>(), ["fanfare.db"]);
     assert_eq!(count(killed.path()), 3);
 }
@@ -181,8 +182,37 @@ fn a_restore_takes_the_log_beside_its_source() {
     }
     store.close();
     let target = tempfile::tempdir().unwrap();
-    restore(&copied.path().join("fanfare.db"), &target.path().join("new")).unwrap();
+    restore(&copied.path().join("fanfare.db"), &target.path().join("new"), Unfinished::MayHaveBeenSent).unwrap();
     assert_eq!(count(&target.path().join("new")), 20);
+}
+
+#[test]
+fn a_restored_retry_keeps_its_time() {
+    let live = tempfile::tempdir().unwrap();
+    let (store, mut feed) = feed::open(live.path());
+    let (lease, accept) = feed.event(10);
+    feed::apply(&store, Operation::Accept(accept)).unwrap();
+    let later = feed::NOW.plus(Duration::from_secs(3_600));
+    feed::apply(&store, Operation::PutOff(lease, later)).unwrap();
+    let copy = live.path().join("copy");
+    backup(live.path(), &copy).unwrap();
+    store.close();
+
+    for (unfinished, unknown) in [(Unfinished::MayHaveBeenSent, 1), (Unfinished::Resend, 0)] {
+        let restored = tempfile::tempdir().unwrap();
+        restore(&copy, restored.path(), unfinished).unwrap();
+        let (store, joined) = feed::try_open(restored.path()).unwrap();
+        for node in joined.dead {
+            feed::apply(&store, Operation::Rescue { node, limit: 10 }).unwrap();
+        }
+        assert_eq!(feed::rows(&store, "attempts"), unknown, "{unfinished:?}");
+        store.close();
+        let database = Connection::open(restored.path().join("fanfare.db")).unwrap();
+        let (due, holder): (i64, i64) = database
+            .query_row("SELECT next_attempt_at, lease_node FROM deliveries", (), |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!((due, holder), (later.0, 0), "{unfinished:?}");
+    }
 }
 
 #[test]
@@ -193,7 +223,10 @@ fn a_store_in_use_is_not_replaced() {
     feed::apply(&store, Operation::Accept(feed.event(10).1)).unwrap();
     let copy = scratch.path().join("copy");
     backup(live.path(), &copy).unwrap();
-    assert_refused(restore(&copy, live.path()), &["in use", live.path().to_str().unwrap()]);
+    assert_refused(
+        restore(&copy, live.path(), Unfinished::MayHaveBeenSent),
+        &["in use", live.path().to_str().unwrap()],
+    );
     feed::apply(&store, Operation::Accept(feed.event(10).1)).unwrap();
     store.close();
     assert_eq!(count(live.path()), 2);
@@ -207,7 +240,7 @@ fn a_source_that_is_no_backup_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let source = scratch.path().join("fanfare.db");
     let check = |words: &[&str]| {
-        assert_refused(restore(&source, target.path()), words);
+        assert_refused(restore(&source, target.path(), Unfinished::MayHaveBeenSent), words);
         assert!(contents(target.path()) == before, "the old database is as it was");
     };
     check(&["not there"]);
