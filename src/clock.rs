@@ -3,8 +3,9 @@
 //! Nothing else reads the time of day. Durations (timeouts, how long an attempt took) are measured with
 //! `tokio::time::Instant`, which never steps back and which tests can pause.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fanfare_engine::time::Timestamp;
 
@@ -12,6 +13,9 @@ use fanfare_engine::time::Timestamp;
 pub trait Clock: Send + Sync {
     /// The present moment. It may be earlier than one that was given before, where the system's time was set back.
     fn now(&self) -> Timestamp;
+
+    /// The time that has passed since some fixed moment. Setting the system's time does not change it.
+    fn passed(&self) -> Duration;
 }
 
 /// The system's clock.
@@ -22,6 +26,13 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
         from_system_time(SystemTime::now())
+    }
+
+    fn passed(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        #[expect(clippy::disallowed_methods, reason = "tests pass a clock of their own")]
+        let now = Instant::now();
+        now.saturating_duration_since(*FIRST.get_or_init(|| now))
     }
 }
 
@@ -41,21 +52,23 @@ fn whole_millis(duration: Duration) -> i64 {
 #[derive(Debug)]
 pub struct ManualClock {
     millis: AtomicI64,
+    passed_millis: AtomicU64,
 }
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        ManualClock { millis: AtomicI64::new(start.millis()) }
+        ManualClock { millis: AtomicI64::new(start.millis()), passed_millis: AtomicU64::new(0) }
     }
 
-    /// Shows `moment` from now on, be it earlier or later.
+    /// Shows `moment` from now on, be it earlier or later, without any time having passed.
     pub fn set(&self, moment: Timestamp) {
         self.millis.store(moment.millis(), Ordering::SeqCst);
     }
 
     /// Moves on by `duration` and says what it shows then. Stops at [`Timestamp::NEVER`].
     pub fn advance(&self, duration: Duration) -> Timestamp {
+        self.passed_millis.fetch_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
         let moved = |millis| Some(Timestamp(millis).plus(duration).millis());
         let before = self.millis.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
         let (Ok(before) | Err(before)) = before;
@@ -66,6 +79,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.millis.load(Ordering::SeqCst))
+    }
+
+    fn passed(&self) -> Duration {
+        Duration::from_millis(self.passed_millis.load(Ordering::SeqCst))
     }
 }
 

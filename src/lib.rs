@@ -31,4 +31,5 @@ pub mod receiver;
 pub mod recovery;
 pub mod server;
 pub mod test_event;
+pub mod trusted_clock;
 pub mod vault;

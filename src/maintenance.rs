@@ -5,6 +5,7 @@
 pub mod jobs;
 mod pruner;
 mod rescuer;
+mod timekeeper;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,12 @@ use crate::panics::Part;
 
 pub use self::pruner::{Pruner, Retention};
 pub use self::rescuer::rescue;
+pub use self::timekeeper::{follow_clock, latest_trusted};
 
 /// Time between two signs of life of this node.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Time between two looks at the clock.
+const CLOCK: Duration = Duration::from_secs(1);
 /// Time between two rounds of pruning.
 const PRUNE: Duration = Duration::from_secs(60);
 
@@ -29,6 +33,7 @@ pub async fn run(dispatcher: Arc<Dispatcher>, dead: Vec<NodeId>, retention: Rete
     tokio::join!(
         supervisor.run(Part::Rescue, || rescue_all(&dispatcher, &dead)),
         supervisor.run(Part::Heartbeat, || say_alive(&dispatcher)),
+        supervisor.run(Part::Clock, || keep_time(&dispatcher)),
         supervisor.run(Part::Pruning, || keep_pruned(&dispatcher, retention)),
     );
 }
@@ -46,6 +51,18 @@ async fn say_alive(dispatcher: &Arc<Dispatcher>) {
         let operation = Operation::Heartbeat { node: dispatcher.tools.node };
         if let Err(error) = dispatcher.tools.store.apply(operation).await {
             tracing::warn!(%error, "this node could not say that it lives");
+        }
+    }
+}
+
+async fn keep_time(dispatcher: &Arc<Dispatcher>) {
+    let mut look = tokio::time::interval(CLOCK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stored = None;
+    loop {
+        look.tick().await;
+        if let Err(error) = follow_clock(dispatcher, &mut stored).await {
+            tracing::warn!(%error, "what waits could not follow the clock; trying again");
         }
     }
 }

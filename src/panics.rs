@@ -57,6 +57,8 @@ pub enum Part {
     Rescue,
     /// Says that this node is alive.
     Heartbeat,
+    /// Follows the wall clock.
+    Clock,
     /// Removes what is too old.
     Pruning,
     /// Does bulk work.
@@ -70,6 +72,7 @@ impl Part {
             Part::Timer => "timer",
             Part::Rescue => "rescue",
             Part::Heartbeat => "heartbeat",
+            Part::Clock => "clock",
             Part::Pruning => "pruning",
             Part::Jobs => "jobs",
         }

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
 use crate::panics::{self, Part};
 use crate::portal;
+use crate::trusted_clock::TrustedClock;
 use crate::vault::Vault;
 
 /// Of the file descriptors that this process may open, one in so many may be a connection kept for further requests.
@@ -114,12 +115,15 @@ impl Server {
         })?;
         let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });
         let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
+        let latest_trusted = maintenance::latest_trusted(&store).await?;
+        let trusted_clock = Arc::new(TrustedClock::start(Arc::clone(&clock), latest_trusted));
         let ids = Arc::new(Ids::new(joined.number, joined.newest_id, Arc::clone(&clock)));
         let dispatcher = Dispatcher::new(
             Tools {
                 store: store.clone(),
                 node: joined.node,
                 clock: Arc::clone(&clock),
+                trusted_clock,
                 ids: Arc::clone(&ids),
                 compiled: Arc::new(compiled),
                 http,

@@ -109,6 +109,11 @@ impl Gauges {
             ("fanfare_lanes", "Webhooks that have anything to do", number(figures.lanes)),
             ("fanfare_store_waiting", "Operations that wait for the store's writer", number(app.store.waiting())),
             (
+                "fanfare_clock_trusted",
+                "1 while the system clock is trusted, 0 after it was set by a lot",
+                i64::from(app.dispatcher.tools.trusted_clock.trusted_at().is_none()),
+            ),
+            (
                 "fanfare_connections_kept",
                 "Idle connections to receivers",
                 number(app.dispatcher.tools.http.kept_connections()),

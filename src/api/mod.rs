@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod auth;
 pub mod body;
+pub mod clock;
 pub mod deliveries;
 pub mod docs;
 pub mod entities;
@@ -58,6 +59,7 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(api_keys::routes())
         .merge(portal_sessions::routes())
         .merge(pauses::routes())
+        .merge(clock::routes())
         .merge(deliveries::bulk_routes())
         .merge(jobs::routes())
         .merge(stats::routes())

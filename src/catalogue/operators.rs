@@ -41,6 +41,11 @@ impl Operates {
         }
     }
 
+    /// Whether it is the admin key.
+    pub fn is_admin(&self) -> bool {
+        matches!(self, Operates::Admin)
+    }
+
     /// Whether it may look at this project.
     pub fn reaches(&self, project: ProjectId) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fanfare_engine::health;
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::time::Timestamp;
 use fanfare_store::StoreError;
@@ -32,6 +33,10 @@ pub(super) async fn disable(
     reason: String,
 ) {
     let tools = &dispatcher.tools;
+    // Every other reason is for how long it failed, which a clock that was set cannot tell.
+    if reason != health::GONE && tools.trusted_clock.now().is_none() {
+        return;
+    }
     let id = webhook.webhook.id;
     let report = match organization.is_operator {
         true => None,

@@ -22,6 +22,7 @@ use crate::delivery::http::HttpClient;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::panics::Supervisor;
+use crate::trusted_clock::TrustedClock;
 
 /// Longest sleep between two looks at the clock, so that a clock that is set forward is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub struct Tools {
     pub store: Store,
     pub node: NodeId,
     pub clock: Arc<dyn Clock>,
+    /// For what removes or disables things because of their age.
+    pub trusted_clock: Arc<TrustedClock>,
     pub ids: Arc<Ids>,
     pub compiled: Arc<Compiled>,
     pub http: HttpClient,

@@ -25,6 +25,7 @@ use crate::compiled::{Compiled, Hold, Source, StoredOrganization, StoredScope, S
 use crate::delivery::dns::DnsResolver;
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
 use crate::ids::Ids;
+use crate::trusted_clock::TrustedClock;
 
 const ORG: OrganizationId = OrganizationId(7);
 const WEBHOOK: WebhookId = WebhookId(70);
@@ -99,6 +100,7 @@ async fn stage() -> Stage {
         store,
         node: joined.node,
         clock: Arc::clone(&clock) as _,
+        trusted_clock: Arc::new(TrustedClock::start(Arc::clone(&clock) as _, None)),
         ids: Arc::new(Ids::new(joined.number, joined.newest_id, Arc::clone(&clock) as _)),
         compiled: Arc::new(Compiled::load(Arc::new(Faulty), profiles, 8).await.unwrap()),
         http: http.unwrap(),

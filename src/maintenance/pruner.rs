@@ -61,12 +61,12 @@ impl Pruner {
         Pruner { dispatcher, retention, rounds: 0, aged: BTreeMap::new(), counted: BTreeMap::new() }
     }
 
-    /// One round over everything. Answers how many rows were removed.
+    /// One round over everything. Returns how many rows were removed: none while the clock cannot be trusted.
     ///
     /// # Errors
     /// The store cannot be read or written; what was removed until then stays removed.
     pub async fn round(&mut self) -> StoreResult<u64> {
-        let now = self.dispatcher.tools.clock.now();
+        let Some(now) = self.dispatcher.tools.trusted_clock.now() else { return Ok(0) };
         let mut keeps = BTreeMap::new();
         let mut removed = 0;
         for project in self.ask(projects::all()).await? {

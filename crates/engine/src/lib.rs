@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod attempt;
+pub mod clock_watch;
 pub mod delivery;
 pub mod egress;
 pub mod event;

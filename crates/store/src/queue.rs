@@ -35,6 +35,8 @@ pub enum Operation {
     /// Note that a leased delivery which was taken back from a dead node before is sent now: should this node die of it, it
     /// counts for [`MAX_CLAIMS`]. Answers how many rows it was about: none where the lease was lost.
     Begin(Lease),
+    /// Make waiting deliveries due earlier, after the clock was set back.
+    PullDue(PullDue),
     /// Mark waiting deliveries of a webhook that gets nothing any more; at most `limit` of them.
     /// Nothing is skipped where the webhook takes events again.
     SkipWaiting { webhook: WebhookId, reason: SkipReason, limit: u32 },
@@ -110,6 +112,8 @@ pub enum Answer {
         removed: u64,
         position: Option<i64>,
     },
+    /// What came of [`Operation::PullDue`].
+    Pulled(Pulled),
     /// The webhooks that have something due now, and how many deliveries each.
     Released(Vec<(WebhookId, u32)>),
     /// The version of the catalogue after a change.
@@ -291,6 +295,28 @@ pub struct Claim {
     pub limit: u32,
     /// Stop once the payloads reach this many bytes.
     pub max_bytes: usize,
+}
+
+/// Makes waiting deliveries of a webhook due earlier, in the order in which they are due. Those that are due now stay as they
+/// are; none becomes due before now.
+#[derive(Clone, Copy, Debug)]
+pub struct PullDue {
+    pub webhook: WebhookId,
+    /// By how much.
+    pub by: Duration,
+    /// The last one that was looked at, as it was due before; `None` at the start.
+    pub after: Option<(Timestamp, DeliveryId)>,
+    /// How many to change at most.
+    pub limit: u32,
+}
+
+/// What came of [`PullDue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Where the next piece starts; `None` when none is left.
+    pub last: Option<(Timestamp, DeliveryId)>,
+    /// When the first that was changed is due now; `None` where none was.
+    pub first_due: Option<Timestamp>,
 }
 
 /// Leased work, earliest due first.

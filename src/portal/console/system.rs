@@ -7,7 +7,8 @@ use std::time::Duration;
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
 use fanfare_store::catalogue::nodes;
 use fanfare_store::log;
 use fanfare_store::sqlite::COMMIT_BUCKETS_MICROS;
@@ -15,11 +16,12 @@ use fanfare_store::stats::{self, Figures, Span, Subject};
 
 use super::Answer;
 use super::figures::{Figure, Pace, age, at_least};
-use super::operator::Operator;
+use super::operator::{Change, Operator};
 use super::shell::Shell;
 use crate::app::App;
 use crate::catalogue::CatalogueResult;
 use crate::portal::charts::grouped;
+use crate::portal::refusal::Refusal;
 use crate::portal::shell::page;
 use crate::portal::texts::Texts;
 use crate::portal::words::Moment;
@@ -34,7 +36,7 @@ const SILENT: Duration = Duration::from_secs(30);
 const MAX_COUNTED: u32 = 1_000_000;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route(PATH, get(show))
+    Router::new().route(PATH, get(show)).route("/console/system/clock/confirm", post(confirm_clock))
 }
 
 #[derive(Template)]
@@ -47,6 +49,10 @@ struct Page {
     throughput: Vec<Figure>,
     speed: Vec<Figure>,
     nodes: Vec<Node>,
+    /// When a clock that was set will be trusted again.
+    clock_trusted_at: Option<Moment>,
+    /// Whether this operator may say that it is right.
+    may_confirm: bool,
     /// Where the store is, and how large.
     store: String,
 }
@@ -80,8 +86,19 @@ async fn show(State(app): State<Arc<App>>, operator: Operator) -> Answer {
         throughput: throughput(&app, &operator).await?,
         speed: speed(&app, &operator).await?,
         nodes,
+        clock_trusted_at: app.dispatcher.tools.trusted_clock.trusted_at().map(Moment::from),
+        may_confirm: operator.operates.is_admin(),
         store: app.store.path().display().to_string(),
     })
+}
+
+/// Trusts the clock from now on.
+async fn confirm_clock(State(app): State<Arc<App>>, Change(operator, _): Change) -> Answer {
+    if !operator.operates.is_admin() {
+        return Err(Refusal::Forbidden("only the admin key may confirm the time".to_owned()));
+    }
+    app.dispatcher.tools.trusted_clock.confirm();
+    Ok(Redirect::to(PATH).into_response())
 }
 
 /// What waits, and what this node holds.

@@ -4,6 +4,7 @@ mod api_keys;
 mod attempts;
 mod auth;
 mod bodies;
+mod clock;
 mod deliveries_shown;
 mod delivery_search;
 mod description;

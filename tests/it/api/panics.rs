@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use fanfare::clock::{Clock, ManualClock};
 use fanfare::config::Sources;
@@ -22,6 +23,10 @@ impl Clock for Faulty {
         let is_writer = std::thread::current().name() == Some("store-writer");
         assert!(!is_writer || self.countdown.fetch_sub(1, Ordering::SeqCst) != 1, "a fault of the clock");
         self.clock.now()
+    }
+
+    fn passed(&self) -> Duration {
+        self.clock.passed()
     }
 }
 

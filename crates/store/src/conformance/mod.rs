@@ -6,6 +6,7 @@
 
 pub(crate) mod access;
 pub(crate) mod changes;
+pub(crate) mod clock;
 pub(crate) mod figures;
 pub(crate) mod intake;
 pub(crate) mod jobs;
@@ -69,6 +70,11 @@ macro_rules! conformance_suite {
                 what_is_given_back_waits_again
                 a_lease_given_back_is_void
                 what_is_put_off_waits_until_then
+            ]
+            clock: [
+                case_059_what_waits_follows_a_clock_that_was_set_back
+                case_059_nothing_becomes_due_in_the_past
+                case_059_what_waits_for_an_earlier_one_goes_on_waiting
             ]
             recording: [
                 an_outcome_is_recorded

@@ -14,7 +14,7 @@ use super::kept::Kept;
 use super::open::{self, unavailable};
 use super::rows;
 use super::tally::Tally;
-use super::{accept, claim, finish, prune, resend, work};
+use super::{accept, claim, due, finish, prune, resend, work};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
 use crate::queue::{Accepted, Answer, Learn, Operation, Touches};
@@ -181,6 +181,7 @@ fn carry_out(
         Operation::Release(leases) => claim::release(transaction, now, leases).map(Answer::Count),
         Operation::PutOff(lease, until) => claim::put_off(transaction, *lease, *until).map(Answer::Count),
         Operation::Begin(lease) => claim::begin(transaction, *lease).map(Answer::Count),
+        Operation::PullDue(wish) => due::pull(transaction, now, wish).map(Answer::Pulled),
         Operation::SkipWaiting { webhook, reason, limit } => {
             finish::skip_waiting(transaction, now, *webhook, *reason, *limit).map(Answer::Count)
         }

@@ -9,6 +9,7 @@ mod claim;
 #[cfg(test)]
 mod conforming;
 mod core;
+mod due;
 mod finish;
 mod folder;
 mod inbox;
