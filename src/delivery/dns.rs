@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::Name;
 use hickory_resolver::{TokioResolver, system_conf};
 
 /// How long one name server may take to answer one question.
@@ -78,8 +79,8 @@ impl DnsResolver {
 impl Resolver for DnsResolver {
     fn lookup<'a>(&'a self, name: &'a str) -> Lookup<'a> {
         Box::pin(async move {
-            // The final dot makes the name complete.
-            match self.resolver.lookup_ip(format!("{name}.")).await {
+            let Some(name) = as_written(name) else { return Err(LookupError::NotFound) };
+            match self.resolver.lookup_ip(name).await {
                 Ok(answer) => Ok(answer.iter().collect()),
                 Err(error) if error.is_no_records_found() => Err(LookupError::NotFound),
                 Err(hickory_resolver::net::NetError::Timeout) => Err(LookupError::TimedOut),
@@ -87,4 +88,11 @@ impl Resolver for DnsResolver {
             }
         })
     }
+}
+
+/// Returns the name to ask for, byte for byte and complete. Parsing it as text would apply the rules for names of machines, which
+/// many names that resolve don't follow, such as those with an underscore. `None` if the name can't exist.
+fn as_written(name: &str) -> Option<Name> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    Name::from_labels(name.split('.').map(str::as_bytes)).ok()
 }

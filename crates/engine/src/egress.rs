@@ -10,5 +10,5 @@ mod endpoint;
 mod policy;
 mod ports;
 
-pub use endpoint::{Endpoint, EndpointError, Host, MAX_URL_BYTES, Scheme, parse_endpoint};
+pub use endpoint::{Endpoint, EndpointError, Host, MAX_URL_BYTES, Scheme, parse_endpoint, parse_url};
 pub use policy::{AllowError, BLOCKED, Denied, EgressPolicy};

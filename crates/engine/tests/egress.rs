@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fanfare_engine::egress::{
-    BLOCKED, Denied, EgressPolicy, Endpoint, EndpointError, Host, MAX_URL_BYTES, Scheme, parse_endpoint,
+    BLOCKED, Denied, EgressPolicy, Endpoint, EndpointError, Host, MAX_URL_BYTES, Scheme, parse_endpoint, parse_url,
 };
 use proptest::prelude::*;
 
@@ -184,6 +184,45 @@ fn case_006_translated_and_tunnelled_ipv4() {
     assert_denied(&closed, &["64:ff9b:1::8.8.8.8", "2002:808:808::1", "2001:0:808:808::1", "64:ff9b:0:1::8.8.8.8"]);
 }
 
+/// Networks of IPv6 that an operator may allow, each of which holds every form of every IPv4 address in it.
+const WIDE_V6: &str = "::/0,::/96,::ffff:0:0/96,::ffff:0:0:0/96,64:ff9b::/96,64:ff9b:1::/48,2002::/16,2001::/32";
+
+#[test]
+fn a_network_of_ipv6_does_not_allow_the_private_ipv4_addresses_in_it() {
+    let wide = policy(WIDE_V6);
+    let private = [
+        "::ffff:10.0.0.1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b:1::10.0.0.1",
+        "64:ff9b:1:a00:0:100::",
+        "64:ff9b:1:a:0:1::",
+        "64:ff9b:1::a:0:100:0",
+        "2002:a00:1::1",
+        "2001:0:808:808:0:0:f5ff:fffe",
+        "2001:0:a00:1:0:0:f7f7:f7f7",
+        "fd00::5efe:10.0.0.1",
+        "::ffff:0.0.0.0",
+        "::ffff:127.0.0.1",
+        "::0.0.0.2",
+    ];
+    assert_denied(&wide, &private);
+    assert_denied(&wide, &["64:ff9b:1:a00:0:1ff:ffff:ffff", "64:ff9b:1:a00:0:108:808:808"]);
+    let with_v4 = policy(&format!("{WIDE_V6},10.0.0.0/8,127.0.0.0/8,0.0.0.0/8"));
+    for text in private {
+        with_v4.judge_address(text.parse().unwrap(), 443).unwrap_or_else(|denied| panic!("{}", denied.detail()));
+        let named = policy(text);
+        named.judge_address(text.parse().unwrap(), 443).unwrap_or_else(|denied| panic!("{}", denied.detail()));
+    }
+    let public =
+        ["::ffff:8.8.8.8", "64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "2002:808:808::1", "::1", "::", "fd00::1"];
+    for text in public {
+        wide.judge_address(text.parse().unwrap(), 443).unwrap_or_else(|denied| panic!("{}", denied.detail()));
+    }
+}
+
 #[test]
 fn case_007_odd_spellings_of_ipv4() {
     for host in [
@@ -288,6 +327,10 @@ fn case_016_ports_of_other_services_and_the_own_listener() {
     assert_denied_port(&own, "127.0.0.1", 8686);
     assert_denied_port(&own, "127.9.9.9", 8686);
     assert_denied_port(&own, "::1", 8686);
+    let open = policy(EVERYTHING).with_own_listeners(["0.0.0.0:8686".parse().unwrap()]);
+    for address in ["::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1"] {
+        assert_denied_port(&open, address, 8686);
+    }
     assert!(own.judge_resolved("localhost", "127.0.0.1".parse().unwrap(), 8686).is_err());
     own.judge_address("127.0.0.1".parse().unwrap(), 8687).unwrap();
     own.judge_address("10.0.0.1".parse().unwrap(), 8686).unwrap();
@@ -358,7 +401,7 @@ fn case_018_names_of_private_networks() {
     for host in ["svc.cluster.local", "asvc.cluster.local", "dba", "x.localhost"] {
         assert!(save(&named, &format!("http://{host}/")).is_err(), "{host}");
     }
-    for host in ["internal.example.com", "local.example", "mylocal.com", "notinternal.io"] {
+    for host in ["internal.example.com", "local.example", "mylocal.com", "notinternal.io", "a.invalid", "a.onion"] {
         save(&policy(""), &format!("http://{host}/")).unwrap_or_else(|_| panic!("{host}"));
     }
 }
@@ -382,6 +425,26 @@ fn an_endpoint_is_taken_apart_once() {
     assert_eq!(endpoint.host_header(), "xn--bcher-kva.example");
     assert_eq!(endpoint.target(), "/b%20c?x=y&z");
     assert_eq!(endpoint.absolute(), "https://xn--bcher-kva.example/b%20c?x=y&z");
+}
+
+#[test]
+fn a_host_with_a_final_dot_is_the_host_without_it() {
+    for (with, without) in [
+        ("https://example.com./h?a=b", "https://example.com/h?a=b"),
+        ("http://EXAMPLE.com.:8080/", "http://example.com:8080/"),
+        ("http://127.0.0.1./", "http://127.0.0.1/"),
+    ] {
+        assert_eq!(endpoint(with), endpoint(without));
+        assert_eq!(parse_url(with), parse_url(without));
+        assert_eq!(endpoint(with).url(), parse_url(with).unwrap().as_str());
+    }
+}
+
+#[test]
+fn names_are_taken_as_they_are_written() {
+    for host in ["my_host.example.com", "_a.example.com", "a_.example.com", "a--b.example.com", "a-.example.com"] {
+        assert_eq!(*endpoint(&format!("https://{host}/")).host(), Host::Name(host.to_owned()));
+    }
 }
 
 #[test]
@@ -447,6 +510,12 @@ fn spellings(address: Ipv4Addr) -> Vec<String> {
         format!("[64:ff9b::{address}]"),
         format!("[2002:{:x}:{:x}::]", bits >> 16, bits & 0xffff),
         format!("[2600::5efe:{address}]"),
+        format!("[64:ff9b:1::{address}]"),
+        format!("[64:ff9b:1:{:x}:{:x}:{:x}::]", bits >> 16, bits >> 8 & 0xff, (bits & 0xff) << 8),
+        format!("[64:ff9b:1:{a:x}:{b:x}:{c:02x}{d:02x}::]"),
+        format!("[64:ff9b:1::{a:x}:{b:02x}{c:02x}:{d:02x}00:0]"),
+        format!("[2001:0:{:x}:{:x}:0:0:f7f7:f7f7]", bits >> 16, bits & 0xffff),
+        format!("[2001:0:808:808:0:0:{:x}:{:x}]", !bits >> 16, !bits & 0xffff),
     ]
 }
 
@@ -482,6 +551,37 @@ proptest! {
             } else {
                 prop_assert!(false, "{} was not read", url);
             }
+        }
+    }
+
+    #[test]
+    fn no_form_of_a_denied_address_passes_where_all_of_ipv6_is_allowed(address in denied_v4()) {
+        // No gateway forwards to 0.0.0.0/8, and the zeros of other forms read as it.
+        prop_assume!(address.octets()[0] != 0);
+        let policy = policy(WIDE_V6);
+        for host in spellings(address) {
+            let url = format!("http://{host}/");
+            prop_assert!(policy.judge_endpoint(&endpoint(&url)).is_err(), "{}", url);
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_opens_no_more_than_it_says(address in denied_v4(), other in denied_v4(), port in 80u16..90) {
+        // Whatever is allowed, an address in no IPv4 entry of the list passes in no form.
+        let allowed = policy(&format!("{WIDE_V6},{other}"));
+        prop_assume!(address != other && address.octets()[0] != 0);
+        for host in spellings(address) {
+            let url = format!("http://{host}:{port}/");
+            prop_assert!(allowed.judge_endpoint(&endpoint(&url)).is_err(), "{}", url);
+        }
+    }
+
+    #[test]
+    fn the_own_listener_is_reached_by_no_spelling(low in 0u32..0x0100_0000) {
+        let policy = policy(EVERYTHING).with_own_listeners(["[::]:8686".parse().unwrap()]);
+        for host in spellings(Ipv4Addr::from_bits(0x7f00_0000 | low)) {
+            let url = format!("http://{host}:8686/");
+            prop_assert!(policy.judge_endpoint(&endpoint(&url)).is_err(), "{}", url);
         }
     }
 

@@ -64,12 +64,12 @@ fn read_name(query: &[u8]) -> (String, usize) {
 
 fn reply(query: &[u8], name: &str, is_a: bool) -> Vec<u8> {
     let addresses: &[[u8; 4]] = match name {
-        "public.test" if is_a => &[[93, 184, 216, 34]],
+        "public.test" | "my_host.test" | "_a.b_.test" | "a-.-b.test" if is_a => &[[93, 184, 216, 34]],
         "mixed.test" if is_a => &[[93, 184, 216, 34], [10, 0, 0, 1]],
         _ => &[],
     };
     let code = match name {
-        "public.test" | "mixed.test" => 0,
+        "public.test" | "mixed.test" | "my_host.test" | "_a.b_.test" | "a-.-b.test" => 0,
         "broken.test" => SERVFAIL,
         _ => NXDOMAIN,
     };
@@ -92,6 +92,27 @@ async fn all_addresses_of_a_name_are_given() {
     addresses.sort();
     let expected = [[10, 0, 0, 1], [93, 184, 216, 34]].map(|octets| IpAddr::V4(octets.into()));
     assert_eq!(addresses, expected);
+}
+
+#[tokio::test]
+async fn names_are_looked_up_as_they_are_written() {
+    let server = NameServer::start().await;
+    let resolver = server.resolver();
+    for name in ["my_host.test", "_a.b_.test", "a-.-b.test", "public.test."] {
+        let found = resolver.lookup(name).await;
+        assert_eq!(found, Ok(vec![IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))]), "{name}");
+    }
+    assert_eq!(resolver.lookup(&"a".repeat(64)).await, Err(LookupError::NotFound));
+}
+
+#[tokio::test]
+async fn names_that_no_network_has_are_not_asked_for() {
+    let server = NameServer::start().await;
+    let resolver = server.resolver();
+    for name in ["receiver.invalid", "receiver.onion"] {
+        assert_eq!(resolver.lookup(name).await, Err(LookupError::NotFound), "{name}");
+    }
+    assert_eq!(*server.asked.lock(), Vec::<String>::new());
 }
 
 #[tokio::test]

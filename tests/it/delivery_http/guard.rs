@@ -105,6 +105,39 @@ async fn case_018_names_are_complete() {
     assert_eq!(resolver.lookups(), 0, "private names are not even looked up");
 }
 
+#[tokio::test]
+async fn a_name_that_no_network_has_is_not_found_rather_than_blocked() {
+    let resolver = Arc::new(Table::default());
+    let exchange = post(&closed(&resolver).client(), "http://receiver.invalid/").await;
+    assert_outcome(&exchange, Outcome::Dns);
+    assert_error_says(&exchange, "Could not find receiver.invalid: no such host name");
+}
+
+#[tokio::test]
+async fn a_host_with_a_final_dot_shares_name_and_connection_with_the_one_without() {
+    let receiver = Receiver::answering_all(OK).await;
+    let client = client();
+    for (host, reused) in [(format!("{NAME}."), false), (NAME.to_owned(), true)] {
+        let exchange = post(&client, &format!("http://{host}:{}/", receiver.port())).await;
+        assert_outcome(&exchange, Outcome::Success);
+        assert_eq!(exchange.reused_connection, reused);
+    }
+}
+
+#[tokio::test]
+async fn mapped_forms_of_a_private_address_pass_by_no_network_of_ipv6() {
+    let receiver = Receiver::answering(OK).await;
+    let resolver = Arc::new(Table::default());
+    let client = Setup { allow: "::/0,64:ff9b::/96", resolver: resolver.clone(), ..Setup::default() }.client();
+    for address in ["::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "::127.0.0.1"] {
+        resolver.set(NAME, Answer::Addresses(vec![address.parse().unwrap()]));
+        for url in [url(&receiver), format!("http://[{address}]:{}/", receiver.port())] {
+            assert_outcome(&post(&client, &url).await, Outcome::Blocked);
+        }
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
 /// The variables are those of a process, so another test runs in a process that has them.
 #[tokio::test]
 async fn case_019_proxy_variables_are_ignored() {

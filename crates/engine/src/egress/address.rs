@@ -61,7 +61,7 @@ pub(super) fn is_metadata(address: IpAddr) -> bool {
                 // Amazon, Google, and the link-local form of OpenStack.
                 [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0xfe80, 0, 0, 0, _, _, 0xa9fe, 0xa9fe]
             );
-            native || embedded_v4(address).into_iter().flatten().any(is_metadata_v4)
+            native || embedded_v4(address).any(is_metadata_v4)
         }
     }
 }
@@ -123,30 +123,45 @@ fn outside_global_unicast(address: Ipv6Addr) -> Option<&'static str> {
     Some(purpose)
 }
 
+/// Returns the IPv4 addresses that a packet to `address` may end at, for judging them as well. It holds every reading that is
+/// not in 0.0.0.0/8, which no gateway forwards to and which the zeros around an address in another place read as; where all
+/// readings are in there, it holds them all.
+pub(super) fn reachable_v4(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let forwarded = |address: &Ipv4Addr| address.octets()[0] != 0;
+    let any_forwarded = embedded_v4(address).any(|embedded| forwarded(&embedded));
+    embedded_v4(address).filter(move |embedded| !any_forwarded || forwarded(embedded))
+}
+
 /// Whether the interface identifier is one of ISATAP's, which tunnel to the IPv4 address in its last four bytes.
 fn is_isatap(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, ..])
 }
 
 /// Every IPv4 address that some transition technology would read in an IPv6 address.
-fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => [Some(join(high, low)), None],
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => [Some(join(high, low)), None],
-        // The local prefix may be used as /96 or, with the address around a zero byte, as /48.
-        [0x64, 0xff9b, 1, a, b, c, high, low] => {
-            let [_, third] = b.to_be_bytes();
-            let [fourth, _] = c.to_be_bytes();
-            [Some(join(high, low)), Some(join(a, u16::from_be_bytes([third, fourth])))]
-        }
-        [0x2002, high, low, ..] => [Some(join(high, low)), None],
+fn embedded_v4(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let one = |high, low| [Some(join(high, low)), None, None, None];
+    let read = match address.segments() {
+        // Unspecified and loopback are addresses of their own.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => one(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => one(high, low),
+        [0x64, 0xff9b, 1, ..] => local_nat64(address),
+        [0x2002, high, low, ..] => one(high, low),
         // Teredo: the server, and the client with its bits inverted.
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
-            [Some(join(server_high, server_low)), Some(join(!high, !low))]
+            [Some(join(server_high, server_low)), Some(join(!high, !low)), None, None]
         }
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => [Some(join(high, low)), None],
-        _ => [None; 2],
-    }
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => one(high, low),
+        _ => [None; 4],
+    };
+    read.into_iter().flatten()
+}
+
+/// Reads an address below the local NAT64 prefix by each length that a prefix in there can have, 48, 56, 64 and 96 bits
+/// (RFC 6052, 2.2): the address stands behind the prefix and leaves out the ninth byte.
+fn local_nat64(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
+    let [.., b6, b7, _, b9, b10, b11, b12, b13, b14, b15] = address.octets();
+    [[b6, b7, b9, b10], [b7, b9, b10, b11], [b9, b10, b11, b12], [b12, b13, b14, b15]].map(|octets| Some(octets.into()))
 }
 
 fn join(high: u16, low: u16) -> Ipv4Addr {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::{HeaderValue, Uri, uri::PathAndQuery};
-use url::{Position, Url};
+use url::{ParseError, Position, Url};
 
 /// At most this many bytes may a URL have.
 pub const MAX_URL_BYTES: usize = 2_048;
@@ -150,9 +150,9 @@ pub enum EndpointError {
 pub fn parse_endpoint(text: &str, allowed: &[Scheme]) -> Result<Endpoint, EndpointError> {
     check_characters(text)?;
     check_authority(text, allowed)?;
-    let mut url = Url::parse(text).map_err(parse_problem)?;
+    let url = parse_url(text).map_err(parse_problem)?;
     let scheme = allowed_scheme(url.scheme(), allowed)?;
-    let host = read_host(&mut url)?;
+    let host = read_host(&url)?;
     let port = url.port().unwrap_or(scheme.default_port());
     if port == 0 {
         return Err(EndpointError::Port);
@@ -219,8 +219,7 @@ fn allowed_scheme(found: &str, allowed: &[Scheme]) -> Result<Scheme, EndpointErr
     })
 }
 
-fn parse_problem(error: url::ParseError) -> EndpointError {
-    use url::ParseError;
+fn parse_problem(error: ParseError) -> EndpointError {
     match error {
         ParseError::InvalidPort => EndpointError::Port,
         ParseError::InvalidIpv4Address => EndpointError::Host("it looks like an IPv4 address but is none"),
@@ -232,24 +231,37 @@ fn parse_problem(error: url::ParseError) -> EndpointError {
     }
 }
 
-/// The host in canonical form; a final dot is taken out of the URL.
-fn read_host(url: &mut Url) -> Result<Host, EndpointError> {
+/// Parses a URL into the one canonical form that is signed, sent, logged and compared: as [`Url::parse`] does, and without the
+/// final dot of a host name, which most servers and certificates don't expect.
+///
+/// # Errors
+/// Returns an error if `text` isn't an absolute URL.
+pub fn parse_url(text: &str) -> Result<Url, ParseError> {
+    let mut url = Url::parse(text)?;
+    let without_dot = match url.host() {
+        Some(url::Host::Domain(name)) => name.strip_suffix('.').filter(|rest| !rest.is_empty()).map(str::to_owned),
+        _ => None,
+    };
+    if let Some(name) = without_dot {
+        url.set_host(Some(&name))?;
+    }
+    Ok(url)
+}
+
+/// Returns the host of a URL in canonical form.
+fn read_host(url: &Url) -> Result<Host, EndpointError> {
     let name = match url.host().ok_or(EndpointError::Host("it is empty"))? {
         url::Host::Ipv4(address) => return Ok(Host::Address(address.into())),
         url::Host::Ipv6(address) => return Ok(Host::Address(address.into())),
         url::Host::Domain(name) => name,
     };
-    let trimmed = name.strip_suffix('.').unwrap_or(name).to_owned();
-    if trimmed.len() > MAX_NAME_BYTES {
+    if name.len() > MAX_NAME_BYTES {
         return Err(EndpointError::Host("it is longer than 253 bytes"));
     }
-    if trimmed.split('.').any(|label| label.is_empty() || label.len() > MAX_LABEL_BYTES) {
+    if name.split('.').any(|label| label.is_empty() || label.len() > MAX_LABEL_BYTES) {
         return Err(EndpointError::Host("a part between dots is empty or longer than 63 bytes"));
     }
-    if trimmed.len() != name.len() {
-        url.set_host(Some(&trimmed)).map_err(parse_problem)?;
-    }
-    Ok(Host::Name(trimmed))
+    Ok(Host::Name(name.to_owned()))
 }
 
 fn assemble(scheme: Scheme, host: Host, port: u16, url: Url) -> Option<Endpoint> {

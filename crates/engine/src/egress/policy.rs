@@ -1,7 +1,7 @@
 //! The operator's decision: what may be dialled though private, and the judgement of one address or name.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -17,21 +17,10 @@ pub const BLOCKED: &str = "blocked: this address may not be called; use a public
 /// At most this many entries may stand in an allow list.
 const MAX_ALLOW_ENTRIES: usize = 1_000;
 
-/// Names that only mean something inside a network, with all that ends in them.
-const PRIVATE_SUFFIXES: &[&str] = &[
-    "localhost",
-    "localdomain",
-    "local",
-    "internal",
-    "intranet",
-    "private",
-    "corp",
-    "home",
-    "lan",
-    "home.arpa",
-    "onion",
-    "invalid",
-];
+/// Names that only mean something inside a network, with all that ends in them. `invalid` and `onion` are not among them: no
+/// network has them, and the resolver says so without asking anyone.
+const PRIVATE_SUFFIXES: &[&str] =
+    &["localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"];
 
 /// An address, name or port that may not be dialled.
 ///
@@ -156,18 +145,30 @@ impl EgressPolicy {
         self.names.iter().any(|allowed| allowed == name) || self.suffixes.iter().any(below)
     }
 
+    /// Whether an entry of the list allows an address that isn't public. An IPv6 address that stands for an IPv4 address needs
+    /// an entry for that one too, or else `::/0` would open every private IPv4 network; naming the one address is enough.
     fn allows_address(&self, address: IpAddr) -> bool {
-        let contains = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address));
-        let behind_gateway = match address {
-            IpAddr::V6(address) => address::nat64(address),
-            IpAddr::V4(_) => None,
-        };
-        contains(address) || behind_gateway.is_some_and(|embedded| contains(embedded.into()))
+        let IpAddr::V6(v6) = address else { return self.covers(address) };
+        if self.networks.contains(&address.into()) || address::nat64(v6).is_some_and(|v4| self.covers(v4.into())) {
+            return true;
+        }
+        let allowed = |v4: Ipv4Addr| address::reserved(v4.into()).is_none() || self.covers(v4.into());
+        self.covers(address) && address::reachable_v4(v6).all(allowed)
+    }
+
+    fn covers(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     fn is_own_listener(&self, address: IpAddr, port: u16) -> bool {
-        let local = address.is_loopback() || address.is_unspecified();
-        self.own_listeners.iter().any(|own| own.port() == port && (local || own.ip() == address))
+        let is_own = |address: IpAddr| {
+            let local = address.is_loopback() || address.is_unspecified();
+            self.own_listeners.iter().any(|own| own.port() == port && (local || own.ip().to_canonical() == address))
+        };
+        match address {
+            IpAddr::V4(_) => is_own(address),
+            IpAddr::V6(v6) => is_own(address) || address::reachable_v4(v6).any(|v4| is_own(v4.into())),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use url::Url;
 use super::value::Facts;
 use super::{Plan, RenderError, Rendered};
 use crate::attempt::SentRequest;
+use crate::egress::parse_url;
 use crate::event::Event;
 use crate::id::DeliveryId;
 use crate::time::Timestamp;
@@ -38,7 +39,7 @@ impl FirstSent {
         let kind = kind.map(|(_, value)| HeaderValue::from_bytes(value)).transpose();
         Ok(FirstSent {
             method: method.ok_or_else(|| unfit("method"))?,
-            url: Arc::new(Url::parse(&request.url).map_err(|_| unfit("URL"))?),
+            url: Arc::new(parse_url(&request.url).map_err(|_| unfit("URL"))?),
             content_type: kind.map_err(|_| unfit("content type"))?,
             body: request.body,
             verbatim,

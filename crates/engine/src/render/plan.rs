@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::value::{Escape, Facts};
 use super::{RenderError, Rendered, body, message_signatures};
+use crate::egress::parse_url;
 use crate::event::Event;
 use crate::id::{DeliveryId, WebhookId};
 use crate::profile::{Missing, Profile};
@@ -81,7 +82,7 @@ impl Plan {
     /// Where its settings are none that the profile allows; see [`Profile::check_settings`].
     pub fn compile(profile: &Arc<Profile>, webhook: &Webhook) -> Result<Plan, PlanError> {
         let settings = &webhook.settings;
-        let url = Url::parse(&settings.url).map_err(|reason| PlanError::Url(reason.to_string()))?;
+        let url = parse_url(&settings.url).map_err(|reason| PlanError::Url(reason.to_string()))?;
         Ok(Plan {
             profile: profile.clone(),
             method: settings.method,

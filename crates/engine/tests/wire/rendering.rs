@@ -423,3 +423,29 @@ fn a_request_made_again_to_a_former_receiver_has_no_credentials_of_the_present_o
         assert_eq!(header(&other, "content-type"), header(&first, "content-type"));
     }
 }
+
+#[test]
+fn a_final_dot_of_the_host_is_neither_signed_nor_taken_for_another_receiver() {
+    let profile = profile(
+        "[payload]\nfields = [{ name = \"n\", from = \"event.data\" }]\n[[headers]]\nname = \"x-url\"\nvalue = \"{webhook.url}\"",
+    );
+    let mut webhook = webhook(&[]);
+    webhook.credentials.auth = Some(Auth::Bearer { token: "canary".to_owned() });
+    webhook.settings.url = "https://example.com./h".to_owned();
+    let event = event("job.created", "[1]");
+    let plan = Plan::compile(&profile, &webhook).unwrap();
+    let first = plan.render(&event, DELIVERY, Timestamp(0)).unwrap();
+    assert_eq!((first.url.as_str(), header(&first, "x-url")), ("https://example.com/h", "https://example.com/h"));
+    // The log of an earlier build has the URL as it was called or as it was saved.
+    for logged_as in ["https://example.com/h", "https://example.com./h"] {
+        let logged = SentRequest {
+            method: first.method.clone(),
+            url: logged_as.to_owned(),
+            headers: logged(&first.headers),
+            body: first.body.clone(),
+        };
+        let sent = FirstSent::from_log(logged, first.verbatim.clone()).unwrap();
+        let again = plan.render_again(&event, DELIVERY, Timestamp(0), &sent).unwrap();
+        assert_eq!(header(&again, "authorization"), "Bearer canary", "{logged_as}");
+    }
+}
