@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::dns::{LookupError, Resolver};
 use super::proxy::Proxy;
-use super::tls;
+use super::{race, tls};
 
 /// Of a name's addresses, at most so many are tried; all are judged.
 const MAX_TRIED_ADDRESSES: usize = 8;
@@ -122,7 +122,7 @@ impl Connector {
         addresses.iter().try_for_each(|address| self.policy.judge_resolved(name, *address, port))
     }
 
-    /// Tries the addresses in their order; each gets its share of the time that is left.
+    /// Tries the judged addresses, each a little after the one before it, until one takes the connection.
     async fn dial(
         &self,
         endpoint: &Endpoint,
@@ -130,17 +130,14 @@ impl Connector {
         deadline: Instant,
     ) -> Result<TcpStream, ConnectFailure> {
         let tried = &addresses[..addresses.len().min(MAX_TRIED_ADDRESSES)];
-        let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for (index, address) in tried.iter().enumerate() {
-            let until = share_of(deadline, tried.len() - index);
-            let target = SocketAddr::new(*address, endpoint.port());
-            match timeout_at(until, self.dial_one(target)).await {
-                Ok(Ok(stream)) => return self.check_dialled(stream, target),
-                Ok(Err(error)) => last_error = error,
-                Err(_) => last_error = io::ErrorKind::TimedOut.into(),
-            }
+        let dial = |address| {
+            let target = SocketAddr::new(address, endpoint.port());
+            async move { self.dial_one(target).await.map(|stream| (stream, target)) }
+        };
+        match race::first_connected(tried, deadline, dial).await {
+            Ok((stream, target)) => self.check_dialled(stream, target),
+            Err(error) => Err(connect_failure(endpoint, &error)),
         }
-        Err(connect_failure(endpoint, &last_error))
     }
 
     async fn dial_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -192,13 +189,6 @@ impl Connector {
             Err(_) => Err(failure("the TLS handshake took too long")),
         }
     }
-}
-
-/// The moment by which one of `remaining` addresses must have answered.
-fn share_of(deadline: Instant, remaining: usize) -> Instant {
-    let now = Instant::now();
-    let left = deadline.saturating_duration_since(now);
-    now + left / u32::try_from(remaining.max(1)).unwrap_or(u32::MAX).max(1)
 }
 
 fn connect_failure(endpoint: &Endpoint, error: &io::Error) -> ConnectFailure {

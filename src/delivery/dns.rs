@@ -1,14 +1,28 @@
 //! Looking up the addresses of a host name.
+//!
+//! Receivers' name servers are hostile territory: how long they take, how much they answer and how often they are asked is
+//! bounded here, and what they answer is kept in a form whose size they don't choose.
+
+mod families;
+mod in_flight;
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{TokioResolver, system_conf};
+use moka::Expiry;
+use moka::sync::Cache;
+
+use families::{Answer, MAX_PER_FAMILY, Reply};
+use in_flight::InFlight;
 
 /// How long one name server may take to answer one question.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,8 +32,10 @@ const TRIES: usize = 2;
 const MAX_TTL: Duration = Duration::from_secs(60);
 /// How long the absence of an answer is remembered at most.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
-/// How many answers are remembered.
+/// How many names' addresses are remembered, each with at most 32 addresses.
 const CACHE_ENTRIES: u64 = 8_192;
+/// How many names are looked up at once. Each holds up to two sockets.
+const MAX_LOOKUPS: usize = 1_024;
 
 /// Why a name has no addresses. It says nothing of the name servers: customers read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +60,14 @@ pub trait Resolver: Send + Sync + 'static {
 
 /// The name servers of the system, or others.
 pub struct DnsResolver {
+    questions: Arc<Questions>,
+    in_flight: InFlight,
+}
+
+/// What lookups share.
+struct Questions {
     resolver: TokioResolver,
+    known: Cache<Box<str>, Answer>,
 }
 
 /// The system's name servers are not known.
@@ -66,27 +89,83 @@ impl DnsResolver {
         let options = builder.options_mut();
         options.timeout = ANSWER_TIMEOUT;
         options.attempts = TRIES;
-        options.cache_size = CACHE_ENTRIES;
-        options.positive_max_ttl = Some(MAX_TTL);
-        options.negative_max_ttl = Some(MAX_NEGATIVE_TTL);
-        // Machines without IPv6 are common, and their IPv6 fails slowly.
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // Its cache would hold answers as large as they came.
+        options.cache_size = 0;
+        options.max_active_requests = 2 * MAX_LOOKUPS;
         let resolver = builder.build().map_err(|error| DnsSetupError(error.to_string()))?;
-        Ok(DnsResolver { resolver })
+        let known = Cache::builder().max_capacity(CACHE_ENTRIES).expire_after(Lifetime).build();
+        Ok(DnsResolver { questions: Arc::new(Questions { resolver, known }), in_flight: InFlight::new(MAX_LOOKUPS) })
     }
 }
 
 impl Resolver for DnsResolver {
     fn lookup<'a>(&'a self, name: &'a str) -> Lookup<'a> {
         Box::pin(async move {
-            let Some(name) = as_written(name) else { return Err(LookupError::NotFound) };
-            match self.resolver.lookup_ip(name).await {
-                Ok(answer) => Ok(answer.iter().collect()),
-                Err(error) if error.is_no_records_found() => Err(LookupError::NotFound),
-                Err(hickory_resolver::net::NetError::Timeout) => Err(LookupError::TimedOut),
-                Err(_) => Err(LookupError::Failed),
+            if let Some(known) = self.questions.known.get(name) {
+                return known.found;
             }
+            let Some(complete) = as_written(name) else { return Err(LookupError::NotFound) };
+            let questions = Arc::clone(&self.questions);
+            let key: Box<str> = name.into();
+            let look_up = |report: in_flight::Report| async move {
+                let v4 = questions.ask(complete.clone(), RecordType::A);
+                let v6 = questions.ask(complete, RecordType::AAAA);
+                families::ask_both(v4, v6, |answer| {
+                    if !answer.lifetime.is_zero() {
+                        questions.known.insert(key.clone(), answer.clone());
+                    }
+                    report.send(answer.found);
+                })
+                .await;
+            };
+            self.in_flight.join(name, look_up).await
         })
+    }
+}
+
+impl Questions {
+    /// Asks for the addresses of one family.
+    async fn ask(&self, name: Name, family: RecordType) -> Reply {
+        let lifetime = |seconds: u32, most: Duration| Duration::from_secs(seconds.into()).min(most);
+        match self.resolver.lookup(name, family).await {
+            Ok(answer) => {
+                let records = answer.answers();
+                let addresses: Vec<IpAddr> =
+                    records.iter().filter_map(|record| record.data.ip_addr()).take(MAX_PER_FAMILY).collect();
+                let shortest = records.iter().map(|record| record.ttl).min().unwrap_or_default();
+                match addresses.is_empty() {
+                    true => Reply::Absent { name_exists: true, lifetime: Duration::ZERO },
+                    false => Reply::Addresses { addresses, lifetime: lifetime(shortest, MAX_TTL) },
+                }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, negative_ttl, .. }))) => {
+                Reply::Absent {
+                    name_exists: response_code != ResponseCode::NXDomain,
+                    lifetime: lifetime(negative_ttl.unwrap_or_default(), MAX_NEGATIVE_TTL),
+                }
+            }
+            Err(NetError::Timeout) => Reply::Failed(LookupError::TimedOut),
+            Err(_) => Reply::Failed(LookupError::Failed),
+        }
+    }
+}
+
+/// Forgets an answer after its own lifetime.
+struct Lifetime;
+
+impl Expiry<Box<str>, Answer> for Lifetime {
+    fn expire_after_create(&self, _: &Box<str>, answer: &Answer, _: std::time::Instant) -> Option<Duration> {
+        Some(answer.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Box<str>,
+        answer: &Answer,
+        _: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(answer.lifetime)
     }
 }
 

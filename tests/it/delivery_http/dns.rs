@@ -8,15 +8,19 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::proto::rr::Name;
 use parking_lot::Mutex;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 
-/// Answers `public.test` and `mixed.test`, fails for `broken.test`, and knows nothing else.
+/// Answers `public.test`, `mixed.test` and others, fails for `broken.test`, is silent about the IPv6 addresses of `half.test`, and
+/// knows nothing else.
 struct NameServer {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
+    /// Told of each question that gets no answer.
+    silent: mpsc::Receiver<()>,
     _serving: JoinSet<()>,
 }
 
@@ -26,6 +30,7 @@ impl NameServer {
         let port = socket.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let noted = asked.clone();
+        let (unanswered, silent) = mpsc::channel(16);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut query = [0; 512];
@@ -33,11 +38,15 @@ impl NameServer {
                 let (name, question_end) = read_name(&query[..length]);
                 let is_a = query[question_end + 1] == 1;
                 noted.lock().push(name.clone());
+                if name == "half.test" && !is_a {
+                    let _ = unanswered.try_send(());
+                    continue;
+                }
                 let reply = reply(&query[..question_end + 4], &name, is_a);
                 let _ = socket.send_to(&reply, from).await;
             }
         });
-        NameServer { port, asked, _serving: serving }
+        NameServer { port, asked, silent, _serving: serving }
     }
 
     /// A resolver that asks it; the system's configuration has search domains.
@@ -63,12 +72,16 @@ fn read_name(query: &[u8]) -> (String, usize) {
 }
 
 fn reply(query: &[u8], name: &str, is_a: bool) -> Vec<u8> {
+    let many: Vec<[u8; 4]> = (0..60).map(|last| [93, 184, 216, last]).collect();
     let addresses: &[[u8; 4]] = match name {
+        "many.test" if is_a => &many,
+        "half.test" if is_a => &[[93, 184, 216, 34]],
         "public.test" | "my_host.test" | "_a.b_.test" | "a-.-b.test" if is_a => &[[93, 184, 216, 34]],
         "mixed.test" if is_a => &[[93, 184, 216, 34], [10, 0, 0, 1]],
         _ => &[],
     };
     let code = match name {
+        "many.test" | "half.test" => 0,
         "public.test" | "mixed.test" | "my_host.test" | "_a.b_.test" | "a-.-b.test" => 0,
         "broken.test" => SERVFAIL,
         _ => NXDOMAIN,
@@ -113,6 +126,34 @@ async fn names_that_no_network_has_are_not_asked_for() {
         assert_eq!(resolver.lookup(name).await, Err(LookupError::NotFound), "{name}");
     }
     assert_eq!(*server.asked.lock(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn addresses_of_one_family_are_used_where_the_other_is_not_answered() {
+    let mut server = NameServer::start().await;
+    let resolver = server.resolver();
+    let lookup = resolver.lookup("half.test");
+    let asked_twice = async {
+        server.silent.recv().await;
+        server.silent.recv().await;
+    };
+    tokio::select! {
+        biased;
+        found = lookup => assert_eq!(found, Ok(vec![IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))])),
+        () = asked_twice => panic!("the lookup waits until the silent question is asked again"),
+    }
+}
+
+#[tokio::test]
+async fn so_many_addresses_are_used_and_an_answer_is_asked_for_once() {
+    let server = NameServer::start().await;
+    let resolver = server.resolver();
+    let lookups = (0..20).map(|_| resolver.lookup("many.test"));
+    for found in futures_util::future::join_all(lookups).await {
+        assert_eq!(found.unwrap().len(), 16);
+    }
+    assert_eq!(resolver.lookup("many.test").await.unwrap().len(), 16);
+    assert_eq!(server.asked.lock().len(), 2, "once for each family");
 }
 
 #[tokio::test]
