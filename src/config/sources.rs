@@ -78,7 +78,7 @@ sources! {
     /// Proxy that requests to receivers go out through, such as `http://proxy.example.com:3128` [default: none]
     #[clap(hide_env_values = true)]
     egress_proxy: String = "FANFARE_EGRESS_PROXY",
-    /// PEM file of further trust roots for receivers
+    /// PEM file of certificates to trust besides the public roots: authorities, or receivers' own self-signed ones
     tls_ca_file: PathBuf = "FANFARE_TLS_CA_FILE",
     /// How the server is reached from outside [default: http:// and the listening address]
     base_url: String = "FANFARE_BASE_URL",
