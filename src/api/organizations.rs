@@ -104,7 +104,7 @@ async fn list(
     let name = format!("organizations {project} {:?}", query.search);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
     let found = organizations::list(&app, project, query.search.as_deref(), list.page()).await?;
-    Ok(list.answer_found(found, |organization| organization.id.0, OrganizationBody::from))
+    Ok(list.answer(found, |organization| organization.id.0, OrganizationBody::from))
 }
 
 /// Makes an organization.

@@ -55,17 +55,13 @@ impl<'a> List<'a> {
     }
 
     /// The answer with the entries found. `id` gives the id of an entry, by which the list is ordered.
-    pub fn answer<R, T>(&self, found: Vec<R>, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Json<ListBody<T>> {
-        self.answer_found(Found { rows: found, cut: None }, id, show)
-    }
-
-    /// The same for a list that looks at only so many rows for a piece.
-    pub fn answer_found<R, T>(
+    pub fn answer<R, T>(
         &self,
-        mut found: Found<R>,
+        found: impl Into<Found<R>>,
         id: impl Fn(&R) -> i64,
         show: impl Fn(R) -> T,
     ) -> Json<ListBody<T>> {
+        let mut found = found.into();
         let next = found.next(self.limit as usize, id);
         self.answer_until(found.rows.into_iter().map(show).collect(), next)
     }
@@ -75,7 +71,7 @@ fn bad_cursor() -> Problem {
     Problem::field(Code::InvalidCursor, "cursor", "is not one that this list gave; start anew without it")
 }
 
-/// A piece of a list, newest first.
+/// A piece of a list, newest first. Where entries are large it has fewer than were asked for; `next_cursor` leads on.
 #[derive(Serialize, ToSchema)]
 pub struct ListBody<T> {
     pub data: Vec<T>,

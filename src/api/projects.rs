@@ -115,7 +115,7 @@ async fn list(
     let list = List::ask(&app.vault, "projects".to_owned(), query.limit, query.cursor.as_deref())?;
     let found = match principal.is_admin() {
         true => projects::list(&app, list.page()).await?,
-        false => vec![projects::by_id(&app, principal.project).await?],
+        false => vec![projects::by_id(&app, principal.project).await?].into(),
     };
     Ok(list.answer(found, |project| project.id.0, ProjectBody::from))
 }

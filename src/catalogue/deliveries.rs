@@ -7,9 +7,10 @@ use std::time::Duration;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
 use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, Search};
+use fanfare_store::query::Listing;
 use tokio::time::Instant;
 
-use super::{CatalogueError, CatalogueResult};
+use super::{CatalogueError, CatalogueResult, MAX_PAGE_BYTES};
 use crate::app::App;
 
 /// How many rows are looked at in one go, so that other questions come in between.
@@ -60,14 +61,24 @@ pub async fn page_within(app: &App, filter: DeliveryFilter, limit: u32, patience
     let mut rows = Vec::new();
     loop {
         let missing = limit.saturating_add(1).saturating_sub(rows.len() as u32);
-        rows.extend(app.store.read(log::deliveries(&filter, missing, SCAN)).await?);
+        let listing = Listing {
+            rows: log::deliveries(&filter, missing, SCAN),
+            limit: missing as usize,
+            bytes: MAX_PAGE_BYTES,
+            end: Some(log::delivery_scan_end(&filter, SCAN)),
+        };
+        let found = app.store.list(listing).await?;
+        rows.extend(found.rows);
         if rows.len() > limit as usize {
             rows.truncate(limit as usize);
             let next = rows.last().map(|row: &DeliveryRow| row.id);
             return Ok(Page { rows, next, cut: false });
         }
-        let next = app.store.read_one(log::delivery_scan_end(&filter, SCAN)).await?;
-        if next.is_none() || begun.elapsed() >= patience {
+        let next = match found.full {
+            true => rows.last().map(|row| row.id),
+            false => found.end,
+        };
+        if next.is_none() || found.full || begun.elapsed() >= patience {
             return Ok(Page { rows, next, cut: next.is_some() });
         }
         filter.before = next;

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::fields::Faults;
 use super::projects::{self, MAX_PROJECTS};
-use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room};
+use super::{CatalogueError, CatalogueResult, EDIT_TRIES, Found, check_room};
 use crate::app::App;
 
 /// How many event types a project may have.
@@ -123,8 +123,8 @@ pub async fn get(app: &App, project: ProjectId, name: &str) -> CatalogueResult<E
 }
 
 /// A page of a project's event types, of one group or of all.
-pub async fn list(app: &App, project: ProjectId, kind: Option<&str>, page: Page) -> CatalogueResult<Vec<EventType>> {
-    Ok(app.store.read(rows::list(project, kind, page)).await?)
+pub async fn list(app: &App, project: ProjectId, kind: Option<&str>, page: Page) -> CatalogueResult<Found<EventType>> {
+    Ok(Found::read(app, rows::list(project, kind, page), page.limit, None).await?)
 }
 
 /// The project's own profile; `None` where the server does not have it any more.
@@ -167,7 +167,7 @@ fn profiles<'a>(app: &'a App, project: &'a Project) -> impl Iterator<Item = &'a 
 /// A store that does not answer.
 pub async fn complete(app: &App) -> CatalogueResult<()> {
     let page = Page { before: None, limit: MAX_PROJECTS };
-    for project in projects::list(app, page).await? {
+    for project in app.store.read(fanfare_store::catalogue::projects::list(page)).await? {
         let names = app.store.read(rows::names(project.id)).await?;
         let mut known = profiles(app, &project).flat_map(|profile| profile.catalogue.iter());
         if known.all(|known| names.contains(&known.name)) {

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod deliveries;
 pub mod entities;
 pub mod event_types;
+pub mod events;
 mod fields;
 pub mod jobs;
 pub mod operators;
@@ -23,8 +24,10 @@ pub mod watching;
 pub mod webhooks;
 
 use fanfare_engine::profile::FieldError;
-use fanfare_store::StoreError;
+use fanfare_store::query::{Listed, Listing, Query};
+use fanfare_store::{StoreError, StoreResult};
 
+use crate::app::App;
 use crate::vault::VaultError;
 
 /// How often an edit is tried anew where another node edited the same meanwhile.
@@ -98,20 +101,48 @@ impl From<VaultError> for CatalogueError {
 /// The result of something done with the catalogue.
 pub type CatalogueResult<T> = Result<T, CatalogueError>;
 
+/// The most bytes of rows that a page of a list holds, beyond the row that reaches them. One with fewer entries than it was
+/// asked for says where the list goes on.
+pub const MAX_PAGE_BYTES: usize = 4 << 20;
+
 /// What a list found for a page.
 #[derive(Clone, Debug)]
 pub struct Found<T> {
     pub rows: Vec<T>,
     /// The last row that was looked at, where a search stopped there and not at the end of the page or of the list.
     pub cut: Option<i64>,
+    /// Whether the rows stop because of their bytes.
+    pub full: bool,
+}
+
+impl<T: Send + 'static> Found<T> {
+    /// Reads a page of a list; `end` says where a search stopped.
+    async fn read(app: &App, rows: Query<T>, limit: u32, end: Option<Query<i64>>) -> StoreResult<Self> {
+        let listing = Listing { rows, limit: limit as usize, bytes: MAX_PAGE_BYTES, end };
+        let Listed { rows, full, end } = app.store.list(listing).await?;
+        Ok(Found { rows, cut: end, full })
+    }
+}
+
+impl<T> From<Vec<T>> for Found<T> {
+    /// All there is for the page.
+    fn from(rows: Vec<T>) -> Self {
+        Found { rows, cut: None, full: false }
+    }
 }
 
 impl<T> Found<T> {
     /// Keeps the first `shown`. Answers below which id the list goes on; `None` at its end.
     pub fn next(&mut self, shown: usize, id: impl Fn(&T) -> i64) -> Option<i64> {
-        let goes_on = self.rows.len() > shown;
+        let goes_on = self.full || self.rows.len() > shown;
         self.rows.truncate(shown);
         self.rows.last().map(id).filter(|_| goes_on).or(self.cut)
+    }
+
+    /// The same rows in another form.
+    pub fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Found<U>, E> {
+        let rows = self.rows.into_iter().map(change).collect::<Result<_, E>>()?;
+        Ok(Found { rows, cut: self.cut, full: self.full })
     }
 }
 

@@ -140,13 +140,8 @@ pub async fn list(
     search: Option<&str>,
     page: Page,
 ) -> CatalogueResult<Found<Organization>> {
-    let rows = app.store.read(rows::list(project, search, page)).await?;
-    let is_short = rows.len() < page.limit as usize;
-    let cut = match search {
-        Some(_) if is_short => app.store.read_one(rows::scan_end(project, page)).await?,
-        _ => None,
-    };
-    Ok(Found { rows, cut })
+    let end = search.map(|_| rows::scan_end(project, page));
+    Ok(Found::read(app, rows::list(project, search, page), page.limit, end).await?)
 }
 
 /// Removes an organization, its webhooks and its keys. What still waits for the webhooks is skipped, with that reason.

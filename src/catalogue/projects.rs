@@ -13,7 +13,7 @@ use url::Url;
 
 use super::fields::Faults;
 use super::themes::{self, has_plain_host};
-use super::{CatalogueError, CatalogueResult, EDIT_TRIES, check_room, event_types};
+use super::{CatalogueError, CatalogueResult, EDIT_TRIES, Found, check_room, event_types};
 use crate::app::App;
 
 /// How many projects there may be.
@@ -125,8 +125,8 @@ pub async fn by_id(app: &App, id: ProjectId) -> CatalogueResult<Project> {
 }
 
 /// A page of all projects.
-pub async fn list(app: &App, page: Page) -> CatalogueResult<Vec<Project>> {
-    Ok(app.store.read(rows::list(page)).await?)
+pub async fn list(app: &App, page: Page) -> CatalogueResult<Found<Project>> {
+    Ok(Found::read(app, rows::list(page), page.limit, None).await?)
 }
 
 fn touches(project: ProjectId) -> Touches {

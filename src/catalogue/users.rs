@@ -8,7 +8,7 @@ use fanfare_store::catalogue::users::{self as rows, UserRow};
 use fanfare_store::queue::Touches;
 
 use super::fields::{Faults, MAX_NAME_CHARS};
-use super::{CatalogueError, CatalogueResult, check_room};
+use super::{CatalogueError, CatalogueResult, Found, check_room};
 use crate::app::App;
 use crate::compiled::Fact;
 
@@ -72,8 +72,8 @@ pub async fn get(app: &App, organization: &Organization, id: &str) -> CatalogueR
 }
 
 /// A page of an organization's users.
-pub async fn list(app: &App, organization: &Organization, page: Page) -> CatalogueResult<Vec<UserRow>> {
-    Ok(app.store.read(rows::list(organization.id, page)).await?)
+pub async fn list(app: &App, organization: &Organization, page: Page) -> CatalogueResult<Found<UserRow>> {
+    Ok(Found::read(app, rows::list(organization.id, page), page.limit, None).await?)
 }
 
 /// Forgets a user. Its webhooks stay, owned by one who has nothing: where their profile asks again, nothing is sent.

@@ -130,9 +130,8 @@ async fn matching(
     let mut found: Vec<WebhookRow> = Vec::new();
     for _ in 0..READS {
         let piece = Piece { before, limit: READ_AT_ONCE };
-        let read = reach::search(app, visitor, &filter, piece).await?;
-        let last = read.rows.last().map(|webhook| webhook.id.0);
-        before = last.filter(|_| read.rows.len() == READ_AT_ONCE as usize).or(read.cut);
+        let mut read = reach::search(app, visitor, &filter, piece).await?;
+        before = read.next(READ_AT_ONCE as usize - 1, |webhook| webhook.id.0);
         let cut = read.cut;
         for webhook in read.rows.into_iter().filter(|webhook| fits(webhook)) {
             if found.len() == SHOWN {

@@ -371,13 +371,13 @@ pub fn events(
 }
 
 /// The id at which a scan of `scan` rows by [`events`] stops; no row where the end is reached before.
-pub fn event_scan_end(organization: OrganizationId, before: Option<EventId>, scan: u32) -> Query<EventId> {
+pub fn event_scan_end(organization: OrganizationId, before: Option<EventId>, scan: u32) -> Query<i64> {
     Query {
         sql: Cow::Borrowed(
             "SELECT id FROM events WHERE organization_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3",
         ),
         arguments: crate::arguments![organization.0, before.map_or(i64::MAX, |id| id.0), i64::from(scan) - 1],
-        decode: |row| Ok(EventId(row.int(0)?)),
+        decode: |row| row.int(0),
     }
 }
 

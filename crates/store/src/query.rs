@@ -57,6 +57,27 @@ impl From<fanfare_engine::time::Timestamp> for Value {
     }
 }
 
+/// A page of a list.
+pub struct Listing<T, E> {
+    pub rows: Query<T>,
+    /// How many rows `rows` gives at most.
+    pub limit: usize,
+    /// No further row once those read have so many bytes; the first is read however large it is.
+    pub bytes: usize,
+    /// Says where the rows that were looked at end, for a list that looks at only so many. Asked where fewer than `limit` came,
+    /// about the same moment: what is written or removed in between would shift one against the other.
+    pub end: Option<Query<E>>,
+}
+
+/// What a [`Listing`] gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T, E> {
+    pub rows: Vec<T>,
+    /// Whether the rows stop because of their bytes.
+    pub full: bool,
+    pub end: Option<E>,
+}
+
 /// One row of an answer, read by column number from 0.
 pub trait Row {
     /// The column as it is.

@@ -15,9 +15,7 @@ use crate::api::page::{List, ListBody};
 use crate::api::problem::Answer;
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
-
-/// After so many bytes of headers and bodies an answer takes no further attempt, and the list goes on there.
-const MAX_BYTES: i64 = 4 * 1024 * 1024;
+use crate::catalogue::MAX_PAGE_BYTES;
 
 /// Which piece of the list.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -48,7 +46,7 @@ pub(super) async fn attempts(
     let row = find(&app, &principal, &org, &delivery, Action::See).await?;
     let list = List::ask(&app.vault, format!("attempts {}", row.id), query.limit, query.cursor.as_deref())?;
     let before = list.before().and_then(|number| u32::try_from(number).ok());
-    let piece = Piece { before, limit: list.limit(), bytes: MAX_BYTES };
+    let piece = Piece { before, limit: list.limit(), bytes: MAX_PAGE_BYTES as i64 };
     let found = app.store.read(rows::attempts(row.id, piece)).await?;
     let next = found.last().filter(|_| rows::earlier(&found) > 0).map(|oldest| i64::from(oldest.number));
     Ok(list.answer_until(found.into_iter().map(AttemptBody::from).collect(), next))

@@ -15,10 +15,7 @@ use crate::api::page::{List, ListBody};
 use crate::api::problem::{Answer, Problem};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
-use crate::catalogue::Found;
-
-/// Rows looked at for one page.
-const SCAN: u32 = 10_000;
+use crate::catalogue::events;
 
 /// An event as it was accepted.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -96,14 +93,8 @@ pub(super) async fn list(
     let organization = seen_organization(&app, &principal, &org).await?;
     let name = format!("events {} {:?}", organization.id, query.kind);
     let list = List::ask(&app.vault, name, query.limit, query.cursor.as_deref())?;
-    let page = list.page();
-    let before = page.before.map(EventId);
-    let rows = app.store.read(log::events(organization.id, query.kind.as_deref(), before, page.limit, SCAN)).await?;
-    let cut = match rows.len() < page.limit as usize {
-        true => app.store.read_one(log::event_scan_end(organization.id, before, SCAN)).await?,
-        false => None,
-    };
-    let mut found = Found { rows, cut: cut.map(|id| id.0) };
+    let (before, limit) = (list.before().map(EventId), list.page().limit);
+    let mut found = events::list(&app, organization.id, query.kind.as_deref(), before, limit).await?;
     let next = found.next(list.limit() as usize, |event| event.id.0);
     Ok(list.answer_until(found.rows.into_iter().map(EventBody::new).collect::<Answer<_>>()?, next))
 }

@@ -69,14 +69,13 @@ impl Desk {
         let mut bytes = 0;
         let mut page = Page { before: None, limit: PIECE };
         loop {
-            let piece = webhooks::list_in(app, &place, WebhookFilter::default(), page).await?.rows;
-            page.before = piece.last().map(|last| last.row.id.0);
-            let full = piece.len() == PIECE as usize;
-            for webhook in piece.into_iter().filter(|webhook| self.is_ours(webhook)) {
+            let mut piece = webhooks::list_in(app, &place, WebhookFilter::default(), page).await?;
+            page.before = piece.next(PIECE as usize - 1, |webhook| webhook.row.id.0);
+            for webhook in piece.rows.into_iter().filter(|webhook| self.is_ours(webhook)) {
                 bytes += stored_bytes(&webhook.row);
                 found.push(webhook);
             }
-            if !full || found.len() >= MAX_LISTED || bytes >= MAX_LISTED_BYTES {
+            if page.before.is_none() || found.len() >= MAX_LISTED || bytes >= MAX_LISTED_BYTES {
                 break;
             }
         }

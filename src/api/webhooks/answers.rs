@@ -93,7 +93,7 @@ pub(in crate::api) async fn list(app: &App, place: &Place, query: WebhookQuery) 
         ..WebhookFilter::default()
     };
     let found = webhooks::list_in(app, place, filter, list.page()).await?;
-    Ok(list.answer_found(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
+    Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, place.operator, None)))
 }
 
 pub(in crate::api) fn status(name: Option<&str>) -> Answer<Option<Status>> {

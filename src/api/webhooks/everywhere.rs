@@ -62,5 +62,5 @@ async fn list_everywhere(
         ..WebhookFilter::default()
     };
     let found = webhooks::list(&app, project, &filter, list.page()).await?;
-    Ok(list.answer_found(found, |webhook| webhook.row.id.0, |webhook| show(webhook, false, None)))
+    Ok(list.answer(found, |webhook| webhook.row.id.0, |webhook| show(webhook, false, None)))
 }

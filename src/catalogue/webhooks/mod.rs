@@ -211,17 +211,12 @@ pub async fn rows_of(
     filter: &WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<WebhookRow>> {
-    let found = app.store.read(rows::list(project, filter, page)).await?;
-    let cut = match filter.searches() && found.len() < page.limit as usize {
-        true => app.store.read_one(rows::scan_end(project, filter, page)).await?,
-        false => None,
-    };
-    Ok(Found { rows: found, cut })
+    let end = filter.searches().then(|| rows::scan_end(project, filter, page));
+    Ok(Found::read(app, rows::list(project, filter, page), page.limit, end).await?)
 }
 
 fn opened(app: &App, found: Found<WebhookRow>) -> CatalogueResult<Found<OpenWebhook>> {
-    let rows = found.rows.into_iter().map(|row| OpenWebhook::open(app, row)).collect::<CatalogueResult<_>>()?;
-    Ok(Found { rows, cut: found.cut })
+    found.try_map(|row| OpenWebhook::open(app, row))
 }
 
 /// Refuses a webhook for which there is no room any more, `before` being what it took until now.

@@ -16,7 +16,7 @@ use super::rows;
 use super::writer::{self, CommitFigures};
 use crate::backend::Backend;
 use crate::error::{StoreError, StoreResult};
-use crate::query::{Change, Query};
+use crate::query::{Change, Listed, Listing, Query};
 use crate::queue::{Answer, Operation, Touches};
 
 /// The file's name in the data directory.
@@ -122,11 +122,26 @@ impl Store {
 
     /// Asks a question.
     pub async fn read<T: Send + 'static>(&self, query: Query<T>) -> StoreResult<Vec<T>> {
+        self.ask(move |connection| rows::read(connection, &query)).await
+    }
+
+    /// Asks for a page of a list.
+    pub async fn list<T: Send + 'static, E: Send + 'static>(
+        &self,
+        listing: Listing<T, E>,
+    ) -> StoreResult<Listed<T, E>> {
+        self.ask(move |connection| rows::list(connection, &listing)).await
+    }
+
+    async fn ask<A: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> StoreResult<A> + Send + 'static,
+    ) -> StoreResult<A> {
         let (sender, answer) = oneshot::channel();
         let question = Box::new(move |connection: &rusqlite::Connection| {
             // Whoever asked may have gone while it waited for its turn.
             if !sender.is_closed() {
-                let _ = sender.send(rows::read(connection, &query));
+                let _ = sender.send(read(connection));
             }
         });
         match &*self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner) {

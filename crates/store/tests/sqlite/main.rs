@@ -8,6 +8,7 @@ mod feed;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod gathering;
+mod lists;
 mod panics;
 mod process;
 mod refusals;
