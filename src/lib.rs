@@ -22,6 +22,8 @@ pub mod lingering;
 pub mod listener;
 pub mod logging;
 pub mod maintenance;
+pub mod memory_budget;
+pub mod metered;
 pub mod metrics;
 pub mod observer;
 pub mod panics;

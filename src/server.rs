@@ -26,6 +26,7 @@ use crate::dispatch::dispatcher::{Dispatcher, Tools};
 use crate::ids::Ids;
 use crate::listener;
 use crate::maintenance::{self, Retention};
+use crate::memory_budget::{MemoryBudget, Use};
 use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
 use crate::panics::{self, Part};
@@ -117,6 +118,8 @@ impl Server {
         let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
         let latest_trusted = maintenance::latest_trusted(&store).await?;
         let trusted_clock = Arc::new(TrustedClock::start(Arc::clone(&clock), latest_trusted));
+        let memory = MemoryBudget::new(settings.memory_bytes);
+        let limits = limits(settings, &memory);
         let ids = Arc::new(Ids::new(joined.number, joined.newest_id, Arc::clone(&clock)));
         let dispatcher = Dispatcher::new(
             Tools {
@@ -129,9 +132,10 @@ impl Server {
                 http,
                 metrics: Arc::new(Metrics::default()),
                 supervisor: Arc::default(),
+                memory,
                 runtime: Handle::current(),
             },
-            limits(settings),
+            limits,
         );
         let (stop, stopped) = watch::channel(false);
         let jobs = Arc::new(Notify::new());
@@ -219,11 +223,11 @@ fn descriptor_limit() -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-fn limits(settings: &Settings) -> Limits {
+fn limits(settings: &Settings, memory: &MemoryBudget) -> Limits {
     Limits {
         in_flight: settings.concurrency,
         in_flight_per_organization: (settings.concurrency / 2).max(1),
-        bytes: settings.memory_bytes,
+        bytes: memory.limit(Use::Deliveries) / 2,
         ..Limits::default()
     }
 }

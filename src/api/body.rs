@@ -5,11 +5,14 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::faults::{self, Again};
 use super::problem::{Answer, Code, Problem};
+use crate::memory_budget::Exhausted;
+use crate::metered::is_caused_by;
 
 /// The most bytes that the body of a request may have, where the route does not say otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -57,21 +60,14 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Answer<Bytes
     }
     let slow = |_| Problem::new(Code::InvalidJson, "the body did not come in time");
     let bytes = tokio::time::timeout(MAX_BODY_TIME, to_bytes(body, limit)).await.map_err(slow)?;
-    bytes.map_err(|error| match is_length_limit(&error) {
-        true => too_large(),
-        false => Problem::new(Code::InvalidJson, "the body ended before it was whole"),
-    })
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
+    bytes.map_err(|error| match () {
+        () if is_caused_by::<LengthLimitError>(&error) => too_large(),
+        () if is_caused_by::<Exhausted>(&error) => {
+            let why = "the requests that are being read use up their memory; send it again soon";
+            Problem::new(Code::Unavailable, why)
         }
-        cause = error.source();
-    }
-    false
+        () => Problem::new(Code::InvalidJson, "the body ended before it was whole"),
+    })
 }
 
 /// Refuses a body that is not declared as JSON.

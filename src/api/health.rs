@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
+use crate::memory_budget::Use;
 use crate::panics::{self, Part};
 
 const METRICS_TYPE: HeaderValue =
@@ -144,6 +145,7 @@ impl Collector for Figures {
         let panics = ConstCounter::new(panics::count());
         let help = "Panics of the server's own code";
         panics.encode(encoder.encode_descriptor("fanfare_panics", help, None, panics.metric_type())?)?;
+        self.memory(&mut encoder)?;
         self.live(&mut encoder)?;
         self.commits(&mut encoder)?;
         self.app.dispatcher.tools.metrics.write(encoder)
@@ -157,6 +159,30 @@ impl Figures {
         for (state, count) in self.live {
             let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
             gauge.encode(family.encode_family(&[("state", state.name())])?)?;
+        }
+        Ok(())
+    }
+
+    /// What each share of the memory budget has and uses.
+    fn memory(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let budget = &self.app.dispatcher.tools.memory;
+        let deliveries = self.app.dispatcher.figures().bytes;
+        let held = |share| if share == Use::Deliveries { deliveries } else { budget.held(share) };
+        let gauges: [(_, _, &dyn Fn(Use) -> usize); 2] = [
+            ("fanfare_memory_bytes", "Memory in use, by what it is for", &held),
+            ("fanfare_memory_limit_bytes", "Memory that may be used, by what it is for", &|share| budget.limit(share)),
+        ];
+        for (name, help, value) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for share in Use::ALL {
+                let gauge = ConstGauge::new(i64::try_from(value(share)).unwrap_or(i64::MAX));
+                gauge.encode(family.encode_family(&[("use", share.name())])?)?;
+            }
+        }
+        let help = "What was refused or shortened for lack of memory, by what it was for";
+        let mut family = encoder.encode_descriptor("fanfare_memory_refusals", help, None, MetricType::Counter)?;
+        for share in Use::ALL {
+            ConstCounter::new(budget.refused(share)).encode(family.encode_family(&[("use", share.name())])?)?;
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::problem::{Code, Problem};
 use crate::app::App;
+use crate::metered::Metered;
 
 /// The routes of what is set up, with their descriptions. Each route is said once, at its handler.
 pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
@@ -84,7 +85,8 @@ pub fn router(app: &Arc<App>) -> Router {
     let (routes, description) = changing.merge(events::routes()).merge(health::routes()).split_for_parts();
     let routes = routes.layer(query::OnlyKnown::of(&description));
     let description = Arc::new(openapi::complete(description));
-    routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(finish)
+    let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
+    routes.with_state(Arc::clone(app)).layer(metered).merge(docs::routes(description)).pipe(finish)
 }
 
 /// Brings a request that changes something to its end though its client may go: what is written must also be told to the
@@ -113,6 +115,11 @@ fn finish(routes: Router) -> Router {
         CatchPanicLayer::custom(panicked),
     );
     routes.fallback(unknown_route).method_not_allowed_fallback(method_not_allowed).layer(common)
+}
+
+fn no_memory() -> Response {
+    Problem::new(Code::Unavailable, "the responses that wait to be read use up their memory; send it again soon")
+        .into_response()
 }
 
 async fn unknown_route() -> Problem {

@@ -30,6 +30,26 @@ of these, nor one of the command line's, is not used, which the server's log say
 |---|---|---|---|
 ";
 
+const MEMORY: &str = "
+## Memory
+
+`memory_mib` is what bodies may take in memory, all together. Each use has a share, and what happens when it is used up is the
+server's choice, not the operating system's:
+
+| share | part | what it is for | when it is used up |
+|---|---|---|---|
+| `deliveries` | 1/2 | half of it for deliveries that wait for their turn, half for requests to receivers under way | deliveries wait in the database; requests wait for others to end |
+| `requests` | 1/4 | bodies of requests to the API and the portal that are being read or handled | 503 with `Retry-After` |
+| `responses` | 1/8 | bodies above 16 KiB that their client has not read yet | 503 with `Retry-After` |
+| `logs` | 1/8 | what receivers answered, until it is written | the log keeps less of the response's body |
+
+One key, session or organization gets at most half of `requests`, `responses` or `logs`, and a quarter of the memory for deliveries
+that wait. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
+share: `fanfare_memory_bytes`, `fanfare_memory_limit_bytes` and `fanfare_memory_refusals_total`.
+
+Connections, caches and the database come on top; see the figures for memory in [benchmarks.md](benchmarks.md).
+";
+
 /// The page.
 pub(super) fn page() -> String {
     let mut text = HEAD.to_owned();
@@ -40,6 +60,7 @@ pub(super) fn page() -> String {
         let help = setting.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
         text.push_str(&format!("| `{key}` | `{variable}` | {} | {help} |\n", kind(key, setting)));
     }
+    text.push_str(MEMORY);
     text
 }
 

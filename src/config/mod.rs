@@ -54,7 +54,7 @@ pub struct Settings {
     pub kept_connections: usize,
     /// Largest data of one event, in bytes.
     pub max_event_bytes: usize,
-    /// Bytes of deliveries in memory, at most.
+    /// Bytes that requests, responses, deliveries and logs may take in memory, together.
     pub memory_bytes: usize,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
@@ -119,7 +119,7 @@ impl Settings {
             concurrency: within("concurrency", sources.concurrency, 4_096, 1..=65_536)? as usize,
             kept_connections: within("kept_connections", sources.kept_connections, 8_192, 0..=262_144)? as usize,
             max_event_bytes: within("max_event_bytes", sources.max_event_bytes, 256 << 10, 1..=(16 << 20))? as usize,
-            memory_bytes: within("memory_mib", sources.memory_mib, 64, 4..=65_536)? as usize * (1 << 20),
+            memory_bytes: within("memory_mib", sources.memory_mib, 256, 4..=65_536)? as usize * (1 << 20),
             drain: Duration::from_secs(within("drain_seconds", sources.drain_seconds, 30, 0..=3_600)?.into()),
         })
     }

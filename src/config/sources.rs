@@ -103,7 +103,7 @@ sources! {
     kept_connections: u32 = "FANFARE_KEPT_CONNECTIONS",
     /// Largest data of one event in bytes [default: 262144]
     max_event_bytes: u32 = "FANFARE_MAX_EVENT_BYTES",
-    /// Memory for deliveries that wait for their turn, in MiB; the rest waits in the store [default: 64]
+    /// Memory for requests, responses, deliveries and logs together, in MiB; see below [default: 256]
     memory_mib: u32 = "FANFARE_MEMORY_MIB",
     /// How long a stop waits for requests under way, in seconds [default: 30]
     drain_seconds: u32 = "FANFARE_DRAIN_SECONDS",

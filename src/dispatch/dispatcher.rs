@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::compiled::Compiled;
 use crate::delivery::http::HttpClient;
 use crate::ids::Ids;
+use crate::memory_budget::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::panics::Supervisor;
 use crate::trusted_clock::TrustedClock;
@@ -41,6 +42,7 @@ pub struct Tools {
     pub http: HttpClient,
     pub metrics: Arc<Metrics>,
     pub supervisor: Arc<Supervisor>,
+    pub memory: MemoryBudget,
     pub runtime: Handle,
 }
 

@@ -25,6 +25,7 @@ use crate::compiled::{Compiled, Hold, Source, StoredOrganization, StoredScope, S
 use crate::delivery::dns::DnsResolver;
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
 use crate::ids::Ids;
+use crate::memory_budget::MemoryBudget;
 use crate::trusted_clock::TrustedClock;
 
 const ORG: OrganizationId = OrganizationId(7);
@@ -106,6 +107,7 @@ async fn stage() -> Stage {
         http: http.unwrap(),
         metrics: Arc::default(),
         supervisor: Arc::default(),
+        memory: MemoryBudget::new(64 << 20),
         runtime: tokio::runtime::Handle::current(),
     };
     let dispatcher = Dispatcher::new(tools, Limits::default());

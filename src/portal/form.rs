@@ -12,6 +12,8 @@ use url::form_urlencoded;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use crate::app::App;
+use crate::memory_budget::Exhausted;
+use crate::metered::is_caused_by;
 use crate::vault::is_same_form_mark;
 
 /// The most bytes that a form may have.
@@ -89,6 +91,7 @@ impl Form {
 /// It is larger, breaks off, or takes too long.
 pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(MAX_TIME, to_bytes(body, most)).await {
+        Ok(Err(error)) if is_caused_by::<Exhausted>(&error) => Err(Refusal::Unavailable),
         Ok(read) => read.map_err(|_| Refusal::TooLarge),
         Err(_) => Err(Refusal::TooSlow),
     }

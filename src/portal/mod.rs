@@ -38,13 +38,15 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::{Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
 
 use self::refusal::Refusal;
 use crate::app::App;
+use crate::metered::Metered;
 
 /// What a page's handler answers.
 type Answer = Result<Response, Refusal>;
@@ -72,5 +74,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(from_fn_with_state(Arc::clone(app), gate::gate))
         .with_state(Arc::clone(app));
-    pages.merge(console::router(app)).merge(assets::routes()).layer(CompressionLayer::new())
+    let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
+    pages.merge(console::router(app)).layer(metered).merge(assets::routes()).layer(CompressionLayer::new())
+}
+
+/// The answer while the pages that wait to be read use up their memory.
+fn no_memory() -> Response {
+    let retry = [(header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, "The server is busy. Reload the page in a moment.").into_response()
 }
