@@ -1,13 +1,14 @@
 //! The scheduler at work: what it decides is carried out here, and what comes of it is told back.
 //!
-//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `verdict` says what follows, `record` has it
-//! written, `tails` reads on what comes late, `report` and `disable` tell the operator and switch webhooks off, `backlog` fetches
-//! what waits in the store.
+//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `verdict` says what follows, `logged`
+//! shortens what is kept of a response, `record` has it written, `tails` reads on what comes late, `report` and `disable` tell the
+//! operator and switch webhooks off, `backlog` fetches what waits in the store.
 
 mod backlog;
 mod disable;
 pub mod dispatcher;
 mod first_sent;
+mod logged;
 mod record;
 pub mod report;
 mod runner;

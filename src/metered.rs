@@ -124,7 +124,7 @@ impl HttpBody for Counted {
 
 /// Whether a body could not be read for this reason.
 pub fn is_caused_by<E: Error + 'static>(error: &axum::Error) -> bool {
-    std::iter::successors(Some(error as &(dyn Error + 'static)), |error| error.source()).any(|error| error.is::<E>())
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source()).any(<dyn Error>::is::<E>)
 }
 
 /// Bytes of a response with the permit for all of them.

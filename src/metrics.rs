@@ -26,6 +26,7 @@ pub struct Metrics {
     skipped: [AtomicU64; SkipReason::ALL.len()],
     fenced: AtomicU64,
     auto_disabled: AtomicU64,
+    shortened: AtomicU64,
     latency: Histogram,
 }
 
@@ -42,6 +43,7 @@ impl Default for Metrics {
             skipped: Default::default(),
             fenced: AtomicU64::new(0),
             auto_disabled: AtomicU64::new(0),
+            shortened: AtomicU64::new(0),
             latency: Histogram::new(LATENCY),
         }
     }
@@ -99,6 +101,11 @@ impl Metrics {
         add(&self.auto_disabled, 1);
     }
 
+    /// A response was logged without its body, since the memory or its organization's day was used up.
+    pub fn shortened(&self) {
+        add(&self.shortened, 1);
+    }
+
     /// Events accepted since the start.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
@@ -119,6 +126,7 @@ impl Collector for &'static Metrics {
 impl Metrics {
     /// Writes all counters.
     pub fn write(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let shortened = "Responses logged without their body, since memory or their organization's day was used up";
         let plain = [
             ("fanfare_events", "Events accepted", &self.events),
             ("fanfare_events_repeated", "Events that came again and were answered as before", &self.repeated),
@@ -126,6 +134,7 @@ impl Metrics {
             ("fanfare_deliveries_made", "Deliveries made of events", &self.deliveries_made),
             ("fanfare_retries", "Attempts after which another was scheduled", &self.retries),
             ("fanfare_outcomes_fenced", "Outcomes that came after the lease was lost", &self.fenced),
+            ("fanfare_responses_shortened", shortened, &self.shortened),
             ("fanfare_webhooks_auto_disabled", "Webhooks switched off for failing", &self.auto_disabled),
         ];
         for (name, help, value) in plain {

@@ -136,6 +136,7 @@ impl Server {
                 runtime: Handle::current(),
             },
             limits,
+            settings.log_bytes_per_day,
         );
         let (stop, stopped) = watch::channel(false);
         let jobs = Arc::new(Notify::new());

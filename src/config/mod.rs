@@ -56,6 +56,8 @@ pub struct Settings {
     pub max_event_bytes: usize,
     /// Bytes that requests, responses, deliveries and logs may take in memory, together.
     pub memory_bytes: usize,
+    /// Bytes that responses of one organization's receivers may add to the log in a day.
+    pub log_bytes_per_day: usize,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
 }
@@ -120,6 +122,8 @@ impl Settings {
             kept_connections: within("kept_connections", sources.kept_connections, 8_192, 0..=262_144)? as usize,
             max_event_bytes: within("max_event_bytes", sources.max_event_bytes, 256 << 10, 1..=(16 << 20))? as usize,
             memory_bytes: within("memory_mib", sources.memory_mib, 256, 4..=65_536)? as usize * (1 << 20),
+            log_bytes_per_day: within("log_mib_per_day", sources.log_mib_per_day, 1_024, 1..=1_048_576)? as usize
+                * (1 << 20),
             drain: Duration::from_secs(within("drain_seconds", sources.drain_seconds, 30, 0..=3_600)?.into()),
         })
     }

@@ -105,6 +105,9 @@ sources! {
     max_event_bytes: u32 = "FANFARE_MAX_EVENT_BYTES",
     /// Memory for requests, responses, deliveries and logs together, in MiB; see below [default: 256]
     memory_mib: u32 = "FANFARE_MEMORY_MIB",
+    /// What receivers of one organization may add to the log by their responses in a day, in MiB; then successful ones are logged
+    /// without bodies [default: 1024]
+    log_mib_per_day: u32 = "FANFARE_LOG_MIB_PER_DAY",
     /// How long a stop waits for requests under way, in seconds [default: 30]
     drain_seconds: u32 = "FANFARE_DRAIN_SECONDS",
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::{NodeId, OrganizationId, WebhookId};
+use fanfare_engine::log_allowance::LogAllowance;
 use fanfare_engine::scheduler::{Command, Figures, Input, Job, LaneConfig, Limits, Scheduler};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::Store;
@@ -59,6 +61,7 @@ pub struct Dispatcher {
     stepped: Notify,
     updates: broadcast::Sender<Arc<DeliveryUpdate>>,
     pub(super) tails: Tails,
+    log_allowance: Mutex<LogAllowance>,
 }
 
 /// Lasts until what was told is carried out, too; a panic ends it as well, so that a drain does not wait for it.
@@ -82,7 +85,9 @@ impl Drop for Telling<'_> {
 
 impl Dispatcher {
     /// A dispatcher with nothing to do. [`Dispatcher::resume`] finds what waits in the store.
-    pub fn new(tools: Tools, limits: Limits) -> Arc<Self> {
+    ///
+    /// `log_bytes_per_day` is what responses of one organization's receivers may add to the log in a day.
+    pub fn new(tools: Tools, limits: Limits, log_bytes_per_day: usize) -> Arc<Self> {
         let (updates, _) = broadcast::channel(UPDATES);
         Arc::new(Dispatcher {
             tools,
@@ -93,6 +98,7 @@ impl Dispatcher {
             stepped: Notify::new(),
             updates,
             tails: Tails::default(),
+            log_allowance: Mutex::new(LogAllowance::new(log_bytes_per_day)),
         })
     }
 
@@ -224,6 +230,11 @@ impl Dispatcher {
     /// Deliveries as they change, from now on.
     pub fn updates(&self) -> broadcast::Receiver<Arc<DeliveryUpdate>> {
         self.updates.subscribe()
+    }
+
+    /// Whether a response of so many bytes is logged whole.
+    pub(super) fn may_log(&self, organization: OrganizationId, outcome: Outcome, bytes: usize) -> bool {
+        self.log_allowance.lock().take(self.tools.clock.now(), organization, outcome, bytes)
     }
 
     /// Tells whoever listens of a delivery's change.

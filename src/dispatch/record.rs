@@ -12,8 +12,9 @@ use fanfare_store::queue::{Answer, Finish, Finished, Held, Lease, LoggedAttempt,
 use super::dispatcher::Dispatcher;
 use super::turn::AtMostOnce;
 use super::updates::DeliveryUpdate;
-use super::{report, verdict};
+use super::{logged, report, verdict};
 use crate::compiled::CompiledOrganization;
+use crate::memory_budget::Permit;
 
 /// What the log says of an attempt on which our own code panicked.
 pub(super) const OWN_FAULT: &str = "Fanfare itself failed on this delivery.";
@@ -22,20 +23,23 @@ const AFTER_OWN_FAULT: Duration = Duration::from_secs(60);
 /// After so many failures it is not.
 const MAX_OWN_FAULTS: u32 = 8;
 
-/// Records an attempt. The store keeps it until it is on disk, however long the disk is full.
+/// Records an attempt, with as much of its response as may be kept. The store keeps it until it is on disk, however long the
+/// disk is full.
 pub(super) async fn attempted(
     dispatcher: &Arc<Dispatcher>,
     job: &Job,
     organization: &CompiledOrganization,
-    attempt: LoggedAttempt,
+    mut attempt: LoggedAttempt,
     next: Next,
 ) {
+    let response = attempt.response.as_mut();
+    let permit = response.and_then(|response| logged::shorten(dispatcher, organization.id, attempt.outcome, response));
     let report = match next {
         // Boxed, since every attempt would hold what few need.
         Next::Exhausted if is_told(job, organization) => Box::pin(report::exhausted(dispatcher, job, &attempt)).await,
         _ => None,
     };
-    finish(dispatcher, job, Some(attempt), next, report);
+    finish(dispatcher, job, Some((attempt, permit)), next, report);
 }
 
 /// Whether the operator is told that a delivery failed for good. A test, or what was sent again by hand, is looked at by who
@@ -68,7 +72,7 @@ pub(super) fn panicked(dispatcher: &Arc<Dispatcher>, job: &Job, begun: Option<At
         request: None,
         response: None,
     };
-    finish(dispatcher, job, Some(attempt), verdict::single(job, after_panic(job.failures, begun, now)), None);
+    finish(dispatcher, job, Some((attempt, None)), verdict::single(job, after_panic(job.failures, begun, now)), None);
 }
 
 fn after_panic(failures: u32, begun: Option<AtMostOnce>, now: Timestamp) -> Next {
@@ -88,10 +92,11 @@ pub(super) fn skipped(dispatcher: &Arc<Dispatcher>, job: &Job, reason: SkipReaso
 fn finish(
     dispatcher: &Arc<Dispatcher>,
     job: &Job,
-    attempt: Option<LoggedAttempt>,
+    attempt: Option<(LoggedAttempt, Option<Permit>)>,
     next: Next,
     report: Option<report::Report>,
 ) {
+    let (attempt, permit) = attempt.map_or((None, None), |(attempt, permit)| (Some(attempt), permit));
     let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
     dispatcher.announce(|| update(dispatcher, job, attempt.as_ref(), next));
     let (report, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
@@ -100,6 +105,7 @@ fn finish(
     let webhook = job.webhook;
     let teller = Arc::clone(dispatcher);
     dispatcher.tools.store.submit(operation, move |answer| {
+        drop(permit);
         let due = match (&answer, next) {
             (Ok(Answer::Finished(Finished::Recorded { .. })), Next::RetryAt(at)) => Some(at),
             (Ok(Answer::Finished(Finished::Recorded { unblocked: true })), _) => Some(teller.tools.clock.now()),

@@ -110,7 +110,7 @@ async fn stage() -> Stage {
         memory: MemoryBudget::new(64 << 20),
         runtime: tokio::runtime::Handle::current(),
     };
-    let dispatcher = Dispatcher::new(tools, Limits::default());
+    let dispatcher = Dispatcher::new(tools, Limits::default(), 1 << 30);
     Stage { _directory: directory, dispatcher }
 }
 

@@ -14,6 +14,7 @@ pub mod handshake;
 pub mod header;
 pub mod health;
 pub mod id;
+pub mod log_allowance;
 pub mod matching;
 pub mod profile;
 pub mod render;

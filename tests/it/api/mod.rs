@@ -14,6 +14,8 @@ mod explain;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod log_bounds;
+mod memory;
 mod operator_webhooks;
 mod organizations;
 mod pages;

@@ -31,6 +31,17 @@ impl Headers {
         self.lines.push(b'\n');
     }
 
+    /// Drops the last ones that do not fit into so many bytes of lines. Answers whether there were any.
+    pub fn shorten(&mut self, bytes: usize) -> bool {
+        if self.lines.len() <= bytes {
+            return false;
+        }
+        let kept = self.lines[..bytes].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.lines.truncate(kept);
+        self.lines.shrink_to_fit();
+        true
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
         self.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
@@ -79,6 +90,15 @@ mod tests {
         let length: usize = pairs.iter().map(|(name, value)| Headers::line_length(name, value)).sum();
         assert_eq!(headers.lines().len(), length);
         assert_eq!(format!("{headers:?}").matches("kept").count(), 1);
+    }
+
+    #[test]
+    fn headers_that_do_not_fit_are_dropped_whole() {
+        let kept = |bytes| {
+            let mut headers: Headers = [("a", &b"1"[..]), ("b", b"22")].into_iter().collect();
+            (headers.shorten(bytes), headers.iter().count())
+        };
+        assert_eq!([0, 4, 5, 10, 11].map(kept), [(true, 0), (true, 0), (true, 1), (true, 1), (false, 2)]);
     }
 
     #[test]
