@@ -47,7 +47,7 @@ One key, session or organization gets at most half of `requests`, `responses` or
 that wait. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
 share: `fanfare_memory_bytes`, `fanfare_memory_limit_bytes` and `fanfare_memory_refusals_total`.
 
-Connections, caches and the database come on top; see the figures for memory in [benchmarks.md](benchmarks.md).
+Connections, caches (TLS sessions take at most 96 MiB) and the database come on top; see the figures for memory in [benchmarks.md](benchmarks.md).
 ";
 
 /// The page.

@@ -132,7 +132,7 @@ impl Connector {
         let tried = &addresses[..addresses.len().min(MAX_TRIED_ADDRESSES)];
         let dial = |address| {
             let target = SocketAddr::new(address, endpoint.port());
-            async move { self.dial_one(target).await.map(|stream| (stream, target)) }
+            async move { self.dial_one(target, deadline).await.map(|stream| (stream, target)) }
         };
         match race::first_connected(tried, deadline, dial).await {
             Ok((stream, target)) => self.check_dialled(stream, target),
@@ -140,10 +140,10 @@ impl Connector {
         }
     }
 
-    async fn dial_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn dial_one(&self, address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
         match &self.proxy {
             None => TcpStream::connect(address).await,
-            Some(proxy) => proxy.connect(&*self.resolver, address).await,
+            Some(proxy) => proxy.connect(&*self.resolver, address, deadline).await,
         }
     }
 

@@ -12,10 +12,12 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower::{ServiceExt as _, service_fn};
 use url::{Host, Url};
 
-use super::dns::Resolver;
+use super::dns::{LookupError, Resolver};
+use super::race;
 
 /// The port of a proxy whose URL names none.
 const DEFAULT_PORT: u16 = 3128;
@@ -47,13 +49,22 @@ impl Proxy {
         Ok(Proxy { host, port: url.port().unwrap_or(DEFAULT_PORT), authorization })
     }
 
-    /// A tunnel to `address`. The proxy itself is the operator's, and is not judged.
-    pub(super) async fn connect(&self, resolver: &dyn Resolver, address: SocketAddr) -> io::Result<TcpStream> {
+    /// Opens a tunnel to `address` by the deadline. The proxy itself is the operator's, and is not judged.
+    pub(super) async fn connect(
+        &self,
+        resolver: &dyn Resolver,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> io::Result<TcpStream> {
         let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("by the proxy: {error}"));
         let proxies = self.addresses(resolver).await.map_err(|error| failed(&error))?;
+        let port = self.port;
         let dial = service_fn(move |_: Uri| {
             let proxies = proxies.clone();
-            async move { Ok::<_, io::Error>(TokioIo::new(TcpStream::connect(&*proxies).await?)) }
+            async move {
+                let connect = |proxy| TcpStream::connect(SocketAddr::new(proxy, port));
+                race::first_connected(&proxies, deadline, connect).await.map(TokioIo::new)
+            }
         });
         let mut tunnel = Tunnel::new(Uri::from_static("http://proxy"), dial);
         if let Some(authorization) = &self.authorization {
@@ -64,13 +75,12 @@ impl Proxy {
         Ok(tunnelled.into_inner())
     }
 
-    async fn addresses(&self, resolver: &dyn Resolver) -> Result<Vec<SocketAddr>, super::dns::LookupError> {
-        let found = match &self.host {
-            Host::Domain(name) => resolver.lookup(name).await?,
-            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
-            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
-        };
-        Ok(found.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
+    async fn addresses(&self, resolver: &dyn Resolver) -> Result<Vec<IpAddr>, LookupError> {
+        match &self.host {
+            Host::Domain(name) => resolver.lookup(name).await,
+            Host::Ipv4(address) => Ok(vec![IpAddr::V4(*address)]),
+            Host::Ipv6(address) => Ok(vec![IpAddr::V6(*address)]),
+        }
     }
 }
 
