@@ -180,9 +180,14 @@ fn meets(need: &Standing, user: Option<&User>) -> bool {
         return true;
     }
     user.is_some_and(|user| {
-        need.roles.iter().any(|role| user.roles.contains(role))
+        need.roles.iter().any(|role| user.roles.iter().any(|own| is_same_role(role, own)))
             || need.permissions.iter().any(|permission| user.permissions.contains(permission))
     })
+}
+
+/// Whether both name the same role: "ProcessBuilder" and "Process Builder" do.
+fn is_same_role(one: &str, other: &str) -> bool {
+    one.bytes().filter(|byte| *byte != b' ').eq(other.bytes().filter(|byte| *byte != b' '))
 }
 
 #[cfg(test)]
@@ -224,6 +229,14 @@ mod tests {
         assert_eq!(refusal.to_string(), "needs the role ProcessBuilder or the permission Org.webhooks");
         assert_eq!(judge(&rules, None, Action::Manage, None), Err(refusal));
         assert_eq!(judge(&rules, None, Action::See, None), Ok(()));
+    }
+
+    #[test]
+    fn a_role_is_the_same_with_and_without_its_spaces() {
+        for (role, result) in [("Process Builder", true), ("ProcessBuilder", true), ("processbuilder", false)] {
+            let user = User { roles: names(&[role]), ..User::unknown("anna") };
+            assert_eq!(judge(&rules(), Some(&user), Action::Manage, None).is_ok(), result, "{role}");
+        }
     }
 
     #[test]

@@ -95,19 +95,29 @@ impl SkipReason {
 }
 
 /// What set an attempt off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(i64)]
 pub enum Trigger {
     Schedule = 0,
     Manual = 1,
+    /// A test event that is sent once.
     Test = 2,
+    /// A test event that is retried like any other.
+    #[serde(rename = "test")]
+    RetriedTest = 3,
 }
 
 impl Trigger {
     /// The trigger that a database row's number stands for.
     pub fn from_number(number: i64) -> Option<Trigger> {
-        [Trigger::Schedule, Trigger::Manual, Trigger::Test].into_iter().find(|trigger| *trigger as i64 == number)
+        let all = [Trigger::Schedule, Trigger::Manual, Trigger::Test, Trigger::RetriedTest];
+        all.into_iter().find(|trigger| *trigger as i64 == number)
+    }
+
+    /// Whether its event only tries out a webhook.
+    pub fn is_test(self) -> bool {
+        matches!(self, Trigger::Test | Trigger::RetriedTest)
     }
 }
 

@@ -50,6 +50,15 @@ pub fn may_be_credential(name: &str) -> bool {
     CREDENTIALS.iter().any(|part| name.contains(part)) || words.any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
+/// Whether a header that was sent may be one that a webhook added, so that its value is its managers' alone. `profile` is the
+/// webhook's, where it is known.
+pub fn may_be_custom(profile: Option<&Profile>, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_profiles =
+        |profile: &Profile| HeaderName::try_from(name.as_str()).is_ok_and(|name| profile.sends_header(&name));
+    !profile.is_some_and(is_profiles) && !CONNECTION.iter().chain(&AUTOMATIC).any(|reserved| *reserved == name)
+}
+
 /// What is wrong with a webhook's own headers under `profile`; nothing where all may be sent. `with_auth` says whether the
 /// webhook logs in, which is a header too.
 pub fn check_custom(profile: &Profile, headers: &[(String, String)], with_auth: bool) -> Vec<FieldError> {

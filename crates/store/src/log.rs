@@ -306,10 +306,12 @@ pub struct EventRow {
     /// JSON text as the host sent it.
     pub data: Vec<u8>,
     pub entity_data: Option<Vec<u8>>,
+    /// Whether it only tries out a webhook.
+    pub is_test: bool,
 }
 
 const EVENT_COLUMNS: &str = "e.id, e.organization_id, e.type, e.external_id, e.occurred_at, e.entity, e.scope, \
-     e.ordering_key, e.deliveries, e.data, e.entity_data";
+     e.ordering_key, e.deliveries, e.data, e.entity_data, e.is_test";
 
 fn decode_event(row: &dyn Row) -> StoreResult<EventRow> {
     Ok(EventRow {
@@ -324,6 +326,7 @@ fn decode_event(row: &dyn Row) -> StoreResult<EventRow> {
         deliveries: small(row.int(8)?)?,
         data: row.blob(9)?,
         entity_data: row.blob_or_null(10)?,
+        is_test: row.int(11)? != 0,
     })
 }
 

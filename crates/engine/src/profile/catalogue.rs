@@ -14,6 +14,8 @@ pub struct EventTypeKnobs {
     pub name: String,
     /// What people see.
     pub title: Option<String>,
+    /// What the log calls it, where that is not its name.
+    pub label: Option<String>,
     /// The group that it is shown in.
     pub kind: Option<String>,
     pub description: Option<String>,
@@ -35,8 +37,12 @@ pub struct EventFilter {
     pub rule: FilterRule,
     /// Whether it names one entity of that type.
     pub id: FilterRule,
+    /// Whether an id that is given is dropped.
+    pub ignores_id: bool,
     /// Which types of entity it may name; empty for any.
     pub types: Vec<String>,
+    /// Types of entity that are taken for another one: the one given, and the one meant.
+    pub taken_as: Vec<(String, String)>,
     pub matches: FilterMatches,
     /// The event type that a webhook is taken to mean which names this one and an entity's id.
     pub with_id: Option<String>,
@@ -87,7 +93,8 @@ impl EventCatalogue {
 
 impl Profile {
     /// Brings settings into the profile's own form: aliases of event types and numbers of entity types become their
-    /// names, ids are written as they are compared, those that stand for none are taken away, and an event type that means another one with an id becomes that one.
+    /// names, ids are written as they are compared, those that stand for none or are ignored are taken away, a type of entity
+    /// that the event types take for another one becomes that one, and so does an event type that means another one with an id.
     pub fn normalise(&self, settings: &mut Settings) {
         if let Some(filter) = &mut settings.filter {
             if let Some(known) = self.entity_type(&filter.kind) {
@@ -96,10 +103,27 @@ impl Profile {
             let id = filter.id.take().filter(|id| !self.filter.is_empty_id(id));
             filter.id = id.map(|id| self.filter.id_form.canonical(&id).into_owned());
         }
+        self.normalise_for_events(settings);
         let with_id = settings.filter.as_ref().is_some_and(|filter| filter.id.is_some());
         let Events::Only(names) = &mut settings.events else { return };
         for name in names {
             *name = self.meant(name, with_id).to_owned();
+        }
+    }
+
+    /// Brings a filter into the form that the event types named ask for.
+    fn normalise_for_events(&self, settings: &mut Settings) {
+        let (Some(filter), Events::Only(names)) = (&mut settings.filter, &settings.events) else { return };
+        let rules: Vec<&EventFilter> =
+            names.iter().filter_map(|name| Some(&self.catalogue.get(name)?.filter)).collect();
+        let meant = rules.iter().flat_map(|rule| &rule.taken_as).find(|(given, _)| *given == filter.kind);
+        if let Some((_, meant)) = meant {
+            filter.kind.clone_from(meant);
+        }
+        let is_ignored = !rules.is_empty() && rules.len() == names.len() && rules.iter().all(|rule| rule.ignores_id);
+        // One that may not be given at all is refused, and not passed over.
+        if is_ignored && filter.id.as_deref().is_some_and(|id| self.filter.takes_id(id)) {
+            filter.id = None;
         }
     }
 
@@ -113,6 +137,11 @@ impl Profile {
     pub fn entity_type(&self, text: &str) -> Option<&EntityType> {
         let number = text.parse().ok();
         self.filter.types.iter().find(|known| known.name == text || (number.is_some() && known.number == number))
+    }
+
+    /// What the log calls an event type.
+    pub fn event_label<'a>(&'a self, name: &'a str) -> &'a str {
+        self.catalogue.get(name).and_then(|known| known.label.as_deref()).unwrap_or(name)
     }
 
     /// What a type of entity is called for people: its name, with its number where it has one.
@@ -140,6 +169,10 @@ impl Profile {
             if bad(&filter.kind) || filter.id.as_deref().is_some_and(bad) {
                 let message = format!("must have a type, and an id if any, of 1 to {MAX_FILTER_BYTES} bytes");
                 return vec![FieldError::new("filter", message)];
+            }
+            if filter.id.as_deref().is_some_and(|id| !self.filter.takes_id(id)) {
+                let message = "must be a GUID such as 0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+                return vec![FieldError::new("filter.id", message)];
             }
         }
         if rules.len() < names.len() || names.is_empty() {

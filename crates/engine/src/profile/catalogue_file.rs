@@ -16,6 +16,7 @@ pub(super) fn filter(knobs: &Section) -> FilterPolicy {
         matches: knobs.or("matches", FilterMatches::Scope, Entry::word),
         types: knobs.each("types", entity_type),
         id_form,
+        strict_ids: knobs.or("strict_ids", false, Entry::boolean),
         empty_ids: knobs.each("empty_ids", |entry| entry.text().map(|id| id_form.canonical(id).into_owned())),
     }
 }
@@ -39,6 +40,7 @@ fn event_type(entry: &Entry, policy: &FilterPolicy) -> Option<EventTypeKnobs> {
     let name = knobs.need("name", String::new(), type_name);
     let kind = EventTypeKnobs {
         title: text("title"),
+        label: text("label"),
         kind: text("kind"),
         description: text("description"),
         listens_to: knobs.or("listens_to", vec![name.clone()], |entry| {
@@ -68,17 +70,30 @@ fn event_filter(knobs: &Section, policy: &FilterPolicy) -> EventFilter {
     EventFilter {
         rule: knobs.or("rule", policy.rule, Entry::word),
         id: knobs.or("id", FilterRule::Optional, Entry::word),
-        types: knobs.each("types", |entry| {
-            let name = entry.text()?;
-            if !policy.types.is_empty() && !policy.types.iter().any(|known| known.name == name) {
-                let known: Vec<&str> = policy.types.iter().map(|known| known.name.as_str()).collect();
-                entry.note(format!("is {name:?}, which is not among filter.types: {}", known.join(", ")));
-            }
-            Some(name.to_owned())
-        }),
+        ignores_id: knobs.or("ignores_id", false, Entry::boolean),
+        types: knobs.each("types", |entry| listed_type(entry, policy)),
+        taken_as: knobs.each("taken_as", |entry| taken_as(entry, policy)),
         matches: knobs.or("matches", policy.matches, Entry::word),
         with_id: knobs.entry("with_id").and_then(|entry| type_name(&entry)),
     }
+}
+
+/// A type of entity that the profile lists, where it lists any.
+fn listed_type(entry: &Entry, policy: &FilterPolicy) -> Option<String> {
+    let name = entry.text()?;
+    if !policy.types.is_empty() && !policy.types.iter().any(|known| known.name == name) {
+        let known: Vec<&str> = policy.types.iter().map(|known| known.name.as_str()).collect();
+        entry.note(format!("is {name:?}, which is not among filter.types: {}", known.join(", ")));
+    }
+    Some(name.to_owned())
+}
+
+fn taken_as(entry: &Entry, policy: &FilterPolicy) -> Option<(String, String)> {
+    let knobs = entry.section()?;
+    let listed = |key| knobs.need(key, String::new(), |entry| listed_type(entry, policy));
+    let pair = (listed("type"), listed("as"));
+    knobs.finish();
+    Some(pair)
 }
 
 fn example(entry: &Entry) -> Option<Example> {

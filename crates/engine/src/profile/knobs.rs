@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
+use uuid::Uuid;
 
 use super::catalogue::EntityType;
 use super::source::Source;
@@ -65,6 +66,10 @@ pub struct Choice<T> {
 pub struct EventPolicy {
     /// Whether "all" may be chosen.
     pub all: bool,
+    /// Whether a new webhook must say which it wants; without that, one that doesn't gets all.
+    pub required: bool,
+    /// Whether a webhook may name event types that the project doesn't have.
+    pub open: bool,
     /// How many event types one webhook may name.
     pub at_most: usize,
 }
@@ -108,6 +113,14 @@ pub enum IdForm {
 }
 
 impl IdForm {
+    /// Whether an id is of this form.
+    pub fn fits(self, id: &str) -> bool {
+        match self {
+            IdForm::Text => true,
+            IdForm::Uuid => Uuid::try_parse(id).is_ok(),
+        }
+    }
+
     /// The id as it is compared.
     pub fn canonical(self, id: &str) -> Cow<'_, str> {
         match self {
@@ -125,11 +138,18 @@ pub struct FilterPolicy {
     /// The types of entity that there are; empty for any.
     pub types: Vec<EntityType>,
     pub id_form: IdForm,
+    /// Whether an id that is not of that form is refused.
+    pub strict_ids: bool,
     /// Ids that stand for none, in the form in which ids are compared.
     pub empty_ids: Vec<String>,
 }
 
 impl FilterPolicy {
+    /// Whether a webhook's filter may have this id.
+    pub fn takes_id(&self, id: &str) -> bool {
+        !self.strict_ids || self.id_form.fits(id)
+    }
+
     /// Whether an id stands for none.
     pub fn is_empty_id(&self, id: &str) -> bool {
         let id = self.id_form.canonical(id);
@@ -182,6 +202,8 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldValue {
     From(Source),
+    /// The first, or the second where the event lacks the first or has null there.
+    Either(Source, Source),
     /// A text with fields.
     Text(Template),
     /// An object inside the object.
@@ -326,6 +348,8 @@ pub struct RetryKnobs {
     pub after_unknown: AfterUnknown,
     /// Whether a webhook may have its own schedule.
     pub own: bool,
+    /// Whether people may send a delivery again, and recover what a webhook missed.
+    pub by_hand: bool,
 }
 
 /// When a test event is sent without being asked for.
@@ -345,6 +369,15 @@ pub struct Activation {
     pub test_on: TestOn,
     /// The event type of test events; `None` for the first that the webhook names, or the first of the profile.
     pub test_event: Option<String>,
+    /// Whether a test event that is sent by itself is retried by the schedule.
+    pub test_retries: bool,
+}
+
+/// Whose id the log shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedId {
+    Delivery,
+    Event,
 }
 
 /// What the log shows.
@@ -352,6 +385,11 @@ pub struct Activation {
 pub struct LogKnobs {
     /// How many deliveries the view of one webhook shows at most; `None` for all that are kept.
     pub deliveries_shown: Option<u32>,
+    /// Whose id stands in the list of deliveries.
+    pub id: LoggedId,
+    /// Whether the system shows deliveries however old they are. The server's retention removes them all the same, and a start
+    /// says so.
+    pub however_old: bool,
     /// How many bytes of a response's body are kept.
     pub captured_bytes: usize,
 }

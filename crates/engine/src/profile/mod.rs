@@ -62,6 +62,8 @@ pub struct Profile {
     pub description: String,
     pub user_agent: HeaderValue,
     pub ids: Ids,
+    /// Whether a webhook needs a name.
+    pub name_required: bool,
     /// The URL schemes that may be called; never empty.
     pub schemes: Vec<Scheme>,
     pub events: EventPolicy,

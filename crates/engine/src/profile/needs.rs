@@ -58,7 +58,7 @@ fn collect(fields: &[Field], when: &[Condition], needs: &mut Vec<Need>) {
             FieldValue::Object(inner) => collect(inner, &when, needs),
             FieldValue::From(source) if field.missing == Missing::Required => needs.push(need(source.clone())),
             FieldValue::Text(text) if field.missing == Missing::Required => needs.extend(sources(text).map(need)),
-            FieldValue::From(_) | FieldValue::Text(_) => {}
+            FieldValue::From(_) | FieldValue::Either(..) | FieldValue::Text(_) => {}
         }
     }
 }

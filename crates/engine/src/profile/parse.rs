@@ -8,8 +8,9 @@ use toml::de::DeTable;
 
 use super::error::ProfileError;
 use super::knobs::{
-    Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, Handshake, Ids, LogKnobs, MessageIdForm,
-    MessageIdOf, OwnApi, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts, WebhookIdForm,
+    Activation, AfterUnknown, AutoDisable, Choice, CustomHeaders, EventPolicy, Handshake, Ids, LogKnobs, LoggedId,
+    MessageIdForm, MessageIdOf, OwnApi, RetryKnobs, RetrySends, SecretPolicy, SecretRule, SecretText, TestOn, Timeouts,
+    WebhookIdForm,
 };
 use super::message_signatures;
 use super::needs::Need;
@@ -51,6 +52,7 @@ fn read(root: &Section) -> Profile {
         description: root.or("description", String::new(), owned),
         user_agent: root.or("user_agent", HeaderValue::from_static("Fanfare"), user_agent),
         ids: root.section("ids", ids),
+        name_required: root.or("name_required", false, Entry::boolean),
         schemes: root.section("url", |url| words(url, "schemes", &[Scheme::Https, Scheme::Http])),
         events: root.section("events", events),
         catalogue: catalogue_file::event_types(root, &filter),
@@ -120,6 +122,8 @@ fn events(knobs: &Section) -> EventPolicy {
     let limit = MAX_EVENT_NAMES as u32;
     EventPolicy {
         all: knobs.or("all", true, Entry::boolean),
+        required: knobs.or("required", false, Entry::boolean),
+        open: knobs.or("open", false, Entry::boolean),
         at_most: knobs.or("at_most", limit, |entry| entry.whole(1..=limit)) as usize,
     }
 }
@@ -184,6 +188,7 @@ fn retry(knobs: &Section) -> RetryKnobs {
         sends: knobs.or("sends", RetrySends::Current, Entry::word),
         after_unknown: knobs.or("after_unknown", AfterUnknown::Resend, Entry::word),
         own: knobs.or("own", false, Entry::boolean),
+        by_hand: knobs.or("by_hand", true, Entry::boolean),
     }
 }
 
@@ -221,11 +226,14 @@ fn activation(knobs: &Section) -> Activation {
         enabled: knobs.or("enabled", true, Entry::boolean),
         test_on: knobs.or("test_on", TestOn::Never, Entry::word),
         test_event: knobs.entry("test_event").and_then(|entry| catalogue_file::type_name(&entry)),
+        test_retries: knobs.or("test_retries", false, Entry::boolean),
     }
 }
 
 fn log(knobs: &Section) -> LogKnobs {
     LogKnobs {
+        id: knobs.or("id", LoggedId::Delivery, Entry::word),
+        however_old: knobs.or("however_old", false, Entry::boolean),
         deliveries_shown: knobs.entry("deliveries_shown").and_then(|entry| entry.whole(1..=u32::MAX)),
         captured_bytes: knobs.or("captured_bytes", 65_536, |entry| entry.whole(0..=MAX_CAPTURED_BYTES)) as usize,
     }

@@ -54,7 +54,7 @@ impl Profile {
         let mut check = |field: &str, result: Result<(), String>| {
             errors.extend(result.err().map(|message| FieldError::new(field, message)));
         };
-        check("name", check_name(&settings.name));
+        check("name", self.check_name(&settings.name));
         check("url", self.check_url(&settings.url));
         check("events", self.check_events(&settings.events));
         check("method", one_of(&settings.method, &self.methods.allowed, |method| method.as_http().to_string()));
@@ -115,12 +115,28 @@ impl Profile {
         Ok(())
     }
 
+    fn check_name(&self, name: &str) -> Result<(), String> {
+        if self.name_required && name.trim().is_empty() {
+            return Err("is required".to_owned());
+        }
+        if name.chars().count() > MAX_NAME_CHARS {
+            return Err(format!("must have at most {MAX_NAME_CHARS} characters"));
+        }
+        match name.contains(char::is_control) {
+            true => Err("must not contain line breaks and other control characters".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     fn check_events(&self, events: &Events) -> Result<(), String> {
         let names = match events {
             Events::All if self.events.all => return Ok(()),
             Events::All => return Err("must name event types: this profile does not offer \"all\"".to_owned()),
             Events::Only(names) => names,
         };
+        if names.is_empty() && self.events.at_most > 1 {
+            return Err("must name at least one event type".to_owned());
+        }
         if names.is_empty() || names.len() > self.events.at_most {
             let most = self.events.at_most;
             let wanted =
@@ -198,16 +214,6 @@ impl Profile {
                 .map(|message| FieldError::new(field, message))
         };
         secrets.iter().enumerate().filter_map(check).collect()
-    }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    if name.chars().count() > MAX_NAME_CHARS {
-        return Err(format!("must have at most {MAX_NAME_CHARS} characters"));
-    }
-    match name.contains(char::is_control) {
-        true => Err("must not contain line breaks and other control characters".to_owned()),
-        false => Ok(()),
     }
 }
 

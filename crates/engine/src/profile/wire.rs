@@ -56,18 +56,29 @@ fn fields(list: &Entry, depth: usize) -> Vec<Field> {
 fn field(entry: &Entry, depth: usize) -> Option<Field> {
     let knobs = entry.section()?;
     let name = knobs.need("name", "", Entry::text).to_owned();
-    let from = knobs.entry("from").and_then(|entry| source(&entry)).map(FieldValue::From);
+    let from = knobs.entry("from").and_then(|entry| source(&entry));
+    let or = knobs.entry("or").and_then(|entry| source(&entry));
     let text = knobs.entry("text").and_then(|entry| template(&entry, &[])).map(FieldValue::Text);
     let object = knobs.entry("fields").map(|list| FieldValue::Object(fields(&list, depth + 1)));
     let given = [knobs.entry("from"), knobs.entry("text"), knobs.entry("fields")].into_iter().flatten().count();
     if given != 1 {
         knobs.note("must have exactly one of from = \"…\", text = \"…\" and fields = […]");
     }
+    if knobs.entry("or").is_some() && knobs.entry("from").is_none() {
+        knobs.note("or goes with from");
+    }
     let missing = knobs.or("missing", Missing::Blank, Entry::word);
+    if or.is_some() && missing == Missing::Required {
+        knobs.note("missing = \"required\" does not go with or");
+    }
     let when = condition(&knobs);
     check_required(&knobs, missing, &when);
     knobs.finish();
     let key = format!("{}:", serde_json::Value::from(name.as_str()));
+    let from = from.map(|from| match or {
+        Some(or) => FieldValue::Either(from, or),
+        None => FieldValue::From(from),
+    });
     from.or(text).or(object).map(|value| Field { name, key, value, missing, when })
 }
 

@@ -1,8 +1,8 @@
 //! The words that profile files use for the values of knobs.
 
 use super::knobs::{
-    AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, IdForm, MessageIdForm, MessageIdOf,
-    Missing, OwnApi, RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
+    AfterUnknown, AuthKind, CustomHeaders, FilterMatches, FilterRule, Handshake, IdForm, LoggedId, MessageIdForm,
+    MessageIdOf, Missing, OwnApi, RetrySends, SecretRule, SecretText, TestOn, WebhookIdForm,
 };
 use super::message_signatures::ContentDigest;
 use super::reader::Word;
@@ -41,6 +41,7 @@ words! {
     SecretText { "base64" = Base64, "hex" = Hex, "url-safe" = UrlSafe }
     RetrySends { "current" = Current, "as-first-sent" = AsFirstSent }
     AfterUnknown { "resend" = Resend, "stop" = Stop }
+    LoggedId { "delivery" = Delivery, "event" = Event }
     TestOn { "never" = Never, "creation" = Creation, "switch-on" = SwitchOn }
     Missing { "null" = Blank, "empty" = Blank, "omit" = Omit, "required" = Required }
     Handshake { "none" = None, "challenge" = Challenge, "cloudevents" = CloudEvents }

@@ -73,6 +73,7 @@ impl Json {
     fn field_value(&mut self, facts: &Facts, value: &FieldValue) -> bool {
         match value {
             FieldValue::From(source) => self.value(&facts.value(source), *source == Source::EventData),
+            FieldValue::Either(first, second) => self.value(&facts.either(first, second), false),
             FieldValue::Object(fields) => {
                 self.object(facts, fields);
                 true
@@ -140,6 +141,7 @@ fn form_value(facts: &Facts, value: &FieldValue) -> Option<String> {
     let mut text = String::new();
     let complete = match value {
         FieldValue::From(source) => facts.value(source).append_plain(&mut text),
+        FieldValue::Either(first, second) => facts.either(first, second).append_plain(&mut text),
         FieldValue::Text(template) => facts.expand(template, "", Escape::None, &mut text),
         FieldValue::Object(fields) => {
             let mut json = Json { text: String::new(), verbatim: None };

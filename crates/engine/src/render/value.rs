@@ -90,6 +90,14 @@ impl<'a> Facts<'a> {
             && (condition.events.is_empty() || condition.events.iter().any(|kind| **kind == *self.event.kind))
     }
 
+    /// The value of `first`, or of `second` where that is missing or null.
+    pub(super) fn either(&self, first: &Source, second: &Source) -> Value<'_> {
+        match self.value(first) {
+            Value::Missing | Value::Json("null") => self.value(second),
+            value => value,
+        }
+    }
+
     pub(super) fn value(&self, source: &Source) -> Value<'_> {
         let event = self.event;
         let entity = event.entity.as_ref();

@@ -9,6 +9,8 @@ use crate::builders::{builtin, event, mistakes, profile, settings, webhook};
 
 const ID: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
 
+const NO_GUID: &str = "filter.id must be a GUID such as 0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+
 fn subscription(name: &str, filter: Option<(&str, Option<&str>)>) -> Settings {
     let filter = filter.map(|(kind, id)| Filter { kind: kind.to_owned(), id: id.map(str::to_owned) });
     Settings { events: Events::Only(vec![name.to_owned()]), filter, ..settings() }
@@ -35,6 +37,10 @@ fn each_event_type_has_its_filter() {
         ("BusinessObjectUpdated", Some(("31", Some("")))),
         ("SpecificBusinessObjectUpdated", Some(("Schedule", Some(ID)))),
         ("BusinessObjectUpdated", Some(("Schedule", Some(ID)))),
+        // The source's own example says 81 for a schedule, and its parameter list asks for a GUID that is not needed.
+        ("BusinessObjectCreated", Some(("81", None))),
+        ("NewBusinessObject", Some(("31", Some(ID)))),
+        ("SpecificBusinessObjectUpdated", Some(("Packet", Some(ID)))),
     ];
     for (name, filter) in right {
         assert_eq!(wrong(name, filter), [""; 0], "{name} {filter:?}");
@@ -49,10 +55,11 @@ fn each_event_type_has_its_filter() {
         ),
         (
             "BusinessObjectCreated",
-            Some(("81", None)),
-            "filter.type is Packet (81), but BusinessObjectCreated takes Company (31), Schedule (260)",
+            Some(("911", None)),
+            "filter.type is Process (911), but BusinessObjectCreated takes Company (31), Schedule (260)",
         ),
-        ("NewBusinessObject", Some(("31", Some(ID))), "filter.id must be null: BusinessObjectCreated has none"),
+        ("PacketUpdated", Some(("81", Some("17"))), NO_GUID),
+        ("BusinessObjectCreated", Some(("31", Some("17"))), NO_GUID),
         (
             "SpecificBusinessObjectUpdated",
             Some(("31", None)),
@@ -74,6 +81,22 @@ fn an_update_with_an_id_means_the_specific_one() {
     let mut settings = subscription("BusinessObjectUpdated", Some(("31", Some(ID))));
     builtin("enate").normalise(&mut settings);
     assert_eq!(settings, subscription("SpecificBusinessObjectUpdated", Some(("Company", Some(ID)))));
+}
+
+#[test]
+fn what_is_taken_for_another_type_or_ignored_is_written_so() {
+    let enate = builtin("enate");
+    for (given, kept) in [
+        (("BusinessObjectCreated", "Packet", Some(ID)), ("Schedule", None)),
+        (("BusinessObjectUpdated", "81", None), ("Schedule", None)),
+        (("PacketUpdated", "81", Some(ID)), ("Packet", Some(ID))),
+        (("BusinessObjectCreated", "Company", Some("17")), ("Company", Some("17"))),
+    ] {
+        let (name, kind, id) = given;
+        let mut settings = subscription(name, Some((kind, id)));
+        enate.normalise(&mut settings);
+        assert_eq!(settings.filter, subscription(name, Some(kept)).filter, "{given:?}");
+    }
 }
 
 fn hears(profile: &Profile, settings: &Settings, kind: &str, entity: (&str, &str), scope: &[(&str, &str)]) -> bool {

@@ -31,6 +31,18 @@ fn enate(kind: &str, data: &str) -> String {
 }
 
 #[test]
+fn enate_a_communications_packet_is_the_entity_where_the_data_lack_it() {
+    let rendered = |data: &str| {
+        let mut event = event("NewCommunication", data);
+        event.entity = Some(Entity { kind: "Packet".to_owned(), id: "p-1".to_owned(), url: None, data: None });
+        body(&render(&builtin("enate"), &webhook(&[]), &event, 1)).to_owned()
+    };
+    assert!(rendered("{}").contains(r#""PacketGUID":"p-1","#), "{}", rendered("{}"));
+    assert!(rendered(r#"{"PacketGUID":null}"#).contains(r#""PacketGUID":"p-1","#));
+    assert!(rendered(r#"{"PacketGUID":"p-2"}"#).contains(r#""PacketGUID":"p-2","#));
+}
+
+#[test]
 fn enate_business_object_created() {
     let mut webhook = webhook(&[]);
     webhook.credentials.headers = vec![("new-schedule".to_owned(), "New schedule created".to_owned())];

@@ -15,6 +15,7 @@ pub mod nodes;
 pub mod organizations;
 pub mod ownership;
 pub mod pauses;
+pub mod profiles_in_use;
 pub mod projects;
 pub mod sessions;
 pub mod users;

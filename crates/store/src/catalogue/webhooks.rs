@@ -40,9 +40,10 @@ const COLUMNS: &str = "id, project_id, organization_id, number, uuid, profile, s
      settings, sealed, version, created_at, updated_at, created_by, owner";
 
 fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
-    let damaged = |what: &str| StoreError::Damaged(format!("a webhook has {what}"));
+    let id = WebhookId(row.int(0)?);
+    let damaged = |what: &str| StoreError::Damaged(format!("webhook {id} has {what}"));
     Ok(WebhookRow {
-        id: WebhookId(row.int(0)?),
+        id,
         project: ProjectId(row.int(1)?),
         organization: OrganizationId(row.int(2)?),
         number: row.int(3)?,
@@ -51,7 +52,8 @@ fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
         status: Status::from_number(row.int(6)?).ok_or_else(|| damaged("an unknown status"))?,
         status_reason: row.text_or_null(7)?,
         failing_since: row.int_or_null(8)?.map(Timestamp),
-        settings: parse_document(&row.text(9)?)?,
+        settings: parse_document(&row.text(9)?)
+            .map_err(|error| StoreError::Damaged(format!("the settings of webhook {id}: {error}")))?,
         sealed: row.blob(10)?,
         version: row.int(11)?,
         created_at: Timestamp(row.int(12)?),
@@ -344,7 +346,7 @@ fn customers_only(conditions: &mut Conditions, project: ProjectId) {
 }
 
 /// The organizations that were removed and whose webhooks are still to go.
-const REMOVED: &str = "(SELECT organization_id FROM removed_organizations)";
+pub(super) const REMOVED: &str = "(SELECT organization_id FROM removed_organizations)";
 
 /// Every webhook of an organization, oldest first; their number is bounded where they are made.
 pub fn all(organization: OrganizationId) -> Query<WebhookRow> {

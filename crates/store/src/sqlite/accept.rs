@@ -161,7 +161,7 @@ fn insert_event(kept: &mut Kept<'_>, accept: &Accept) -> StoreResult<bool> {
         event.ordering_key,
         deliveries.len() as i64,
         last,
-        deliveries.iter().any(|delivery| delivery.trigger == Trigger::Test),
+        deliveries.iter().any(|delivery| delivery.trigger.is_test()),
         &*event.data,
         entity_data
     ])?;
