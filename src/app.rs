@@ -79,8 +79,12 @@ pub struct Parts {
     pub base_url: String,
     /// Rung when a job was made.
     pub jobs: Arc<Notify>,
+    /// Becomes true when the server is about to stop and still serves.
+    pub leaving: watch::Receiver<bool>,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
+    /// Grants that a user may have, at most.
+    pub max_grants: usize,
     /// The admin key; only its hash is kept.
     pub admin_key: String,
 }
@@ -103,8 +107,12 @@ pub struct App {
     pub base_url: String,
     /// Rung when a job was made.
     pub jobs: Arc<Notify>,
+    /// Becomes true when the server is about to stop and still serves.
+    pub leaving: watch::Receiver<bool>,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
+    /// Grants that a user may have, at most.
+    pub max_grants: usize,
     /// The API keys in use.
     pub keyring: Keyring,
     /// The project on which the admin key acts.
@@ -139,6 +147,12 @@ pub enum StartError {
         "there is no profile {0:?}; give the name of one that comes with Fanfare or is in the directory of profiles"
     )]
     Profile(String),
+    #[error(
+        "these use profiles that this server doesn't have, so events would not reach them:\n{0}\
+         Put the profiles' files into the directory of profiles (--profiles-dir or FANFARE_PROFILES_DIR). To remove a \
+         profile, start with it once more, give these webhooks and projects another profile, and then remove its file."
+    )]
+    MissingProfiles(String),
 }
 
 impl App {
@@ -165,7 +179,9 @@ impl App {
             max_event_bytes: parts.max_event_bytes,
             base_url: parts.base_url,
             jobs: parts.jobs,
+            leaving: parts.leaving,
             stopping: parts.stopping,
+            max_grants: parts.max_grants,
             keyring,
             default_project,
             background: Background::default(),

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod observer;
 pub mod panics;
 pub mod portal;
+mod profiles_in_use;
 pub mod random;
 pub mod receiver;
 pub mod recovery;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fanfare::cli::program::Program;
+use fanfare::cli::serve::Logged;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(program.run()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Logged>() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("fanfare: {error:#}");
             ExitCode::FAILURE

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
 use crate::panics::{self, Part};
 use crate::portal;
+use crate::profiles_in_use;
 use crate::trusted_clock::TrustedClock;
 use crate::vault::Vault;
 
@@ -48,10 +49,12 @@ pub struct Server {
     pub app: Arc<App>,
     store: Store,
     dispatcher: Arc<Dispatcher>,
+    leave: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     listening: JoinSet<()>,
     drain: Duration,
+    shutdown_delay: Duration,
 }
 
 impl Server {
@@ -98,6 +101,7 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Server> {
         let address = listener.local_addr()?;
+        profiles_in_use::check(&store, &profiles).await?;
         let sealed = Vault::is_bound(&store).await?;
         let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref(), sealed)?;
         let vault = Vault::new(&keys.master);
@@ -138,6 +142,7 @@ impl Server {
             limits,
             settings.log_bytes_per_day,
         );
+        let (leave, leaving) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
         let jobs = Arc::new(Notify::new());
         let app = App::start(Parts {
@@ -155,11 +160,15 @@ impl Server {
             max_event_bytes: settings.max_event_bytes,
             base_url: if sources.base_url.is_some() { settings.base_url.clone() } else { format!("http://{address}") },
             jobs: Arc::clone(&jobs),
+            leaving,
             stopping: stopped.clone(),
+            max_grants: settings.max_grants,
             admin_key: keys.admin.clone(),
         })
         .await?;
         let app = Arc::new(app);
+        let days = settings.retention.as_secs() / 86_400;
+        profiles_in_use::say_what_is_not_kept(&store, &app.profiles, days).await?;
         dispatcher.resume().await?;
 
         let mut tasks = JoinSet::new();
@@ -181,16 +190,25 @@ impl Server {
             app,
             store,
             dispatcher,
+            leave,
             stop,
             tasks,
             listening,
             drain: settings.drain,
+            shutdown_delay: settings.shutdown_delay,
         })
     }
 
     /// Waits until the server listens no more though nobody stopped it, which is a fault of its own.
     pub async fn failed(&mut self) {
         let _ = self.listening.join_next().await;
+    }
+
+    /// Says that it is not ready any more, and goes on serving: whoever sends requests here has time to see it. Answers how
+    /// long that should be.
+    pub fn leave(&self) -> Duration {
+        let _ = self.leave.send(true);
+        self.shutdown_delay
     }
 
     /// Stops: takes no new requests, finishes those under way, gives leases back, writes what waits. Answers whether

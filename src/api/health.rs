@@ -47,7 +47,7 @@ pub async fn healthz() -> &'static str {
               (status = 503, description = "The store does not answer or write, the server is stopping, or a part of it \
                   panicked and is about to be started again")))]
 pub async fn readyz(extract::State(app): extract::State<Arc<App>>) -> Answer<String> {
-    if *app.stopping.borrow() {
+    if *app.leaving.borrow() || *app.stopping.borrow() {
         return Err(Problem::new(Code::Unavailable, "the server is stopping"));
     }
     if app.store.is_closed() {

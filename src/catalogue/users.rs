@@ -16,8 +16,6 @@ use crate::compiled::Fact;
 pub const MAX_USERS: u32 = 100_000;
 /// How many roles a user may have, and how many permissions.
 pub const MAX_STANDING: usize = 100;
-/// How many entities a user may be granted.
-pub const MAX_GRANTS: usize = 1_000;
 
 const NAME: &str = "user";
 
@@ -41,7 +39,7 @@ pub async fn put(
     id: &str,
     input: UserInput,
 ) -> CatalogueResult<(UserRow, bool)> {
-    check(id, &input)?;
+    check(id, &input, app.max_grants)?;
     let known = app.store.read_one(rows::by_id(organization.id, id)).await?;
     if known.is_none() {
         check_room(app.store.read_one(rows::count(organization.id)).await?, "users in an organization", MAX_USERS)?;
@@ -90,7 +88,8 @@ fn touches(organization: &Organization) -> Touches {
     Touches { project: organization.project, organization: Some(organization.id) }
 }
 
-fn check(id: &str, input: &UserInput) -> CatalogueResult<()> {
+/// `max_grants`: how many entities a user may be granted.
+fn check(id: &str, input: &UserInput, max_grants: usize) -> CatalogueResult<()> {
     let mut faults = Faults::default();
     faults.external_id("user", id);
     if let Some(name) = &input.name {
@@ -107,8 +106,10 @@ fn check(id: &str, input: &UserInput) -> CatalogueResult<()> {
         }
     }
     if let Grants::Only(granted) = &input.grants {
-        faults.require(granted.len() <= MAX_GRANTS, "grants", || format!("must have at most {MAX_GRANTS} entries"));
-        for entity in granted.iter().take(MAX_GRANTS) {
+        faults.require(granted.len() <= max_grants, "grants", || {
+            format!("must have at most {max_grants} entries; the setting max_grants_per_user allows more")
+        });
+        for entity in granted.iter().take(max_grants) {
             faults.entity("grants", entity);
         }
     }

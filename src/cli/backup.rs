@@ -46,7 +46,8 @@ pub async fn run_backup(args: BackupArgs) -> anyhow::Result<()> {
     let bytes = std::fs::metadata(&args.to)?.len();
     print(&format!(
         "{} holds all that was accepted until now ({bytes} bytes).\n\
-         Keep the master key with it ({}, or FANFARE_MASTER_KEY): without it no secret in it can be read.\n",
+         Back up the master key too, apart from it ({}, or FANFARE_MASTER_KEY): no secret in it can be read without the key, and \
+         all can with both.\n",
         args.to.display(),
         directory.join("master-key").display()
     ))

@@ -10,7 +10,7 @@ use fanfare_engine::profile::{Profile, Profiles};
 use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreResult;
 
-use super::Source;
+use super::{Source, StoredWebhook};
 
 /// Something that a judgement rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,11 +47,11 @@ impl Known {
     pub(super) async fn read(
         source: &dyn Source,
         organization: OrganizationId,
-        webhooks: &[Webhook],
+        webhooks: &[StoredWebhook],
         profiles: &Profiles,
     ) -> StoreResult<Known> {
         let mut facts = HashSet::new();
-        for webhook in webhooks {
+        for StoredWebhook { webhook, .. } in webhooks {
             let Some((profile, owner)) = rechecked(webhook, profiles) else { continue };
             facts.insert(Fact::User(owner.to_owned()));
             let entity = named_entity(webhook.settings.filter.as_ref());

@@ -75,6 +75,11 @@ impl EventTypes {
         }
     }
 
+    /// Whether the host may post an event type that the project doesn't have, since webhooks may name it.
+    pub fn is_open(&self) -> bool {
+        self.own.iter().chain(&self.allowed).any(|profile| profile.events.open)
+    }
+
     /// Whether the event has what the project's own profile needs of it, and each other that the project allows, where it is
     /// among the event types that come with that one.
     ///

@@ -8,11 +8,11 @@ use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::webhook::{Credentials, Webhook};
 use fanfare_store::catalogue::webhooks::WebhookRow;
 use fanfare_store::catalogue::{entities, event_types, organizations, ownership, pauses, projects, users, webhooks};
-use fanfare_store::{Store, StoreError, StoreResult};
+use fanfare_store::{Store, StoreResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Hold, Source, StoredOrganization, StoredScope, StoredType, StoredTypes};
+use super::{Hold, Source, StoredOrganization, StoredScope, StoredType, StoredTypes, StoredWebhook};
 use crate::vault::Vault;
 
 /// See the module.
@@ -22,10 +22,15 @@ pub struct FromStore {
 }
 
 impl FromStore {
-    fn open(&self, row: WebhookRow) -> StoreResult<Webhook> {
-        let damaged = |error| StoreError::Damaged(format!("the credentials of webhook {}: {error}", row.id));
-        let credentials = self.vault.open_credentials(row.id, &row.sealed).map_err(damaged)?;
-        Ok(whole(row, credentials))
+    /// The webhook with its credentials. One whose credentials can't be opened keeps its place, so that its events wait and
+    /// the organization's other webhooks go on.
+    fn open(&self, row: WebhookRow) -> StoredWebhook {
+        match self.vault.open_credentials(row.id, &row.sealed) {
+            Ok(credentials) => whole(row, credentials).into(),
+            Err(error) => {
+                StoredWebhook { webhook: whole(row, Credentials::default()), unreadable: Some(error.to_string()) }
+            }
+        }
     }
 }
 
@@ -55,7 +60,7 @@ impl Source for FromStore {
         async move {
             let Some(place) = self.store.read_one(ownership::organization(id)).await? else { return Ok(None) };
             let rows = self.store.read(webhooks::all(id)).await?;
-            let webhooks = rows.into_iter().map(|row| self.open(row)).collect::<StoreResult<Vec<_>>>()?;
+            let webhooks = rows.into_iter().map(|row| self.open(row)).collect();
             let ownership::Place { project, is_operator } = place;
             let allowed = self.store.read_one(projects::by_id(project)).await?;
             let profiles = allowed.map_or_else(Vec::new, |project| {
@@ -94,10 +99,14 @@ impl Source for FromStore {
         .boxed()
     }
 
-    fn webhooks(&self, organization: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
+    fn webhooks(
+        &self,
+        organization: OrganizationId,
+        ids: Vec<WebhookId>,
+    ) -> BoxFuture<'_, StoreResult<Vec<StoredWebhook>>> {
         async move {
             let rows = self.store.read(webhooks::some(organization, &ids)).await?;
-            rows.into_iter().map(|row| self.open(row)).collect()
+            Ok(rows.into_iter().map(|row| self.open(row)).collect())
         }
         .boxed()
     }

@@ -68,7 +68,21 @@ pub struct StoredOrganization {
     pub is_operator: bool,
     /// The names of the profiles that its project allows.
     pub profiles: Vec<String>,
-    pub webhooks: Vec<Webhook>,
+    pub webhooks: Vec<StoredWebhook>,
+}
+
+/// A webhook as it is stored.
+#[derive(Debug)]
+pub struct StoredWebhook {
+    pub webhook: Webhook,
+    /// Why the credentials cannot be read; they are empty then.
+    pub unreadable: Option<String>,
+}
+
+impl From<Webhook> for StoredWebhook {
+    fn from(webhook: Webhook) -> Self {
+        StoredWebhook { webhook, unreadable: None }
+    }
 }
 
 /// What an entity belongs to, as it is stored.
@@ -102,7 +116,11 @@ pub trait Source: Send + Sync {
     /// An organization with all its webhooks; `None` where there is none.
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>>;
     /// These webhooks of an organization, by id, as far as they are there.
-    fn webhooks(&self, organization: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>>;
+    fn webhooks(
+        &self,
+        organization: OrganizationId,
+        ids: Vec<WebhookId>,
+    ) -> BoxFuture<'_, StoreResult<Vec<StoredWebhook>>>;
     /// These users of an organization, as far as they are known.
     fn users(&self, id: OrganizationId, users: Vec<String>) -> BoxFuture<'_, StoreResult<Vec<User>>>;
     /// What these entities of an organization belong to, of those that are known.
@@ -231,7 +249,7 @@ impl Compiled {
         let Some(mut stored) = self.source.organization(id).await? else { return Ok(None) };
         let known = Known::read(&*self.source, id, &stored.webhooks, &self.profiles).await?;
         let rows = std::mem::take(&mut stored.webhooks);
-        let webhooks = rows.into_iter().map(|webhook| self.compile(webhook, &known)).collect();
+        let webhooks = rows.into_iter().map(|stored| self.compile(stored, &known)).collect();
         Ok(Some(CompiledOrganization::new(stored, webhooks, &self.profiles, known.into_facts())))
     }
 
@@ -245,14 +263,14 @@ impl Compiled {
         let known = Known::read(&*self.source, organization.id, &rows, &self.profiles).await?;
         let mut now: BTreeMap<WebhookId, Option<Arc<CompiledWebhook>>> =
             changed.iter().map(|webhook| (*webhook, None)).collect();
-        now.extend(rows.into_iter().map(|webhook| (webhook.id, Some(self.compile(webhook, &known)))));
+        now.extend(rows.into_iter().map(|stored| (stored.webhook.id, Some(self.compile(stored, &known)))));
         Ok(organization.with(now, known.into_facts()))
     }
 
-    fn compile(&self, webhook: Webhook, known: &Known) -> Arc<CompiledWebhook> {
-        let access = known.judge(&webhook, &self.profiles);
+    fn compile(&self, stored: StoredWebhook, known: &Known) -> Arc<CompiledWebhook> {
+        let access = known.judge(&stored.webhook, &self.profiles);
         let (profiles, concurrency) = (&self.profiles, self.concurrency);
-        Arc::new(CompiledWebhook::compile(webhook, access, profiles, &self.holds, concurrency, &self.senders))
+        Arc::new(CompiledWebhook::compile(stored, access, profiles, &self.holds, concurrency, &self.senders))
     }
 
     /// The customer's organization that `name` names in a project: its id or the host's own id for it.

@@ -78,13 +78,13 @@ impl Source for Held {
     fn organization(&self, id: OrganizationId) -> BoxFuture<'_, StoreResult<Option<StoredOrganization>>> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let profiles = vec!["guarded".to_owned()];
-        let webhooks = vec![webhook()];
+        let webhooks = vec![webhook().into()];
         let stored = StoredOrganization { id, project: ProjectId(1), is_operator: false, profiles, webhooks };
         async move { Ok(Some(stored)) }.boxed()
     }
 
-    fn webhooks(&self, _: OrganizationId, _: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
-        async { Ok(vec![webhook()]) }.boxed()
+    fn webhooks(&self, _: OrganizationId, _: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<StoredWebhook>>> {
+        async { Ok(vec![webhook().into()]) }.boxed()
     }
 
     fn users(&self, _: OrganizationId, _: Vec<String>) -> BoxFuture<'_, StoreResult<Vec<User>>> {

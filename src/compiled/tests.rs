@@ -61,25 +61,25 @@ impl Source for Steered {
             // What is read is as it was when it was asked for.
             let webhooks = self.webhooks.lock().get(&id).cloned();
             self.permits.acquire().await.unwrap().forget();
-            let stored = |webhooks| StoredOrganization {
+            let stored = |webhooks: Vec<Webhook>| StoredOrganization {
                 id,
                 project: ProjectId(1),
                 is_operator: false,
                 profiles: vec!["standard".to_owned()],
-                webhooks,
+                webhooks: webhooks.into_iter().map(Into::into).collect(),
             };
             Ok(webhooks.map(stored))
         }
         .boxed()
     }
 
-    fn webhooks(&self, id: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
+    fn webhooks(&self, id: OrganizationId, ids: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<StoredWebhook>>> {
         async move {
             self.singly.lock().push(ids.iter().map(|id| id.0).collect());
             let mut webhooks = self.webhooks.lock().get(&id).cloned().unwrap_or_default();
             webhooks.retain(|webhook| ids.contains(&webhook.id));
             self.permits.acquire().await.unwrap().forget();
-            Ok(webhooks)
+            Ok(webhooks.into_iter().map(Into::into).collect())
         }
         .boxed()
     }

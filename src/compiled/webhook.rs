@@ -14,9 +14,9 @@ use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Status, Webhook};
 
-use super::Revoked;
 use super::holds::HeldNow;
 use super::senders::Senders;
+use super::{Revoked, StoredWebhook};
 
 /// In `failing_since`: the last attempt succeeded, or none was made.
 const NOT_FAILING: i64 = i64::MIN;
@@ -65,18 +65,22 @@ pub struct Sender {
 impl CompiledWebhook {
     /// Works out everything that does not change from one delivery to the next.
     pub(super) fn compile(
-        webhook: Webhook,
+        stored: StoredWebhook,
         access: Result<(), Revoked>,
         profiles: &Profiles,
         holds: &Arc<HeldNow>,
         concurrency: u32,
         senders: &Arc<Senders>,
     ) -> Self {
+        let StoredWebhook { webhook, unreadable } = stored;
         let profile = profiles.get(&webhook.profile);
         // Made to see whether it can be; kept once it is used.
-        let sender = match profile {
-            Some(profile) => Sender::compile(profile, &webhook),
-            None => Err(Unsendable(format!("the profile {} is not there any more", webhook.profile))),
+        let sender = match (profile, unreadable) {
+            (Some(_), Some(reason)) => Err(Unsendable(format!(
+                "its secret and other credentials cannot be read ({reason}); restore a backup, or delete the webhook"
+            ))),
+            (Some(profile), None) => Sender::compile(profile, &webhook),
+            (None, _) => Err(Unsendable(format!("the profile {} is not there any more", webhook.profile))),
         };
         let host = sender.as_ref().map_or(String::new(), |sender| sender.endpoint.host().to_string());
         if let (Err(Unsendable(reason)), true) = (&sender, webhook.status.takes_events()) {
@@ -109,6 +113,11 @@ impl CompiledWebhook {
         let Webhook { project, organization, .. } = self.webhook;
         let held = self.lane.held || self.holds.covers(project, organization, &self.host);
         LaneConfig { held, ..self.lane }
+    }
+
+    /// Whether people may send its deliveries again.
+    pub fn is_sent_by_hand(&self) -> bool {
+        self.profile.as_ref().is_none_or(|profile| profile.retry.by_hand)
     }
 
     /// How to send; else why that cannot be done.

@@ -60,6 +60,10 @@ pub struct Settings {
     pub log_bytes_per_day: usize,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
+    /// How long a stop by SIGTERM goes on serving, though it is not ready any more.
+    pub shutdown_delay: Duration,
+    /// Grants that a user may have, at most.
+    pub max_grants: usize,
 }
 
 /// A setting that cannot be used, and what to do about it.
@@ -125,6 +129,10 @@ impl Settings {
             log_bytes_per_day: within("log_mib_per_day", sources.log_mib_per_day, 1_024, 1..=1_048_576)? as usize
                 * (1 << 20),
             drain: Duration::from_secs(within("drain_seconds", sources.drain_seconds, 30, 0..=3_600)?.into()),
+            shutdown_delay: Duration::from_secs(
+                within("shutdown_delay_seconds", sources.shutdown_delay_seconds, 0, 0..=3_600)?.into(),
+            ),
+            max_grants: within("max_grants_per_user", sources.max_grants_per_user, 1_000, 1..=10_000)? as usize,
         })
     }
 }

@@ -110,6 +110,10 @@ sources! {
     log_mib_per_day: u32 = "FANFARE_LOG_MIB_PER_DAY",
     /// How long a stop waits for requests under way, in seconds [default: 30]
     drain_seconds: u32 = "FANFARE_DRAIN_SECONDS",
+    /// How long a stop by SIGTERM goes on serving while /readyz answers 503, in seconds [default: 0]
+    shutdown_delay_seconds: u32 = "FANFARE_SHUTDOWN_DELAY_SECONDS",
+    /// How many grants a user may have [default: 1000]
+    max_grants_per_user: u32 = "FANFARE_MAX_GRANTS_PER_USER",
 }
 
 impl std::fmt::Debug for Sources {

@@ -13,7 +13,6 @@ use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, Webhook
 use fanfare_engine::profile::Profiles;
 use fanfare_engine::scheduler::{Input, Job, LaneConfig, Limits};
 use fanfare_engine::time::Timestamp;
-use fanfare_engine::webhook::Webhook;
 use fanfare_store::queue::{Accept, Learn, NewDelivery, Operation};
 use fanfare_store::{Store, StoreResult, attempts, log};
 use futures_util::FutureExt;
@@ -21,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 use super::dispatcher::{Dispatcher, Tools};
 use crate::clock::ManualClock;
-use crate::compiled::{Compiled, Hold, Source, StoredOrganization, StoredScope, StoredTypes};
+use crate::compiled::{Compiled, Hold, Source, StoredOrganization, StoredScope, StoredTypes, StoredWebhook};
 use crate::delivery::dns::DnsResolver;
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
 use crate::ids::Ids;
@@ -46,7 +45,7 @@ impl Source for Faulty {
         panics()
     }
 
-    fn webhooks(&self, _: OrganizationId, _: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<Webhook>>> {
+    fn webhooks(&self, _: OrganizationId, _: Vec<WebhookId>) -> BoxFuture<'_, StoreResult<Vec<StoredWebhook>>> {
         panics()
     }
 

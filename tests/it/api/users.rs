@@ -1,6 +1,7 @@
 //! `/v1/organizations/{org}/users`.
 
 use axum::http::Method;
+use fanfare::config::Sources;
 use serde_json::{Value, json};
 
 use super::{Api, START};
@@ -86,6 +87,12 @@ async fn what_is_told_of_a_user_is_bounded() {
     api.put(&path, json!({"role": []})).await.invalid("role");
     api.put(&format!("{USERS}/{}", "x".repeat(256)), json!({})).await.invalid("user");
     assert_eq!(api.get(&path).await.ok()["roles"].as_array().unwrap().len(), 100);
+    api.stop().await;
+
+    let api = Api::start_with(Sources { max_grants_per_user: Some(1_100), ..Sources::default() }).await;
+    api.organization("acme").await;
+    api.put(&path, json!({"grants": grants(1_100)})).await.created();
+    api.put(&path, json!({"grants": grants(1_101)})).await.invalid_because("grants", "max_grants_per_user");
     api.stop().await;
 }
 

@@ -99,6 +99,14 @@ impl Launch {
         (child, output)
     }
 
+    /// Starts it and waits until it says this; it cannot be asked.
+    pub(super) async fn start_with(self, line: &str) -> Running {
+        let (child, output) = self.spawn();
+        let running = Running { child: Some(child), output, address: ([127, 0, 0, 1], 0).into(), key: String::new() };
+        running.output.line_with(line).await;
+        running
+    }
+
     /// Starts it and waits until it can be asked.
     pub(crate) async fn start(self) -> Running {
         let key = self.variables.get("FANFARE_ADMIN_KEY").cloned().unwrap_or_default();

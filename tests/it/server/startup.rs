@@ -7,7 +7,7 @@ use serde_json::json;
 use super::client::Webhook;
 use super::patience::until;
 use super::process::Home;
-use super::scene::{ORG, Scene, event};
+use super::scene::{ORG, Scene, event, with};
 
 const KEY: &str = "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b";
 const OTHER_KEY: &str = "7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c";
@@ -28,12 +28,27 @@ async fn a_second_start_keeps_the_keys_that_the_first_made() {
     let home = Home::new();
     let launch = || home.launch().unset("FANFARE_ADMIN_KEY");
     let log = launch().start().await.stop().await;
-    let key = log.lines().find_map(|line| line.strip_prefix("The admin key was made: ")).unwrap().to_owned();
-    assert_eq!(std::fs::read_to_string(home.data().join("admin-key")).unwrap().trim(), key);
+    let file = home.data().join("admin-key");
+    let key = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    assert!(log.contains("the admin key was made") && log.contains(&file.display().to_string()), "{log}");
+    assert!(!log.contains(&key), "a log has no key: {log}");
     let server = launch().start().await;
     server.api().with_key(&key).get("/v1/projects").await.expect(200);
     let log = server.stop().await;
-    assert!(!log.contains(&key), "it is shown once: {log}");
+    assert!(!log.contains(&key), "{log}");
+}
+
+#[tokio::test]
+async fn every_line_of_a_json_log_is_json() {
+    let home = Home::new();
+    let launch = || home.launch().unset("FANFARE_ADMIN_KEY").set("FANFARE_LOG_FORMAT", "json");
+    let log = launch().start_with("\"listening\"").await.stop().await;
+    assert!(log.contains("the admin key was made") && log.contains("the master key"), "{log}");
+    let refused = launch().set("FANFARE_MASTER_KEY", OTHER_KEY).refused().await;
+    assert!(refused.contains("the master key is not"), "{refused}");
+    for line in log.lines().chain(refused.lines()) {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -153,6 +168,59 @@ async fn a_broken_profile_is_named_with_its_line_and_the_reason() {
     std::fs::remove_file(profiles.join("mine.toml")).unwrap();
     let said = launch().set("FANFARE_PROFILE", "mine").refused().await;
     assert!(said.contains("there is no profile \"mine\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_start_without_a_profile_in_use_is_refused_and_names_its_webhooks() {
+    let home = Home::new();
+    let profiles = home.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    let launch = || home.launch().set("FANFARE_PROFILES_DIR", &profiles.display().to_string());
+    let own = |name: &str| std::fs::write(profiles.join(format!("{name}.toml")), profile(name)).unwrap();
+    own("mine");
+    own("other");
+    let server = launch().set("FANFARE_PROFILE", "other").start().await;
+    let api = server.api();
+    api.make_organization(ORG).await;
+    api.patch("/v1/projects/default", &json!({"allowed_profiles": ["mine"]})).await.expect(200);
+    let hook = |name: &str| json!({"name": name, "url": "https://93.184.216.34/hook", "profile": "mine"});
+    let webhook = api.make_webhook(ORG, &hook("Warehouse")).await;
+    let off = api.make_webhook(ORG, &with(hook("Off"), json!({"enabled": false}))).await;
+    server.stop().await;
+
+    std::fs::remove_file(profiles.join("mine.toml")).unwrap();
+    let said = launch().refused().await;
+    for part in ["profile \"mine\"", &webhook.id, "\"Warehouse\"", "\"acme\"", "FANFARE_PROFILES_DIR"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains(&off.id), "a webhook that takes no events loses none: {said}");
+
+    own("mine");
+    let server = launch().start().await;
+    server.api().post(&webhook.path("/disable"), &json!({})).await.expect(200);
+    server.stop().await;
+    std::fs::remove_file(profiles.join("mine.toml")).unwrap();
+    launch().start().await.stop().await;
+
+    // The names that the host posts are a project's own profile's.
+    std::fs::remove_file(profiles.join("other.toml")).unwrap();
+    let said = launch().refused().await;
+    assert!(said.contains("profile \"other\": project \"default\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_start_says_what_a_profile_shows_and_the_server_does_not_keep() {
+    let home = Home::new();
+    let log = home.launch().set("FANFARE_PROFILE", "one-click-contractor").start().await.stop().await;
+    let warning = log.lines().find(|line| line.contains("however old they are")).unwrap_or_else(|| panic!("{log}"));
+    assert!(warning.contains("one-click-contractor") && warning.contains("days=30"), "{warning}");
+    let home = Home::new();
+    let log = home.launch().start().await.stop().await;
+    assert!(!log.contains("however old"), "{log}");
+}
+
+fn profile(name: &str) -> String {
+    format!("name = \"{name}\"\n\n[payload]\nraw = true\n")
 }
 
 #[tokio::test]

@@ -96,6 +96,22 @@ async fn case_068_a_receiver_that_hangs_does_not_hold_up_a_stop_for_ever() {
 }
 
 #[tokio::test]
+async fn before_it_stops_a_server_says_so_and_goes_on_serving() {
+    let scene = Scene::with(|launch| launch.set("FANFARE_SHUTDOWN_DELAY_SECONDS", "3600")).await;
+    scene.webhook("/hook").await;
+    scene.api.get("/readyz").await;
+    scene.server.signal("TERM");
+    scene.server.says("not ready any more").await;
+    let answer = scene.api.get("/readyz").await;
+    answer.expect_problem(503, "unavailable");
+    let event = scene.post(json!({"n": 1})).await;
+    scene.api.settled(ORG, &event, "delivered").await;
+    // A second signal ends the delay.
+    let log = scene.server.stop().await;
+    assert!(log.contains("nothing is under way"), "{log}");
+}
+
+#[tokio::test]
 async fn case_057_a_server_that_stood_still_goes_on_without_a_loss() {
     let scene = Scene::start().await;
     scene.webhook_with("/hook", json!({"timeout_seconds": 1, "rate_limit": {"per_second": 30}})).await;
