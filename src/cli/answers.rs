@@ -34,7 +34,7 @@ impl Session {
         if entries.is_empty() {
             eprintln!("No {what}.");
         } else {
-            print(&table::of(entries, columns))?;
+            print(&table::of(entries, columns, table::Cells::for_output()))?;
         }
         say_more(&body);
         Ok(())

@@ -146,7 +146,8 @@ async fn explain(session: &Session, org: &str, event: &str) -> anyhow::Result<()
         ("NAME", "name"),
         ("MATCHED", "matched"),
         ("DELIVERY", "delivery_id"),
-        ("WHY NOT", "detail"),
+        ("STATE", "delivery_state"),
+        ("WHY", "detail"),
     ];
-    print(&table::of(webhooks, &columns))
+    print(&table::of(webhooks, &columns, table::Cells::for_output()))
 }

@@ -105,7 +105,11 @@ fn list(files: &Files, json: bool) -> anyhow::Result<()> {
     if json {
         return print(&format!("{}\n", json!({"data": entries})));
     }
-    print(&table::of(&entries, &[("NAME", "name"), ("DESCRIPTION", "description"), ("FILE", "file")]))
+    print(&table::of(
+        &entries,
+        &[("NAME", "name"), ("DESCRIPTION", "description"), ("FILE", "file")],
+        table::Cells::for_output(),
+    ))
 }
 
 fn show(files: &Files, name: &str) -> anyhow::Result<()> {

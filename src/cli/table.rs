@@ -1,18 +1,37 @@
 //! JSON as aligned text for people.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 
 use serde_json::Value;
 
 use super::answers::Column;
 
-/// The longest cell of a table, in characters; what is longer ends in an ellipsis.
+/// The longest cell of a table on a terminal, in characters; what is longer ends in an ellipsis.
 const MAX_CELL: usize = 72;
 const GAP: &str = "  ";
 
+/// How long cells are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cells {
+    /// At most [`MAX_CELL`] characters.
+    Shortened,
+    Whole,
+}
+
+impl Cells {
+    /// Shortened on a terminal. A program or a file that reads the table gets all of it.
+    pub fn for_output() -> Cells {
+        if std::io::stdout().is_terminal() { Cells::Shortened } else { Cells::Whole }
+    }
+}
+
 /// A row for each entry below the titles.
-pub fn of(entries: &[Value], columns: &[Column]) -> String {
-    let cell = |entry: &Value, path: &str| shortened(cell(member(entry, path)));
+pub fn of(entries: &[Value], columns: &[Column], cells: Cells) -> String {
+    let cell = |entry: &Value, path: &str| match cells {
+        Cells::Shortened => shortened(cell(member(entry, path))),
+        Cells::Whole => cell(member(entry, path)),
+    };
     let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|(title, _)| (*title).to_owned()).collect()];
     rows.extend(entries.iter().map(|entry| columns.iter().map(|(_, path)| cell(entry, path)).collect()));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -77,7 +96,11 @@ mod tests {
             json!({"id": "whk_1", "events": ["a", "b"], "filter": {"type": "job"}, "on": true}),
             json!({"id": "é", "events": "all", "filter": null, "on": false}),
         ];
-        let shown = of(&entries, &[("ID", "id"), ("EVENTS", "events"), ("FILTER", "filter.type"), ("ON", "on")]);
+        let shown = of(
+            &entries,
+            &[("ID", "id"), ("EVENTS", "events"), ("FILTER", "filter.type"), ("ON", "on")],
+            Cells::Shortened,
+        );
         assert_eq!(
             shown,
             "ID     EVENTS  FILTER  ON\n\
@@ -88,8 +111,9 @@ mod tests {
 
     #[test]
     fn a_cell_is_bounded_and_cannot_steer_the_terminal() {
-        let shown = of(&[json!({"a": "x".repeat(500)})], &[("A", "a")]);
-        assert!(shown.lines().all(|line| line.chars().count() <= MAX_CELL), "{shown}");
+        let table = |cells| of(&[json!({"a": "x".repeat(500)})], &[("A", "a")], cells);
+        assert!(table(Cells::Shortened).lines().all(|line| line.chars().count() <= MAX_CELL));
+        assert!(table(Cells::Whole).contains(&"x".repeat(500)));
         assert!(!fields(&json!({"a": "\u{1b}[2J\nb"})).contains(['\u{1b}']));
         assert_eq!(fields(&json!({"a": "x\ny"})).lines().count(), 1);
     }

@@ -1,6 +1,6 @@
 //! Why each webhook of an organization did or did not get an event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,9 +10,9 @@ use fanfare_engine::delivery::{SkipReason, State as DeliveryState};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{ProjectId, WebhookId};
 use fanfare_engine::matching::Mismatch;
-use fanfare_engine::webhook::Status;
+use fanfare_engine::webhook::{Status, Webhook};
 use fanfare_store::entity;
-use fanfare_store::log::{self, DeliveryRow, EventRow};
+use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, EventRow};
 use serde::Serialize;
 
 use super::post::seen_organization;
@@ -38,11 +38,13 @@ pub(super) struct Explanation {
 pub(super) struct WebhookExplanation {
     pub webhook_id: String,
     pub name: String,
-    /// Whether the webhook, as it is now, matches the event.
+    /// Whether the webhook got a delivery of the event.
     pub matched: bool,
-    /// Why not: `event_type`, `filter`, `deactivated`, `auto_disabled`; or, where it matches, `access_revoked`
-    /// (its owner may not manage it any more, so nothing is sent), where there is no delivery `created_later`, where its
-    /// delivery waits `paused` or `unsendable`, and where it was skipped the reason for that.
+    /// Without a delivery, why not: `event_type`, `filter`, `deactivated`, `auto_disabled`, `access_revoked` (its owner may
+    /// not manage it any more), `created_later` or `changed_later` (it matches now, but may not have when the event was
+    /// accepted), `test` (the event tried out another webhook), or `not_kept` (retention removed the delivery). With one that
+    /// waits, why it does: `paused` or `unsendable`; or what ends it when its turn comes: `deactivated`, `auto_disabled` or
+    /// `access_revoked`. With one that was skipped, the reason for that; and `webhook_deleted` for a webhook that is gone.
     pub reason: Option<&'static str>,
     /// In words.
     pub detail: Option<String>,
@@ -58,7 +60,8 @@ pub(super) struct WebhookExplanation {
 
 /// Explain an event
 ///
-/// For each webhook of the organization: matched, or why not.
+/// For each webhook of the organization: matched, or why not. Webhooks that got a delivery and were deleted since follow at the
+/// end.
 #[utoipa::path(
     get, path = "/v1/organizations/{org}/events/{event}/explain", tag = "Events",
     params(("org" = String, Path, description = "The organization's id or external id"),
@@ -74,57 +77,95 @@ pub(super) async fn explain(
     let row = read::find(&app, organization.id, &event).await?;
     let webhooks: Vec<_> = organization.webhooks().rev().take(MAX_WEBHOOKS).collect();
     let ids: Vec<WebhookId> = webhooks.iter().map(|webhook| webhook.webhook.id).collect();
-    let deliveries = app.store.read(log::event_deliveries(row.id, &ids)).await?;
-    let deliveries: HashMap<_, _> = deliveries.into_iter().map(|delivery| (delivery.webhook, delivery)).collect();
+    let found = app.store.read(log::event_deliveries(row.id, &ids)).await?;
+    let of_event = DeliveryFilter { event: Some(row.id), ..DeliveryFilter::default() };
+    let limit = u32::try_from(MAX_WEBHOOKS).unwrap_or(u32::MAX);
+    let newest = app.store.read(log::deliveries(&of_event, limit, limit)).await?;
+    let is_gone = |delivery: &&DeliveryRow| organization.webhook(delivery.webhook).is_none();
+    let gone: BTreeMap<WebhookId, &DeliveryRow> =
+        newest.iter().rev().filter(is_gone).map(|delivery| (delivery.webhook, delivery)).collect();
+    let deliveries: HashMap<_, _> = found.into_iter().map(|delivery| (delivery.webhook, delivery)).collect();
     let holds = app.compiled().holds();
-    let event_id = row.id.to_string();
+    let (event_id, is_test) = (row.id.to_string(), row.is_test);
     let event = to_event(row, organization.project)?;
     let explain = |webhook: &Arc<CompiledWebhook>| {
-        let delivery = deliveries.get(&webhook.webhook.id);
-        explain_webhook(webhook, &event, delivery, &holds)
+        let verdict = match deliveries.get(&webhook.webhook.id) {
+            Some(delivery) => with_delivery(webhook, delivery, &holds),
+            None => without_delivery(webhook, &event, is_test),
+        };
+        let name = webhook.webhook.settings.name.clone();
+        explained(webhook.webhook.id, name, verdict, deliveries.get(&webhook.webhook.id))
     };
-    Ok(Json(Explanation { event_id, webhooks: webhooks.into_iter().map(explain).collect() }))
+    let present = webhooks.into_iter().map(explain);
+    let deleted = gone.iter().rev().map(|(webhook, delivery)| {
+        let detail = "the webhook was deleted since".to_owned();
+        explained(*webhook, String::new(), Some((WEBHOOK_DELETED, detail)), Some(*delivery))
+    });
+    Ok(Json(Explanation { event_id, webhooks: present.chain(deleted).collect() }))
 }
 
-fn explain_webhook(
-    webhook: &CompiledWebhook,
-    event: &Event,
-    delivery: Option<&DeliveryRow>,
-    holds: &Holds,
-) -> WebhookExplanation {
-    let status = webhook.webhook.status;
-    let (reason, detail) = match webhook.interest.check(event) {
-        Err(Mismatch::EventType) => {
-            (Some("event_type"), Some(format!("it does not want events of type {}", event.kind)))
-        }
-        Err(Mismatch::Filter) => (Some("filter"), Some("its filter names another entity".to_owned())),
-        Ok(()) if !status.takes_events() => (Some(status.name()), webhook.webhook.status_reason.clone()),
-        Ok(()) if let Err(revoked) = &webhook.access => (Some("access_revoked"), Some(revoked.to_string())),
-        Ok(()) => match delivery {
-            None => {
-                let detail = "it matches now, but did not when the event was accepted; recover to send it";
-                (Some("created_later"), Some(detail.to_owned()))
-            }
-            Some(DeliveryRow { state: DeliveryState::Pending | DeliveryState::Delivering, .. })
-                if webhook.lane().held =>
-            {
-                let (reason, detail) = why_held(webhook, holds);
-                (Some(reason), Some(detail))
-            }
-            Some(DeliveryRow { skipped_reason: Some(reason), .. }) => (Some(reason.name()), Some(was_skipped(*reason))),
-            Some(_) => (None, None),
-        },
-    };
+/// The reason for webhooks that are gone.
+const WEBHOOK_DELETED: &str = "webhook_deleted";
+
+/// A reason, and the same in words.
+type Verdict = Option<(&'static str, String)>;
+
+fn explained(webhook: WebhookId, name: String, verdict: Verdict, delivery: Option<&DeliveryRow>) -> WebhookExplanation {
+    let (reason, detail) = verdict.unzip();
     WebhookExplanation {
-        webhook_id: webhook.webhook.id.to_string(),
-        name: webhook.webhook.settings.name.clone(),
-        matched: webhook.interest.check(event).is_ok() && status.takes_events(),
+        webhook_id: webhook.to_string(),
+        name,
+        matched: delivery.is_some(),
         reason,
         detail,
         delivery_id: delivery.map(|delivery| delivery.id.to_string()),
         delivery_state: delivery.map(|delivery| delivery.state),
         skipped_reason: delivery.and_then(|delivery| delivery.skipped_reason).map(SkipReason::name),
     }
+}
+
+/// What the log says counts, however the webhook is now.
+fn with_delivery(webhook: &CompiledWebhook, delivery: &DeliveryRow, holds: &Holds) -> Verdict {
+    if let Some(reason) = delivery.skipped_reason {
+        if let (SkipReason::AccessRevoked, Err(revoked)) = (reason, &webhook.access) {
+            return Some((reason.name(), revoked.to_string()));
+        }
+        return Some((reason.name(), was_skipped(reason)));
+    }
+    if !matches!(delivery.state, DeliveryState::Pending | DeliveryState::Delivering) {
+        return None;
+    }
+    let status = webhook.webhook.status;
+    if !status.takes_events() {
+        return Some((status.name(), "the webhook is off; the delivery is skipped when its turn comes".to_owned()));
+    }
+    if webhook.lane().held {
+        return Some(why_held(webhook, holds));
+    }
+    webhook.access.as_ref().err().map(|revoked| ("access_revoked", revoked.to_string()))
+}
+
+/// Why the event made no delivery.
+fn without_delivery(webhook: &CompiledWebhook, event: &Event, is_test: bool) -> Verdict {
+    let Webhook { status, status_reason, created_at, updated_at, .. } = &webhook.webhook;
+    let accepted_at = event.id.made_at();
+    Some(match webhook.interest.check(event) {
+        Err(Mismatch::EventType) => ("event_type", format!("it does not want events of type {}", event.kind)),
+        Err(Mismatch::Filter) => ("filter", "its filter names another entity".to_owned()),
+        Ok(()) if is_test => ("test", "the event only tried out another webhook".to_owned()),
+        Ok(()) if !status.takes_events() => {
+            (status.name(), status_reason.clone().unwrap_or_else(|| "the webhook is off".to_owned()))
+        }
+        Ok(()) if let Err(revoked) = &webhook.access => ("access_revoked", revoked.to_string()),
+        Ok(()) if *created_at >= accepted_at => {
+            ("created_later", "it was created after the event was accepted; recover to send it".to_owned())
+        }
+        Ok(()) if *updated_at >= accepted_at => (
+            "changed_later",
+            "it was changed after the event was accepted and matches now; recover to send it".to_owned(),
+        ),
+        Ok(()) => ("not_kept", "its delivery is no longer in the log; retention removed it".to_owned()),
+    })
 }
 
 /// Why what waits for a webhook is not sent.

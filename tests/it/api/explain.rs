@@ -1,5 +1,9 @@
 //! `/v1/organizations/{org}/events/{event}/explain`: what became of an event, webhook by webhook.
 
+use std::time::Duration;
+
+use fanfare_engine::id::WebhookId;
+use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use serde_json::{Value, json};
 
 use super::Api;
@@ -67,5 +71,78 @@ async fn what_was_skipped_says_why_though_all_is_well_now() {
     assert_eq!((&said["matched"], &said["reason"]), (&json!(true), &json!("webhook_deactivated")), "{said}");
     assert_eq!((&said["delivery_state"], &said["skipped_reason"]), (&json!("skipped"), &json!("webhook_deactivated")));
     assert!(said["detail"].as_str().unwrap().contains("switched off when its turn came; resend it"), "{said}");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_delivered_stays_so_however_the_webhook_is_now() {
+    let mut sink = Sink::start().await;
+    let (api, webhook) = ready(&sink).await;
+    api.event_types(&["job.other"]).await;
+    let event = post(&api).await;
+    sink.next().await;
+    api.until_state("delivered", 1).await;
+    let delivered = async |reason: Value| {
+        let said = explained(&api, &event).await;
+        assert_eq!((&said["matched"], &said["delivery_state"]), (&json!(true), &json!("delivered")), "{said}");
+        assert_eq!(said["reason"], reason, "{said}");
+        said
+    };
+    api.post(&format!("{webhook}/disable"), json!({})).await.ok();
+    delivered(Value::Null).await;
+    api.patch(&webhook, json!({"enabled": true, "events": ["job.other"]})).await.ok();
+    delivered(Value::Null).await;
+    // One that is new since, and one that wants other events, got nothing.
+    api.pass(Duration::from_secs(1));
+    api.webhook("acme", json!({"name": "Later"})).await;
+    let later = explained(&api, &event).await;
+    assert_eq!((&later["matched"], &later["reason"]), (&json!(false), &json!("created_later")), "{later}");
+    api.delete(&webhook).await.gone();
+    let all = api.get(&format!("{EVENTS}/{event}/explain")).await.ok()["webhooks"].clone();
+    let gone = &all[1];
+    assert_eq!((&gone["matched"], &gone["reason"]), (&json!(true), &json!("webhook_deleted")), "{all}");
+    assert_eq!(
+        (&gone["delivery_state"], &webhook.ends_with(gone["webhook_id"].as_str().unwrap())),
+        (&json!("delivered"), &true)
+    );
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_is_the_tested_webhooks_alone() {
+    let mut sink = Sink::start().await;
+    let (api, tested) = ready(&sink).await;
+    api.webhook("acme", json!({"name": "Other"})).await;
+    let delivery = api.post(&format!("{tested}/test"), json!({"event_type": "job.created"})).await.accepted();
+    sink.next().await;
+    let path = format!("/v1/organizations/acme/deliveries/{}", delivery["delivery_id"].as_str().unwrap());
+    let event = api.get(&path).await.ok()["event_id"].as_str().unwrap().to_owned();
+    let said = api.get(&format!("{EVENTS}/{event}/explain")).await.ok()["webhooks"].clone();
+    assert_eq!((&said[0]["matched"], &said[0]["reason"]), (&json!(false), &json!("test")), "{said}");
+    assert_eq!((&said[1]["matched"], &said[1]["reason"]), (&json!(true), &Value::Null), "{said}");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn events_wait_for_a_webhook_whose_credentials_cannot_be_read() {
+    let mut sink = Sink::start().await;
+    let (api, damaged) = ready(&sink).await;
+    api.webhook("acme", json!({"url": sink.url, "name": "Good"})).await;
+    let id = WebhookId::parse(damaged.rsplit('/').next().unwrap()).unwrap();
+    let webhook = api.app().compiled().webhook(id).await.unwrap().unwrap().webhook.clone();
+    let row = api.app().store.read_one(webhooks::by_id(webhook.organization, id)).await.unwrap().unwrap();
+    let row = WebhookRow { sealed: vec![1], ..row };
+    api.app().store.change(webhooks::update(&row), None).await.unwrap();
+    api.app().observer.webhook_changed(webhook.organization, id);
+
+    let posted = api.post(EVENTS, json!({"type": "job.created", "data": {}})).await.accepted();
+    assert_eq!(posted["deliveries"], 2, "none is lost: {posted}");
+    sink.next().await;
+    api.until_state("delivered", 1).await;
+    let said =
+        api.get(&format!("{EVENTS}/{}/explain", posted["id"].as_str().unwrap())).await.ok()["webhooks"][1].clone();
+    assert_eq!((&said["reason"], &said["delivery_state"]), (&json!("unsendable"), &json!("pending")), "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("cannot be read"), "{said}");
+    api.delete(&damaged).await.gone();
     api.stop().await;
 }

@@ -130,6 +130,15 @@ async fn a_webhook_is_made_and_an_event_is_sent_seen_and_sent_again() {
     let tested = scene.json(&format!("webhook test --org 42 {id} --type job.created")).await;
     assert!(text(&tested["delivery_id"]).starts_with("dlv_"), "{tested}");
     assert!(std::str::from_utf8(&scene.received().await.body).unwrap().contains("{\"n\":1}"));
+
+    // What a program reads is whole, however long.
+    let (hook, name) = (scene.hook.clone(), "x".repeat(100));
+    scene.run(&format!("webhook create --org 42 {hook} --name {name}")).await.well();
+    let explained = scene.run("event explain --org 42 e1").await.well();
+    assert!(
+        explained.contains(&name) && explained.contains("created after the event was accepted; recover to send it"),
+        "{explained}"
+    );
     scene.stop().await;
 }
 
