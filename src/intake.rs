@@ -107,16 +107,18 @@ pub fn accept_test(
     (delivery, pending)
 }
 
-/// A test event for one webhook, to be kept together with what asks for it; it waits in the store then.
+/// A test event for one webhook, to be kept together with what asks for it; it waits in the store then. `trigger` says whether
+/// it is retried.
 pub fn test_to_keep(
     dispatcher: &Arc<Dispatcher>,
     (project, organization, webhook): (ProjectId, OrganizationId, WebhookId),
     test: TestEvent,
+    trigger: Trigger,
 ) -> Accept {
     let now = dispatcher.tools.clock.now();
     let ids = dispatcher.tools.ids.run(2);
     let event = test.event(EventId(ids[0]), project, organization, now);
-    let delivery = NewDelivery { id: DeliveryId(ids[1]), webhook, lease: None, due: now, trigger: Trigger::Test };
+    let delivery = NewDelivery { id: DeliveryId(ids[1]), webhook, lease: None, due: now, trigger };
     let (event, deliveries) = (Arc::new(event), vec![delivery]);
     Accept { event, fingerprint: [0; 16], idempotency: None, deliveries, learn: Learn::Nothing }
 }

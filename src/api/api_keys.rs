@@ -36,7 +36,7 @@ pub struct ApiKeyBody {
     #[schema(value_type = String)]
     id: ApiKeyId,
     name: String,
-    /// Of `manage`, `read` and `events:write`.
+    /// Of `manage`, `read`, `events:write` and `host`.
     scopes: Vec<String>,
     /// The project on which it acts.
     #[schema(value_type = String)]
@@ -75,7 +75,8 @@ fn show(row: ApiKey, key: Option<String>) -> ApiKeyBody {
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     name: String,
-    /// Of `manage` (everything), `read` (reading, but no secrets) and `events:write` (posting events).
+    /// Of `manage` (everything), `read` (reading, but no secrets), `events:write` (posting events) and `host` (acting for the
+    /// host itself in the systems' own APIs, where a key without a user does nothing otherwise).
     scopes: Vec<String>,
     /// The id or external id of the one organization on which it may act.
     organization: Option<String>,

@@ -28,16 +28,19 @@ pub enum Scope {
     Read,
     /// Posting events.
     EventsWrite,
+    /// Acting for the host itself, and not for a user, in the systems' own APIs.
+    Host,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 3] = [Scope::Manage, Scope::Read, Scope::EventsWrite];
+    pub const ALL: [Scope; 4] = [Scope::Manage, Scope::Read, Scope::EventsWrite, Scope::Host];
 
     pub fn name(self) -> &'static str {
         match self {
             Scope::Manage => "manage",
             Scope::Read => "read",
             Scope::EventsWrite => "events:write",
+            Scope::Host => "host",
         }
     }
 
@@ -70,6 +73,19 @@ impl Principal {
     /// Whether it may do what `scope` is about.
     pub fn may(&self, scope: Scope) -> bool {
         self.is_admin() || self.scopes.contains(&scope) || self.scopes.contains(&Scope::Manage)
+    }
+
+    /// Refuses who acts neither for a user nor expressly for the host: where customers hold the keys, one without a user must
+    /// not pass by the rights that users need.
+    pub fn require_someone(&self) -> Answer<()> {
+        if self.user.is_some() || self.is_admin() || self.scopes.contains(&Scope::Host) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::PermissionDenied,
+            "this API acts for a user; use a key that is bound to a user, name the user in Fanfare-User, or create a key \
+             with the scope host to act for the host itself",
+        ))
     }
 
     /// Refuses who may not do what `scope` is about.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use super::receiver::webhook_path;
-use super::subject::Subject;
+use super::subject::{OWNER, Subject};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -104,6 +104,11 @@ impl Api {
             false => None,
         };
         let mut setup = Setup { organization, secrets: Vec::new(), made_event_type };
+        if let Some(rights) = &subject.rights {
+            let path = format!("/v1/organizations/{}/users/{OWNER}", setup.organization);
+            let (status, answer) = self.call(Method::PUT, &path, Some(rights.to_string().into())).await?;
+            anyhow::ensure!(status.is_success(), refusal("PUT", &path, status, &answer));
+        }
         let path = format!("/v1/organizations/{}/webhooks", setup.organization);
         for number in 0..fan_out {
             let url = format!("http://{receiver}{}", webhook_path(number));
@@ -250,6 +255,7 @@ impl Api {
 fn webhook(name: &str, url: &str, subject: &Subject) -> Map<String, Value> {
     let mut body = Map::from_iter([("name".to_owned(), name.into()), ("url".to_owned(), url.into())]);
     body.extend(subject.webhook.clone());
+    body.extend(subject.rights.as_ref().map(|_| ("owner".to_owned(), OWNER.into())));
     body
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fanfare_engine::egress::Scheme;
 use fanfare_engine::profile::{
     Condition, EventTypeKnobs, Field, FieldValue, FilterMatches, FilterRule, Profile, SecretRule, Shape, Source,
+    Standing,
 };
 use fanfare_engine::signing::make_secret;
 use serde_json::{Map, Value, json};
@@ -19,7 +20,9 @@ use crate::random;
 /// The event type that is posted where the profile has none of its own.
 pub const EVENT_TYPE: &str = "bench.sent";
 /// The id of the entity that webhooks are limited to where the profile wants that.
-const LIMITED_TO: &str = "bench";
+const LIMITED_TO: &str = "be4c4000-0000-4000-8000-000000000001";
+/// The user for whom webhooks are made where the profile asks for an owner's right.
+pub const OWNER: &str = "bench";
 /// The type of an entity where the profile names none.
 const ENTITY_TYPE: &str = "Bench";
 /// The header by whose signatures a sample of the deliveries is checked.
@@ -36,6 +39,8 @@ pub struct Subject {
     pub checked: bool,
     /// A webhook's settings beside its name and URL.
     pub webhook: Map<String, Value>,
+    /// What [`OWNER`] must have, where webhooks need an owner.
+    pub rights: Option<Value>,
     /// An event's members beside its type and id, as JSON without its braces. In it stand the places of the mark and of the
     /// number, [`mark_place`] and [`NUMBER_PLACE`].
     pub event: String,
@@ -68,6 +73,7 @@ impl Subject {
             makes_event_type: true,
             checked: true,
             webhook: object(webhook),
+            rights: None,
             event: String::new(),
             carrier_bytes: 0,
         }
@@ -106,6 +112,10 @@ impl Subject {
             makes_event_type: known.is_none(),
             checked: profile.signatures.iter().any(|signature| signature.header == CHECKED),
             webhook,
+            rights: profile.permissions.recheck.then(|| {
+                let Standing { roles, permissions } = &profile.permissions.manage;
+                json!({"roles": roles, "permissions": permissions, "grants": "all"})
+            }),
             event: String::new(),
             carrier_bytes: 0,
         };
@@ -250,7 +260,7 @@ impl Case<'_> {
                 }
                 FieldValue::From(Source::EntityData) if self.include_entity => found.push(Carrier::Entity),
                 FieldValue::Object(fields) => self.collect(fields, found),
-                FieldValue::From(_) | FieldValue::Text(_) => {}
+                FieldValue::From(_) | FieldValue::Either(..) | FieldValue::Text(_) => {}
             }
         }
     }
@@ -294,10 +304,10 @@ mod tests {
     #[test]
     fn an_event_is_about_what_its_webhooks_are_limited_to() {
         let subject = Subject::under(&builtin("enate")).unwrap();
-        assert_eq!(subject.webhook["filter"], json!({"type": "Company", "id": "bench"}));
+        assert_eq!(subject.webhook["filter"], json!({"type": "Company", "id": LIMITED_TO}));
         let mut template = Template::new(&Address { host: "h", path: "/", key: "k" }, 1024, 7, 1, &subject);
         let event: Value = serde_json::from_slice(template.event(5, 9)).unwrap();
-        assert_eq!(event["scope"], json!([{"type": "Company", "id": "bench"}]));
+        assert_eq!(event["scope"], json!([{"type": "Company", "id": LIMITED_TO}]));
         assert_eq!(event["entity"]["id"], "10000000005");
         assert_eq!(event["data"].to_string().len(), 1024);
         assert_eq!(event["data"]["Status"], 0);

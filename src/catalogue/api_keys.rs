@@ -14,6 +14,8 @@ use crate::random;
 pub const MAX_API_KEYS: u32 = 1_000;
 /// What a key starts with.
 pub const KEY_PREFIX: &str = "ffk_";
+/// The scope of keys that act for the host itself.
+const HOST: &str = "host";
 /// How many characters follow: more than 238 bits.
 const KEY_CHARS: usize = 40;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -82,6 +84,8 @@ fn check(new: &NewApiKey, now: Timestamp) -> CatalogueResult<()> {
     faults.require(!new.scopes.is_empty(), "scopes", || "must name at least one scope".to_owned());
     if let Some(user) = &new.user {
         faults.external_id("user", user);
+        let is_hosts = new.scopes.iter().any(|scope| scope == HOST);
+        faults.require(!is_hosts, "user", || "cannot go with the scope host: the key acts for the user".to_owned());
         faults.require(new.organization.is_some(), "user", || "needs organization: a user belongs to one".to_owned());
     }
     faults.require(new.expires_at.is_none_or(|end| end > now), "expires_at", || "must be in the future".to_owned());

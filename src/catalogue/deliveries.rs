@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_engine::attempt::Attempt;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, WebhookId};
 use fanfare_store::catalogue::webhooks::{self, WebhookRow};
 use fanfare_store::log::{self, DeliveryFilter, DeliveryRow, Search};
 use fanfare_store::query::Listing;
 use tokio::time::Instant;
 
+use super::webhooks::hide_sent_headers;
 use super::{CatalogueError, CatalogueResult, MAX_PAGE_BYTES};
 use crate::app::App;
 
@@ -129,6 +131,19 @@ pub async fn search(app: &App, filter: DeliveryFilter, text: &str) -> CatalogueR
             Ok(DeliveryFilter { event: Some(event), ..filter })
         }
     }
+}
+
+/// Masks in the requests of a delivery what its webhook may have added, for one who may not manage that.
+///
+/// # Errors
+/// The store's.
+pub async fn hide_headers(app: &App, row: &DeliveryRow, attempts: &mut [Attempt]) -> CatalogueResult<()> {
+    let webhook = app.compiled().webhook(row.webhook).await?;
+    let profile = webhook.and_then(|webhook| app.profiles.get(&webhook.webhook.profile).cloned());
+    for request in attempts.iter_mut().filter_map(|attempt| attempt.request.as_mut()) {
+        hide_sent_headers(&mut request.headers, profile.as_deref());
+    }
+    Ok(())
 }
 
 /// A delivery with what is known of where it goes.

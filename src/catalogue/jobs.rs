@@ -8,6 +8,7 @@ use fanfare_store::catalogue::jobs::{self as rows, Job, JobState, Recovery, Room
 use fanfare_store::log::{self, DeliveryFilter};
 use fanfare_store::{StoreError, bulk};
 
+use super::sending::NOT_BY_HAND;
 use super::{CatalogueError, CatalogueResult, check_room};
 use crate::app::App;
 use crate::recovery::{self, Wanted};
@@ -58,6 +59,7 @@ pub async fn count(
 ) -> CatalogueResult<Count> {
     const WHY: &str = "as many such questions wait for their answer as may; try again soon";
     let owner = organization.map_or(project.0, |organization| organization.0);
+    check_by_hand(app, task).await?;
     let _turn = app.counting.wait_among(owner, MAX_COUNTING).await.ok_or(CatalogueError::Busy(WHY))?;
     match task {
         Task::Resend(filter) | Task::Cancel(filter) => count_deliveries(app, filter).await,
@@ -168,6 +170,23 @@ async fn prepare(
         created_at: now,
         updated_at: now,
     })
+}
+
+/// Refuses what is about one webhook whose profile forbids sending by hand. Of several, such webhooks are passed over.
+///
+/// # Errors
+/// It is forbidden.
+pub async fn check_by_hand(app: &App, task: &Task) -> CatalogueResult<()> {
+    let webhook = match task {
+        Task::Resend(filter) => filter.webhook,
+        Task::Recover(recovery) => Some(recovery.webhook),
+        Task::Cancel(_) => None,
+    };
+    let Some(webhook) = webhook else { return Ok(()) };
+    match app.compiled().webhook(webhook).await? {
+        Some(webhook) if !webhook.is_sent_by_hand() => Err(CatalogueError::State(NOT_BY_HAND)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses where as many jobs run as may.

@@ -20,14 +20,19 @@ use crate::{intake, test_event};
 
 /// How often a delivery is called back from memory before it counts as being sent.
 const RECALLS: usize = 3;
+/// Why deliveries of some profiles are never sent again.
+pub const NOT_BY_HAND: &str = "the webhook's profile forbids sending a delivery again by hand";
 
 /// Gives a delivery one more attempt, now. Answers whether it does: what is being sent, or held back by an earlier one of its
 /// ordering key, is left as it is.
 ///
 /// # Errors
-/// Its webhook is deleted or gets nothing as it is.
+/// Its webhook is deleted or gets nothing as it is, or its profile forbids it.
 pub async fn resend(app: &App, row: &DeliveryRow) -> CatalogueResult<bool> {
     let webhook = app.compiled().webhook(row.webhook).await?;
+    if webhook.as_ref().is_some_and(|webhook| !webhook.is_sent_by_hand()) {
+        return Err(CatalogueError::State(NOT_BY_HAND));
+    }
     match webhook.map(|webhook| webhook.webhook.status) {
         Some(Status::Active | Status::Paused) => {}
         Some(status) => {

@@ -173,7 +173,7 @@ async fn resend(dispatcher: &Arc<Dispatcher>, job: &Job, filter: &DeliveryFilter
     for row in &piece.rows {
         let webhook = dispatcher.tools.compiled.webhook(row.webhook).await?;
         // To a webhook that gets nothing it would be skipped, and how it ended before be lost.
-        if webhook.is_some_and(|webhook| webhook.webhook.status.takes_events()) {
+        if webhook.is_some_and(|webhook| webhook.webhook.status.takes_events() && webhook.is_sent_by_hand()) {
             deliveries.push(row.id);
         }
     }

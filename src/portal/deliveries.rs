@@ -11,6 +11,7 @@ use axum::routing::get;
 use fanfare_engine::access::Action;
 use fanfare_engine::delivery::State as DeliveryState;
 use fanfare_engine::id::{DeliveryId, OrganizationId, ProjectId, WebhookId};
+use fanfare_engine::profile::{LoggedId, Profile, Profiles};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::catalogue::webhooks::{WebhookFilter, WebhookRow};
 use fanfare_store::catalogue::{Page, event_types};
@@ -75,7 +76,10 @@ struct List {
 /// A delivery as lists show it.
 pub(super) struct Row {
     pub(super) id: String,
+    /// As the profile's log has it: the delivery's or the event's.
+    pub(super) shown_id: String,
     pub(super) created: Moment,
+    /// As the profile's log calls it.
     pub(super) event_type: String,
     pub(super) url: String,
     /// Its name, where the list is not of one webhook alone.
@@ -266,12 +270,16 @@ pub(super) async fn rows(
         state_label: words::state(t, row.state),
         attempts: counted(t.deliveries.attempts_one, t.deliveries.attempts_many, row.attempts.into()),
         next: row.next_attempt_at.map(Moment::from),
-        resendable: manages(row.webhook) && resendable(&row, webhook.as_deref()),
-        busy: row.leased && manages(row.webhook) && takes_events(webhook.as_deref()),
+        resendable: manages(row.webhook) && resendable(&app.profiles, &row, webhook.as_deref()),
+        busy: row.leased
+            && manages(row.webhook)
+            && takes_events(webhook.as_deref())
+            && is_sent_by_hand(&app.profiles, webhook.as_deref()),
         under_way: is_under_way(&row, now),
         resend_label: fill(t.deliveries.resend_one, &[("id", &row.id)]),
         choose_label: fill(t.deliveries.choose, &[("id", &row.id)]),
-        event_type: row.event_type,
+        shown_id: shown_id(profile_of(app, webhook.as_deref()), &row),
+        event_type: event_label(profile_of(app, webhook.as_deref()), &row.event_type),
         webhook: match (named, webhook) {
             (Named::No, _) => None,
             (Named::Yes, Some(webhook)) => Some(name_of(t, &webhook.settings)),
@@ -281,9 +289,31 @@ pub(super) async fn rows(
     Ok(listing::addressed(app, found).await?.into_iter().map(show).collect())
 }
 
-/// Whether a delivery can be sent again: it is not being sent, and its webhook gets events.
-pub(super) fn resendable(row: &DeliveryRow, webhook: Option<&WebhookRow>) -> bool {
-    !row.leased && takes_events(webhook)
+/// Whether a delivery can be sent again: it is not being sent, and its webhook gets events and may be sent to by hand.
+pub(super) fn resendable(profiles: &Profiles, row: &DeliveryRow, webhook: Option<&WebhookRow>) -> bool {
+    !row.leased && takes_events(webhook) && is_sent_by_hand(profiles, webhook)
+}
+
+fn is_sent_by_hand(profiles: &Profiles, webhook: Option<&WebhookRow>) -> bool {
+    webhook.and_then(|webhook| profiles.get(&webhook.profile)).is_none_or(|profile| profile.retry.by_hand)
+}
+
+/// The profile of a webhook that is there.
+pub(super) fn profile_of<'a>(app: &'a App, webhook: Option<&WebhookRow>) -> Option<&'a Profile> {
+    app.profiles.get(&webhook?.profile).map(|profile| &**profile)
+}
+
+/// The id by which the log of a webhook's profile names a delivery.
+pub(super) fn shown_id(profile: Option<&Profile>, row: &DeliveryRow) -> String {
+    match profile.map(|profile| profile.log.id) {
+        Some(LoggedId::Event) => row.event.to_string(),
+        _ => row.id.to_string(),
+    }
+}
+
+/// What the log of a webhook's profile calls an event type.
+pub(super) fn event_label(profile: Option<&Profile>, name: &str) -> String {
+    profile.map_or(name, |profile| profile.event_label(name)).to_owned()
 }
 
 fn takes_events(webhook: Option<&WebhookRow>) -> bool {

@@ -38,6 +38,7 @@ struct Page {
     shell: Shell,
     t: &'static Texts,
     id: String,
+    shown_id: String,
     event_id: String,
     event_type: String,
     /// The webhook's id and name, while it is there.
@@ -62,7 +63,7 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
     let t = visitor.t;
     let (row, manages) = reach::delivery_seen(&app, &visitor, &id).await?;
     let asked = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let Some(story) = Story::of(&app, t, &row, &asked, &path(row.id, "")).await? else {
+    let Some(story) = Story::of(&app, t, &row, manages, &asked, &path(row.id, "")).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let known = listing::addressed(&app, vec![row.clone()]).await?.pop();
@@ -72,9 +73,10 @@ async fn show(State(app): State<Arc<App>>, visitor: Visitor, Path(id): Path<Stri
             .saying((asked.get("done") == "resent").then_some(t.deliveries.resent)),
         t,
         id: row.id.to_string(),
+        shown_id: deliveries::shown_id(deliveries::profile_of(&app, webhook.as_deref()), &row),
         event_id: row.event.to_string(),
-        event_type: row.event_type.clone(),
-        resendable: manages && resendable(&row, webhook.as_deref()),
+        event_type: deliveries::event_label(deliveries::profile_of(&app, webhook.as_deref()), &row.event_type),
+        resendable: manages && resendable(&app.profiles, &row, webhook.as_deref()),
         webhook: webhook.map(|webhook| (row.webhook.to_string(), name_of(t, &webhook.settings))),
         url,
         state: row.state,

@@ -14,7 +14,7 @@ use super::json::{Allowance, indented};
 use super::texts::{Texts, counted, fill};
 use super::words::{self, Moment};
 use crate::app::App;
-use crate::catalogue::CatalogueResult;
+use crate::catalogue::{CatalogueResult, deliveries};
 use crate::curl;
 
 /// How many attempts are shown at once.
@@ -95,7 +95,7 @@ pub(super) struct Story {
 
 impl Story {
     /// That of a delivery whose page is at `path`, as far as `asked` wants it; `None` where the page that asks shows it
-    /// already.
+    /// already. Headers that the webhook added are masked for one who doesn't manage it.
     ///
     /// # Errors
     /// The store's.
@@ -103,6 +103,7 @@ impl Story {
         app: &App,
         t: &Texts,
         row: &DeliveryRow,
+        manages: bool,
         asked: &Form,
         path: &str,
     ) -> CatalogueResult<Option<Story>> {
@@ -112,7 +113,10 @@ impl Story {
             return Ok(None);
         }
         let piece = Piece { before, ..Piece::newest(SHOWN, MAX_BYTES) };
-        let attempts = app.store.read(attempts::attempts(row.id, piece)).await?;
+        let mut attempts = app.store.read(attempts::attempts(row.id, piece)).await?;
+        if !manages {
+            deliveries::hide_headers(app, row, &mut attempts).await?;
+        }
         let event = app.store.read_one(log::event(row.organization, row.event)).await?;
         let mut allowance = Allowance::new(MAX_MARKED);
         let payload = event.map(|event| {

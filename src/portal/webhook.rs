@@ -68,6 +68,8 @@ struct Page {
     takes_events: bool,
     /// Whether the visitor may change it.
     manages: bool,
+    /// Whether what it missed may be recovered.
+    recovers: bool,
     paused: bool,
     day: Day,
     chart: String,
@@ -146,6 +148,7 @@ impl Page {
             },
             takes_events: row.status.takes_events(),
             manages,
+            recovers: manages && profile.is_none_or(|profile| profile.retry.by_hand),
             paused: row.status == Status::Paused,
             chart,
             day,

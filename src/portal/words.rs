@@ -205,7 +205,7 @@ pub(super) fn trigger(t: &Texts, trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::Schedule => t.trigger.schedule,
         Trigger::Manual => t.trigger.manual,
-        Trigger::Test => t.trigger.test,
+        Trigger::Test | Trigger::RetriedTest => t.trigger.test,
     }
 }
 

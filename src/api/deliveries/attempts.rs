@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::body::AttemptBody;
 use super::list::find;
-use crate::api::auth::Reader;
+use crate::api::auth::{Principal, Reader};
 use crate::api::page::{List, ListBody};
-use crate::api::problem::Answer;
+use crate::api::problem::{Answer, Code};
 use crate::api::request::{PathParts, QueryParts};
 use crate::app::App;
-use crate::catalogue::MAX_PAGE_BYTES;
+use crate::catalogue::{MAX_PAGE_BYTES, deliveries};
 
 /// Which piece of the list.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -47,7 +47,19 @@ pub(super) async fn attempts(
     let list = List::ask(&app.vault, format!("attempts {}", row.id), query.limit, query.cursor.as_deref())?;
     let before = list.before().and_then(|number| u32::try_from(number).ok());
     let piece = Piece { before, limit: list.limit(), bytes: MAX_PAGE_BYTES as i64 };
-    let found = app.store.read(rows::attempts(row.id, piece)).await?;
+    let mut found = app.store.read(rows::attempts(row.id, piece)).await?;
+    if !manages(&app, &principal, &org, &delivery).await? {
+        deliveries::hide_headers(&app, &row, &mut found).await?;
+    }
     let next = found.last().filter(|_| rows::earlier(&found) > 0).map(|oldest| i64::from(oldest.number));
     Ok(list.answer_until(found.into_iter().map(AttemptBody::from).collect(), next))
+}
+
+/// Whether who may see a delivery may also manage it.
+async fn manages(app: &App, principal: &Principal, org: &str, delivery: &str) -> Answer<bool> {
+    match find(app, principal, org, delivery, Action::Manage).await {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.code == Code::PermissionDenied => Ok(false),
+        Err(problem) => Err(problem),
+    }
 }

@@ -137,6 +137,7 @@ impl<'a> EventInput<'a> {
             &self.kind
         });
         match types.get(name) {
+            None if is_valid_type_name(name) && types.is_open() => {}
             None if is_valid_type_name(name) => {
                 errors.push(FieldError::new("type", "is not an event type of the catalogue; add it first"));
             }

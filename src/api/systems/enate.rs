@@ -15,11 +15,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::members::{Input, Members, Named, Names, Parameter};
 use super::{Desk, renamed};
 use crate::api::auth::{Manager, Principal, Reader};
-use crate::api::body::JsonBody;
 use crate::api::problem::{Answer, Code, Problem};
-use crate::api::request::QueryParts;
 use crate::app::App;
 use crate::catalogue::webhooks::{self, HeaderList, MASK, OpenWebhook, WebhookInput, shown_headers};
 use crate::example::{self, Wanted};
@@ -107,49 +106,71 @@ struct SubscriptionBody {
     custom_header_value: Option<String>,
 }
 
-/// A subscription to make, or what is to be different in one: what is left out stays, and null takes away.
+/// A subscription to create, or what changes in one: anything left out or null stays as it is, and an empty text takes
+/// away. Member names may be written in any case.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = EnateSubscriptionInput)]
 struct SubscriptionInput {
     /// Which subscription, in an update.
-    #[serde(rename = "GUID", alias = "WebhookSubscriptionGUID", alias = "webhookSubscriptionGUID")]
+    #[serde(rename = "GUID")]
     guid: Option<String>,
     #[serde(rename = "Webhook")]
     webhook: Option<String>,
-    #[serde(rename = "FilterObjectGUID", default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    filter_object_guid: Option<Option<String>>,
+    #[serde(rename = "FilterObjectGUID")]
+    filter_object_guid: Option<String>,
     /// The number or the name of a type of business object.
-    #[serde(rename = "FilterObjectType", default, deserialize_with = "webhooks::given")]
+    #[serde(rename = "FilterObjectType")]
     #[schema(value_type = Option<String>)]
-    filter_object_type: Option<Option<Value>>,
+    filter_object_type: Option<Value>,
     #[serde(rename = "SubscriberURL")]
     subscriber_url: Option<String>,
-    #[serde(rename = "CustomHeader", default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    custom_header: Option<Option<String>>,
+    #[serde(rename = "CustomHeader")]
+    custom_header: Option<String>,
     /// Must be given where `CustomHeader` changes.
-    #[serde(rename = "CustomHeaderValue", default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    custom_header_value: Option<Option<String>>,
+    #[serde(rename = "CustomHeaderValue")]
+    custom_header_value: Option<String>,
+}
+
+impl Input for SubscriptionInput {
+    const MEMBERS: Names = &[
+        ("GUID", "GUID"),
+        ("WebhookSubscriptionGUID", "GUID"),
+        ("Webhook", "Webhook"),
+        ("FilterObjectGUID", "FilterObjectGUID"),
+        ("FilterObjectType", "FilterObjectType"),
+        ("SubscriberURL", "SubscriberURL"),
+        ("CustomHeader", "CustomHeader"),
+        ("CustomHeaderValue", "CustomHeaderValue"),
+    ];
 }
 
 /// Which subscription.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = EnateSubscriptionName)]
 struct SubscriptionName {
-    #[serde(rename = "GUID", alias = "WebhookSubscriptionGUID", alias = "webhookSubscriptionGUID")]
+    #[serde(rename = "GUID")]
     guid: String,
 }
 
+impl Input for SubscriptionName {
+    const MEMBERS: Names = &[("GUID", "GUID"), ("WebhookSubscriptionGUID", "GUID")];
+}
+
 /// Which subscription.
-#[derive(Deserialize, utoipa::IntoParams)]
+#[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SubscriptionQuery {
     /// Its GUID.
-    #[serde(rename = "webhookSubscriptionGUID")]
     #[param(rename = "webhookSubscriptionGUID")]
     guid: String,
+}
+
+impl Parameter for SubscriptionQuery {
+    const NAME: &'static str = "webhookSubscriptionGUID";
+
+    fn of(text: String) -> Self {
+        SubscriptionQuery { guid: text }
+    }
 }
 
 /// The webhooks that there are, with their parameters and an example of their message.
@@ -175,7 +196,7 @@ async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<
 async fn get(
     State(app): State<Arc<App>>,
     Reader(principal): Reader,
-    QueryParts(query): QueryParts<SubscriptionQuery>,
+    Named(query): Named<SubscriptionQuery>,
 ) -> Answer<Json<SubscriptionBody>> {
     let desk = desk(&app, &principal).await?;
     Ok(Json(show(&desk.profile, &find(&app, &desk, &query.guid).await?)))
@@ -187,7 +208,7 @@ async fn get(
 async fn create(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
-    JsonBody(input): JsonBody<SubscriptionInput>,
+    Members(input): Members<SubscriptionInput>,
 ) -> Answer<Json<SubscriptionBody>> {
     let desk = desk(&app, &principal).await?;
     let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(input, &desk.profile, None)? };
@@ -201,7 +222,7 @@ async fn create(
 async fn update(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
-    JsonBody(input): JsonBody<SubscriptionInput>,
+    Members(input): Members<SubscriptionInput>,
 ) -> Answer<Json<SubscriptionBody>> {
     let desk = desk(&app, &principal).await?;
     let Some(guid) = &input.guid else {
@@ -220,7 +241,7 @@ async fn update(
 async fn delete(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
-    JsonBody(name): JsonBody<SubscriptionName>,
+    Members(name): Members<SubscriptionName>,
 ) -> Answer<StatusCode> {
     let desk = desk(&app, &principal).await?;
     let webhook = find(&app, &desk, &name.guid).await?;
@@ -239,7 +260,7 @@ async fn find(app: &App, desk: &Desk, guid: &str) -> Answer<OpenWebhook> {
 
 /// What Fanfare is asked for; `present` is the subscription that is edited.
 fn translate(input: SubscriptionInput, profile: &Profile, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
-    let filter = filter(&input, present)?;
+    let filter = filter(&input, profile, present)?;
     Ok(WebhookInput {
         name: name(&input, profile, filter.as_ref(), present),
         url: input.subscriber_url.clone(),
@@ -273,24 +294,28 @@ fn event_of(webhook: &OpenWebhook) -> Option<&str> {
     }
 }
 
-fn filter(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<Option<Option<Filter>>> {
-    if input.filter_object_type.is_none() && input.filter_object_guid.is_none() {
+fn filter(
+    input: &SubscriptionInput,
+    profile: &Profile,
+    present: Option<&OpenWebhook>,
+) -> Answer<Option<Option<Filter>>> {
+    let before = present.and_then(|webhook| webhook.row.settings.filter.as_ref());
+    let outdated = before.is_some_and(|filter| filter.id.is_some()) && is_for_another_event(input, profile, present);
+    if input.filter_object_type.is_none() && input.filter_object_guid.is_none() && !outdated {
         return Ok(None);
     }
-    let before = present.and_then(|webhook| webhook.row.settings.filter.as_ref());
     let kind = match &input.filter_object_type {
         None => before.map(|filter| filter.kind.clone()),
-        Some(None) => None,
-        Some(Some(Value::String(name))) => Some(name.clone()).filter(|name| !name.is_empty()),
-        Some(Some(Value::Number(number))) => Some(number.to_string()),
-        Some(Some(_)) => {
+        Some(Value::String(name)) => Some(name.clone()).filter(|name| !name.is_empty()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(_) => {
             let message = "must be the number or the name of a type of business object";
             return Err(Problem::field(Code::ValidationFailed, "FilterObjectType", message));
         }
     };
     let id = match &input.filter_object_guid {
-        None => before.and_then(|filter| filter.id.clone()),
-        Some(id) => id.clone().filter(|id| !id.is_empty()),
+        None => before.filter(|_| !outdated).and_then(|filter| filter.id.clone()),
+        Some(id) => Some(id.clone()).filter(|id| !id.is_empty()),
     };
     match (kind, id) {
         (Some(kind), id) => Ok(Some(Some(Filter { kind, id }))),
@@ -301,41 +326,42 @@ fn filter(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<Op
     }
 }
 
+/// Whether another event is asked for, which takes no GUID: the present one is not meant for it.
+fn is_for_another_event(input: &SubscriptionInput, profile: &Profile, present: Option<&OpenWebhook>) -> bool {
+    let Some(event) = input.webhook.as_deref().and_then(|name| profile.catalogue.get(name)) else { return false };
+    present.and_then(event_of) != Some(&*event.name) && event.filter.id == FilterRule::None
+}
+
 fn headers(input: &SubscriptionInput, present: Option<&OpenWebhook>) -> Answer<Option<HeaderList>> {
-    if input.custom_header.is_none() && input.custom_header_value.is_none() {
-        return Ok(None);
-    }
     let before = present.and_then(|webhook| webhook.credentials.headers.first());
-    let name = match &input.custom_header {
-        None => before.map(|(name, _)| name.clone()),
-        Some(name) => name.clone().filter(|text| !text.is_empty()),
-    };
-    let value = match (&input.custom_header_value, before) {
-        (None, None) => None,
-        (None, Some((known, value))) => {
-            // Under another name a value that is masked could be read.
-            if !name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(known)) {
-                let message = "is required where CustomHeader changes: a value stays with its header only";
-                return Err(Problem::field(Code::ValidationFailed, "CustomHeaderValue", message));
-            }
-            Some(value.clone())
+    let is_known = |name: &str| before.is_some_and(|(known, _)| known.eq_ignore_ascii_case(name));
+    let one = |name: &str, value: &str| Ok(Some(HeaderList(vec![(name.to_owned(), value.to_owned())])));
+    let missing = |field: &str, message: &str| Err(Problem::field(Code::ValidationFailed, field, message));
+    // A value that came back as a mask is the present one.
+    let value = input.custom_header_value.as_deref();
+    let kept = before.filter(|_| value.is_none_or(|value| value == MASK)).map(|(_, value)| value.as_str());
+    match (input.custom_header.as_deref(), value) {
+        (None, None) => Ok(None),
+        (Some(""), None | Some("" | MASK)) => Ok(Some(HeaderList::default())),
+        (Some(""), Some(_)) => missing("CustomHeader", "is required where a value is given"),
+        (None, Some(value)) => match (before, kept) {
+            (None, _) if value.is_empty() => Ok(None),
+            (None, _) => missing("CustomHeader", "is required where a value is given"),
+            (Some(_), Some(_)) => Ok(None),
+            (Some((name, _)), None) => one(name, value),
+        },
+        // Under another name a value that is masked could be read.
+        (Some(name), None) if is_known(name) => one(name, kept.unwrap_or_default()),
+        (Some(name), None) if before.is_none() => one(name, ""),
+        (Some(_), None) => {
+            missing("CustomHeaderValue", "is required where CustomHeader changes: a value stays with its header only")
         }
-        (Some(Some(value)), _) if value == MASK => {
-            let kept = before.filter(|(known, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(known)));
-            let Some((_, kept)) = kept else {
-                let message = "is a mask, behind which there is no value of this header; give the value itself";
-                return Err(Problem::field(Code::ValidationFailed, "CustomHeaderValue", message));
-            };
-            Some(kept.clone())
-        }
-        (Some(value), _) => value.clone().filter(|text| !text.is_empty()),
-    };
-    match (name, value) {
-        (None, None) => Ok(Some(HeaderList::default())),
-        (Some(name), value) => Ok(Some(HeaderList(vec![(name, value.unwrap_or_default())]))),
-        (None, Some(_)) => {
-            Err(Problem::field(Code::ValidationFailed, "CustomHeader", "is required where a value is given"))
-        }
+        (Some(name), Some(MASK)) if is_known(name) => one(name, kept.unwrap_or_default()),
+        (Some(_), Some(MASK)) => missing(
+            "CustomHeaderValue",
+            "is a mask, behind which there is no value of this header; give the value itself",
+        ),
+        (Some(name), Some(value)) => one(name, value),
     }
 }
 

@@ -8,14 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fanfare_engine::profile::OwnApi;
 use fanfare_engine::webhook::{Auth, ContentType, Events, Method};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::members::{self, Input, Members, Names};
 use super::{Desk, renamed};
 use crate::api::auth::{Manager, Principal, Reader};
-use crate::api::body::JsonBody;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::api::request::PathParts;
 use crate::app::App;
@@ -70,36 +70,57 @@ struct HeaderBody {
     value: String,
 }
 
-/// A webhook to make, or as it is to be. `secret` and `basicPass` stay as they are where they are left out or `****`.
+/// A custom header in a request, its members in any case.
+struct HeaderInput(HeaderBody);
+
+impl<'de> Deserialize<'de> for HeaderInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const MEMBERS: Names = &[("key", "key"), ("value", "value")];
+        members::object(deserializer, MEMBERS).map(HeaderInput)
+    }
+}
+
+/// A webhook to create, or what changes in one. Anything left out or null stays as it is; in a new webhook it gets its
+/// default. An empty text removes the description, the secret, or the user. Member names may be written in any case.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = EtlworksWebhookInput)]
 struct WebhookForm {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     description: Option<String>,
-    /// All, where there is none.
-    #[serde(default)]
-    events: Vec<String>,
+    /// All, where the list is empty.
+    events: Option<Vec<String>>,
     url: Option<String>,
     #[schema(value_type = Option<MethodShape>)]
     method: Option<Method>,
     #[schema(value_type = Option<ContentTypeShape>)]
     content_type: Option<ContentType>,
-    #[serde(default)]
-    include_entity: bool,
-    #[serde(default)]
-    headers: Vec<HeaderBody>,
-    #[serde(default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    secret: Option<Option<String>>,
-    #[serde(default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    basic_user: Option<Option<String>>,
-    #[serde(default, deserialize_with = "webhooks::given")]
-    #[schema(value_type = Option<String>)]
-    basic_pass: Option<Option<String>>,
+    include_entity: Option<bool>,
+    #[schema(value_type = Option<Vec<HeaderBody>>)]
+    headers: Option<Vec<HeaderInput>>,
+    /// `****` keeps the current one.
+    secret: Option<String>,
+    basic_user: Option<String>,
+    /// `****` keeps the current one.
+    basic_pass: Option<String>,
     enabled: Option<bool>,
+}
+
+impl Input for WebhookForm {
+    const MEMBERS: Names = &[
+        ("name", "name"),
+        ("description", "description"),
+        ("events", "events"),
+        ("url", "url"),
+        ("method", "method"),
+        ("contentType", "contentType"),
+        ("includeEntity", "includeEntity"),
+        ("headers", "headers"),
+        ("secret", "secret"),
+        ("basicUser", "basicUser"),
+        ("basicPass", "basicPass"),
+        ("enabled", "enabled"),
+    ];
 }
 
 /// The webhooks, oldest first; where there are more than 10,000, or they take more than 32 MiB, the newest of them.
@@ -116,10 +137,10 @@ async fn list(State(app): State<Arc<App>>, Reader(principal): Reader) -> Answer<
 async fn create(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
-    JsonBody(form): JsonBody<WebhookForm>,
+    Members(form): Members<WebhookForm>,
 ) -> Answer<Json<WebhookBody>> {
     let desk = desk(&app, &principal).await?;
-    let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(form, &desk, None)? };
+    let input = WebhookInput { profile: Some(desk.profile.name.to_string()), ..translate(form, None)? };
     let made = webhooks::create(&app, &desk.place, input).await.map_err(|error| renamed(error, &NAMES))?;
     Ok(Json(show(made.0)))
 }
@@ -137,7 +158,7 @@ async fn get(
     Ok(Json(show(find(&app, &desk, id).await?)))
 }
 
-/// Replaces a webhook's settings; what is left out gets its default, but for URL, secret, user and password, which stay.
+/// Changes a webhook's settings; anything left out stays as it is.
 #[utoipa::path(put, path = "/rest/v1/webhooks/{id}", tag = "Etlworks' own API",
     params(("id" = i64, Path, description = "The webhook's number")),
     request_body = WebhookForm, responses((status = 200, body = WebhookBody)))]
@@ -145,11 +166,11 @@ async fn put(
     State(app): State<Arc<App>>,
     Manager(principal): Manager,
     PathParts(id): PathParts<i64>,
-    JsonBody(form): JsonBody<WebhookForm>,
+    Members(form): Members<WebhookForm>,
 ) -> Answer<Json<WebhookBody>> {
     let desk = desk(&app, &principal).await?;
     let present = find(&app, &desk, id).await?;
-    let input = translate(form, &desk, Some(&present))?;
+    let input = translate(form, Some(&present))?;
     let webhook = present.row.id.to_string();
     let edited = webhooks::edit(&app, &desk.place, &webhook, &input).await.map_err(|error| renamed(error, &NAMES))?;
     Ok(Json(show(edited)))
@@ -177,31 +198,49 @@ async fn find(app: &App, desk: &Desk, number: i64) -> Answer<OpenWebhook> {
     desk.seen(app, webhooks::by_number(app, &desk.place, number).await).await
 }
 
-/// What Fanfare is asked for; `present` is the webhook that is replaced.
-fn translate(form: WebhookForm, desk: &Desk, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
+/// What Fanfare is asked for; `present` is the webhook that is edited.
+fn translate(form: WebhookForm, present: Option<&OpenWebhook>) -> Answer<WebhookInput> {
     let auth = auth(&form, present)?;
-    let mut metadata = present.map_or_else(BTreeMap::new, |webhook| webhook.row.settings.metadata.clone());
-    match form.description {
-        Some(description) => metadata.insert(DESCRIPTION.to_owned(), description),
-        None => metadata.remove(DESCRIPTION),
-    };
+    let secret = secret(form.secret, present)?;
     Ok(WebhookInput {
-        name: Some(form.name),
+        name: form.name,
         url: form.url,
-        events: Some(if form.events.is_empty() { Events::All } else { Events::Only(form.events) }),
-        enabled: Some(form.enabled.unwrap_or(desk.profile.activation.enabled)),
-        method: Some(form.method.unwrap_or(desk.profile.methods.default)),
-        content_type: Some(form.content_type.unwrap_or(desk.profile.content_types.default)),
-        include_entity: Some(form.include_entity),
+        events: form.events.map(|names| if names.is_empty() { Events::All } else { Events::Only(names) }),
+        enabled: form.enabled,
+        method: form.method,
+        content_type: form.content_type,
+        include_entity: form.include_entity,
         auth,
-        headers: Some(HeaderList(form.headers.into_iter().map(|header| (header.key, header.value)).collect())),
-        secret: form
-            .secret
-            .map(|secret| secret.filter(|text| !text.is_empty()))
-            .filter(|secret| secret.as_deref() != Some(MASK)),
-        metadata: Some(metadata),
+        headers: form
+            .headers
+            .map(|headers| HeaderList(headers.into_iter().map(|HeaderInput(of)| (of.key, of.value)).collect())),
+        secret,
+        metadata: form.description.map(|description| described(description, present)),
         ..WebhookInput::default()
     })
+}
+
+/// The webhook's metadata with this description.
+fn described(description: String, present: Option<&OpenWebhook>) -> BTreeMap<String, String> {
+    let mut metadata = present.map_or_else(BTreeMap::new, |webhook| webhook.row.settings.metadata.clone());
+    match description.is_empty() {
+        true => metadata.remove(DESCRIPTION),
+        false => metadata.insert(DESCRIPTION.to_owned(), description),
+    };
+    metadata
+}
+
+/// The new secret; `None` where it stays as it is.
+fn secret(given: Option<String>, present: Option<&OpenWebhook>) -> Answer<Option<Option<String>>> {
+    let is_known = present.is_some_and(|webhook| !webhook.credentials.secrets.is_empty());
+    match given {
+        Some(mask) if mask == MASK && is_known => Ok(None),
+        Some(mask) if mask == MASK => {
+            let message = "is a mask, and there is no secret behind it; give the secret itself";
+            Err(Problem::field(Code::ValidationFailed, "secret", message))
+        }
+        given => Ok(given.map(|secret| Some(secret).filter(|text| !text.is_empty()))),
+    }
 }
 
 /// The user name and password; `None` where they stay as they are.
@@ -210,26 +249,23 @@ fn auth(form: &WebhookForm, present: Option<&OpenWebhook>) -> Answer<Option<Opti
         Some(Auth::Basic { username, password }) => Some((username, password)),
         _ => None,
     };
-    let given = form.basic_pass.iter().flatten().any(|password| !password.is_empty() && password != MASK);
-    let user = match &form.basic_user {
+    // A mask is not a password, but what was shown in place of one.
+    let given = form.basic_pass.as_ref().filter(|password| *password != MASK);
+    let user = match (&form.basic_user, given) {
+        (None, None) => return Ok(None),
         // A new password for the user who is known.
-        None if given => before.map(|(user, _)| user.as_str()),
-        None => return Ok(None),
-        Some(user) => user.as_deref().filter(|user| !user.is_empty()),
+        (None, Some(_)) => before.map(|(user, _)| user.as_str()),
+        (Some(user), _) => Some(user.as_str()).filter(|user| !user.is_empty()),
     };
     let Some(user) = user else {
-        return match given {
+        return match given.is_some_and(|password| !password.is_empty()) {
             true => Err(Problem::field(Code::ValidationFailed, "basicUser", "is required for this basicPass")),
             false => Ok(Some(None)),
         };
     };
-    let password = match &form.basic_pass {
-        Some(Some(password)) if password != MASK => Some(password.clone()),
-        Some(None) => Some(String::new()),
-        // One that is not shown can only stay with the user whose it is.
-        None | Some(Some(_)) => before.filter(|(known, _)| *known == user).map(|(_, password)| password.clone()),
-    };
-    match password {
+    // One that is not shown can only stay with the user whose it is.
+    let kept = || before.filter(|(known, _)| *known == user).map(|(_, password)| password.clone());
+    match given.cloned().or_else(kept) {
         Some(password) => Ok(Some(Some(Auth::Basic { username: user.to_owned(), password }))),
         None => Err(Problem::field(Code::ValidationFailed, "basicPass", "is required for this basicUser")),
     }

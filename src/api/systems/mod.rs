@@ -1,11 +1,12 @@
 //! The APIs of the systems that profiles stand in for: thin, over the same services as Fanfare's own, so that a script which
 //! was written for such a system goes on working.
 //!
-//! Their paths name no organization: they act on the one that the API key is bound to. Members that they do not know are
-//! passed over. Refusals are the problems that all routes answer with, and name the fields as these APIs do.
+//! Their paths name no organization: they act on the one that the API key is bound to. Unknown members are ignored. Refusals
+//! are the problems that all routes answer with, and name the fields as these APIs do.
 
 mod enate;
 mod etlworks;
+mod members;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ impl Desk {
             let detail = "this API names no organization: use an API key that is bound to one";
             Problem::new(Code::OrganizationKeyNeeded, detail)
         })?;
+        principal.require_someone()?;
         Ok(Desk {
             place: customer_place(app, principal, &organization.to_string()).await?,
             profile: Arc::clone(profile),
@@ -80,6 +82,7 @@ impl Desk {
             }
         }
         found.truncate(MAX_LISTED);
+        webhooks::hidden(app, &self.place, &mut found).await?;
         found.reverse();
         Ok(found)
     }

@@ -1,12 +1,14 @@
 //! Making a webhook.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fanfare_engine::profile::{FieldError, Profile, SecretRule, TestOn};
+use fanfare_engine::profile::{AuthKind, FieldError, Profile, SecretRule, TestOn};
 use fanfare_engine::signing::make_secret;
-use fanfare_engine::webhook::{Credentials, Events, Secret, Settings, Status};
+use fanfare_engine::webhook::{Auth, Credentials, Events, Secret, Settings, Status};
 use fanfare_store::catalogue::webhooks::{self as rows, WebhookRow};
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::edit::{apply, check_events, profile_of};
@@ -27,10 +29,17 @@ const MAX_NUMBER: i64 = (1 << 53) - 1;
 /// # Errors
 /// Fields that its profile does not allow, a user who may not have it, an unknown event type, a denied address, a number or
 /// UUID that is taken, or too many webhooks.
-pub async fn create(app: &App, place: &Place, input: WebhookInput) -> CatalogueResult<(OpenWebhook, Option<String>)> {
+pub async fn create(
+    app: &App,
+    place: &Place,
+    mut input: WebhookInput,
+) -> CatalogueResult<(OpenWebhook, Option<String>)> {
     let project = projects::by_id(app, place.project).await?;
     let profile = profile_of(app, place, &project, input.profile.as_deref())?;
     check_import(place, &input)?;
+    if is_import(&input) && profile.auth.contains(&AuthKind::Basic) {
+        take_login(&mut input);
+    }
     let (new, made) = draft(app, place, &profile, &input)?;
     owner::check(app, place, &profile, None, &new).await?;
     check_new(app, place, &profile, &new).await?;
@@ -108,7 +117,7 @@ fn defaults(profile: &Profile) -> Settings {
     Settings {
         name: String::new(),
         url: String::new(),
-        events: if profile.events.all { Events::All } else { Events::Only(Vec::new()) },
+        events: if profile.events.all && !profile.events.required { Events::All } else { Events::Only(Vec::new()) },
         method: profile.methods.default,
         content_type: profile.content_types.default,
         include_entity: false,
@@ -124,11 +133,30 @@ async fn check_new(app: &App, place: &Place, profile: &Profile, new: &OpenWebhoo
     let settings = &new.row.settings;
     let mut errors = profile.check_settings(settings, &new.credentials).err().unwrap_or_default();
     errors.extend(masking::check(&new.credentials.headers));
-    errors.extend(check_events(app, place, &settings.events, None).await?);
+    errors.extend(owner::missing(place, profile, None, new));
+    errors.extend(check_events(app, place, profile, &settings.events, None).await?);
     if errors.is_empty() {
         return check_url(app, place.organization, profile, &settings.url).await;
     }
     Err(CatalogueError::Invalid(errors))
+}
+
+/// Whether a webhook comes from another system: it brings what only an import may say.
+fn is_import(input: &WebhookInput) -> bool {
+    input.number.is_some() || input.uuid.is_some() || input.secrets.is_some()
+}
+
+/// Makes the user name and password in a URL, as other systems have them, the webhook's basic authentication.
+fn take_login(input: &mut WebhookInput) {
+    let (Some(text), None | Some(None)) = (&input.url, &input.auth) else { return };
+    let Some((scheme, rest)) = text.split_once("://") else { return };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let Some((login, host)) = rest[..end].rsplit_once('@') else { return };
+    let (username, password) = login.split_once(':').unwrap_or((login, ""));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
+    let (Some(username), Some(password)) = (decoded(username), decoded(password)) else { return };
+    input.url = Some(format!("{scheme}://{host}{}", &rest[end..]));
+    input.auth = Some(Some(Auth::Basic { username, password }));
 }
 
 /// What only an import may say, and how.
@@ -184,4 +212,29 @@ async fn check_taken(app: &App, place: &Place, input: &WebhookInput) -> Catalogu
         return Err(CatalogueError::field("uuid", "must not be all zeros"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_in_an_imported_url_becomes_basic_authentication() {
+        let taken = |url: &str| {
+            let mut input = WebhookInput { url: Some(url.to_owned()), ..WebhookInput::default() };
+            take_login(&mut input);
+            let login = input.auth.flatten().map(|auth| match auth {
+                Auth::Basic { username, password } => format!("{username} {password}"),
+                Auth::Bearer { .. } => unreachable!("it makes no other"),
+            });
+            (input.url.unwrap(), login)
+        };
+        let owned = |url: &str, login: Option<&str>| (url.to_owned(), login.map(str::to_owned));
+        assert_eq!(taken("https://a:b%40c@x.example/p@q"), owned("https://x.example/p@q", Some("a b@c")));
+        assert_eq!(taken("https://token@x.example"), owned("https://x.example", Some("token ")));
+        assert_eq!(taken("https://a@b:c@x.example?d"), owned("https://x.example?d", Some("a@b c")));
+        for other in ["https://x.example/a@b", "https://a:%ff@x.example/", "no url @ all"] {
+            assert_eq!(taken(other), owned(other, None));
+        }
+    }
 }

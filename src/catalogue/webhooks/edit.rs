@@ -205,7 +205,8 @@ async fn check_edited(
     let (old, new) = (&before.row.settings, &after.row.settings);
     let mut errors = profile.check_settings(new, &after.credentials).err().unwrap_or_default();
     errors.extend(masking::check(&after.credentials.headers));
-    errors.extend(check_events(app, place, &new.events, Some(&old.events)).await?);
+    errors.extend(owner::missing(place, profile, Some(before), after));
+    errors.extend(check_events(app, place, profile, &new.events, Some(&old.events)).await?);
     if !errors.is_empty() {
         return Err(CatalogueError::Invalid(errors));
     }
@@ -215,14 +216,19 @@ async fn check_edited(
     Ok(())
 }
 
-/// The event types that are not in the catalogue. Those that the webhook names already may stay.
+/// The event types that are not in the catalogue, where the profile asks for that. Those that the webhook names already may
+/// stay.
 pub(super) async fn check_events(
     app: &App,
     place: &Place,
+    profile: &Profile,
     events: &Events,
     before: Option<&Events>,
 ) -> CatalogueResult<Option<FieldError>> {
     let Events::Only(names) = events else { return Ok(None) };
+    if profile.events.open && !place.operator {
+        return Ok(None);
+    }
     if before == Some(events) || names.is_empty() {
         return Ok(None);
     }

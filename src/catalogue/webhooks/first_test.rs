@@ -1,6 +1,7 @@
 //! The test event that a webhook's profile wants as it is made or switched on: kept in the same commit, so that a crash
 //! loses neither or both.
 
+use fanfare_engine::delivery::Trigger;
 use fanfare_engine::id::WebhookId;
 use fanfare_engine::profile::Profile;
 use fanfare_store::StoreResult;
@@ -16,7 +17,9 @@ use crate::{intake, test_event};
 pub(super) async fn prepare(app: &App, profile: &Profile, row: &WebhookRow) -> StoreResult<Option<Accept>> {
     let types = app.compiled().event_types(row.project).await?;
     let event = test_event::choose(profile, &row.settings, &types, None);
-    Ok(event.map(|event| intake::test_to_keep(&app.dispatcher, (row.project, row.organization, row.id), event)))
+    let trigger = if profile.activation.test_retries { Trigger::RetriedTest } else { Trigger::Test };
+    let place = (row.project, row.organization, row.id);
+    Ok(event.map(|event| intake::test_to_keep(&app.dispatcher, place, event, trigger)))
 }
 
 /// Writes a change and the event that goes with it.

@@ -1,10 +1,30 @@
 //! Header values that are shown as they are, and those that may be credentials.
 
-use fanfare_engine::header::may_be_credential;
-use fanfare_engine::profile::FieldError;
+use std::borrow::Cow;
+
+use fanfare_engine::attempt::Headers;
+use fanfare_engine::header::{may_be_credential, may_be_custom};
+use fanfare_engine::profile::{FieldError, Profile};
 
 /// What stands for a value that is not shown.
 pub const MASK: &str = "****";
+
+/// Masks every value, for one who may see the webhook and not manage it.
+pub(super) fn hide_headers(headers: &mut [(String, String)]) {
+    for (_, value) in headers {
+        MASK.clone_into(value);
+    }
+}
+
+/// Masks in the headers of a request what a webhook may have added, for one who may see its log and not manage it.
+pub fn hide_sent_headers(headers: &mut Headers, profile: Option<&Profile>) {
+    let shown = |(name, value): (Cow<'_, str>, &[u8])| {
+        let value = if may_be_custom(profile, &name) { MASK.as_bytes() } else { value };
+        (name.into_owned(), value.to_vec())
+    };
+    let shown: Vec<(String, Vec<u8>)> = headers.iter().map(shown).collect();
+    *headers = shown.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+}
 
 /// The headers as people see them: values that may be credentials are masked.
 pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
@@ -60,5 +80,19 @@ mod tests {
         let error = check(&unmasked(vec![pair("X-Renamed", MASK)], &present)).unwrap();
         assert_eq!(error.field, "headers");
         assert!(error.message.contains("X-Renamed"), "{error:?}");
+    }
+
+    #[test]
+    fn what_a_webhook_added_is_masked_in_the_log() {
+        let profiles = fanfare_engine::profile::Profiles::load([]).unwrap();
+        let sent = [("Host", "x"), ("webhook-id", "evt_1"), ("X-Own", "canary"), ("Content-Type", "a/b")];
+        let hidden = |profile| {
+            let mut headers: Headers = sent.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            hide_sent_headers(&mut headers, profile);
+            String::from_utf8(headers.lines().to_vec()).unwrap()
+        };
+        let profile = profiles.get("standard").map(|profile| &**profile);
+        assert_eq!(hidden(profile), "Host: x\nwebhook-id: evt_1\nX-Own: ****\nContent-Type: a/b\n");
+        assert_eq!(hidden(None), "Host: x\nwebhook-id: ****\nX-Own: ****\nContent-Type: a/b\n");
     }
 }

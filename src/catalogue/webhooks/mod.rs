@@ -29,7 +29,8 @@ pub use edit::{edit, edit_seen};
 pub use endpoint::judge_url;
 pub use input::{AuthShape, ContentTypeShape, EventsShape, FilterShape, HeaderList, MethodShape, RateLimitShape};
 pub use input::{RetryShape, SecretInput, SecretShape, WebhookInput, given};
-pub use masking::{MASK, shown_headers};
+use masking::hide_headers;
+pub use masking::{MASK, hide_sent_headers, shown_headers};
 pub use secrets::{MAX_OVERLAP_SECONDS, Rotation, rotate};
 pub use switch::{Switch, switch};
 pub use waits::Waits;
@@ -70,10 +71,26 @@ impl Place {
     }
 
     /// Refuses where the user on whose behalf it is done may not do this with the webhook.
-    async fn check(&self, app: &App, webhook: &OpenWebhook, action: Action) -> CatalogueResult<()> {
+    async fn check(&self, app: &App, webhook: &WebhookRow, action: Action) -> CatalogueResult<()> {
         let actor = Actor::of(app, self.organization, self.user.as_deref()).await?;
-        let WebhookRow { profile, settings, .. } = &webhook.row;
+        self.judge(app, &actor, webhook, action).await
+    }
+
+    async fn judge(&self, app: &App, actor: &Actor, webhook: &WebhookRow, action: Action) -> CatalogueResult<()> {
+        let WebhookRow { profile, settings, .. } = webhook;
         actor.may(app, self.organization, profile, settings.filter.as_ref(), action).await
+    }
+
+    /// Masks what one may not see who may not manage the webhook.
+    async fn hide(&self, app: &App, actor: &Actor, webhook: &mut OpenWebhook) -> CatalogueResult<()> {
+        if webhook.credentials.headers.is_empty() {
+            return Ok(());
+        }
+        match self.judge(app, actor, &webhook.row, Action::Manage).await {
+            Err(CatalogueError::Forbidden(_)) => hide_headers(&mut webhook.credentials.headers),
+            other => other?,
+        }
+        Ok(())
     }
 
     fn tell(&self, app: &App, webhook: WebhookId) {
@@ -99,13 +116,16 @@ impl OpenWebhook {
     }
 }
 
-/// The webhook that `text` names, for looking at.
+/// The webhook that `text` names, for looking at: the values of its custom headers are masked for a user who may not manage
+/// it.
 ///
 /// # Errors
 /// It is unknown in this place, or the user may not see it.
 pub async fn seen(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
-    let webhook = find(app, place, text).await?;
-    place.check(app, &webhook, Action::See).await?;
+    let mut webhook = find(app, place, text).await?;
+    let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
+    place.judge(app, &actor, &webhook.row, Action::See).await?;
+    place.hide(app, &actor, &mut webhook).await?;
     Ok(webhook)
 }
 
@@ -115,7 +135,7 @@ pub async fn seen(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenW
 /// It is unknown in this place, or the user may not manage it.
 pub async fn managed(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
     let webhook = find(app, place, text).await?;
-    place.check(app, &webhook, Action::Manage).await?;
+    place.check(app, &webhook.row, Action::Manage).await?;
     Ok(webhook)
 }
 
@@ -135,8 +155,11 @@ async fn turn<'a>(app: &'a App, place: &Place, text: &str) -> CatalogueResult<Tu
 }
 
 async fn get(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<OpenWebhook> {
-    let row = app.store.read_one(rows::by_id(place.organization, id)).await?;
-    OpenWebhook::open(app, row.ok_or(CatalogueError::NotFound(NAME))?)
+    OpenWebhook::open(app, row(app, place, id).await?)
+}
+
+async fn row(app: &App, place: &Place, id: WebhookId) -> CatalogueResult<WebhookRow> {
+    app.store.read_one(rows::by_id(place.organization, id)).await?.ok_or(CatalogueError::NotFound(NAME))
 }
 
 /// The webhook with this UUID.
@@ -168,7 +191,21 @@ pub async fn list_in(
     filter: WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
-    opened(app, rows_in(app, place, filter, page).await?)
+    let mut found = opened(app, rows_in(app, place, filter, page).await?)?;
+    hidden(app, place, &mut found.rows).await?;
+    Ok(found)
+}
+
+/// Masks in webhooks of a place what a user may not see.
+///
+/// # Errors
+/// The store's.
+pub async fn hidden(app: &App, place: &Place, webhooks: &mut [OpenWebhook]) -> CatalogueResult<()> {
+    let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
+    for webhook in webhooks {
+        place.hide(app, &actor, webhook).await?;
+    }
+    Ok(())
 }
 
 /// The same without their credentials, so that one of which they cannot be opened keeps nobody from the others.
@@ -238,12 +275,13 @@ fn has_room(taken: i64, more: i64) -> bool {
     taken.saturating_add(more) <= i64::from(MAX_WEBHOOK_BYTES)
 }
 
-/// Removes a webhook. What still waits for it is skipped, with that reason.
+/// Removes a webhook, even one whose credentials cannot be opened. What still waits for it is skipped, with that reason.
 ///
 /// # Errors
 /// It is unknown in this place, or the user may not manage it.
 pub async fn delete(app: &App, place: &Place, text: &str) -> CatalogueResult<()> {
-    let id = managed(app, place, text).await?.row.id;
+    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    place.check(app, &row(app, place, id).await?, Action::Manage).await?;
     app.store.change(rows::delete(place.organization, id), Some(place.touches())).await?;
     place.tell(app, id);
     Ok(())

@@ -1,7 +1,7 @@
 //! Whose a webhook is: whether it may be made, changed and handed over.
 
 use fanfare_engine::access::Action;
-use fanfare_engine::profile::Profile;
+use fanfare_engine::profile::{FieldError, Profile};
 use fanfare_store::catalogue::users;
 use fanfare_store::catalogue::webhooks::WebhookRow;
 
@@ -22,7 +22,7 @@ pub(super) async fn check(
     before: Option<&OpenWebhook>,
     after: &OpenWebhook,
 ) -> CatalogueResult<()> {
-    place.check(app, after, Action::Manage).await?;
+    place.check(app, &after.row, Action::Manage).await?;
     let present = before.map_or(place.user.as_deref(), |before| before.row.owner.as_deref());
     let new = after.row.owner.as_deref();
     if new == present {
@@ -44,6 +44,24 @@ pub(super) async fn check(
         }
         (Some(owner), _) => check_owner(app, place, profile, &after.row, owner).await,
     }
+}
+
+/// What is wrong where the profile asks for the owner's right at each message and there would be no owner: a webhook that is
+/// new, or goes to another place. One that the host made before its profile asked keeps going as it is.
+pub(super) fn missing(
+    place: &Place,
+    profile: &Profile,
+    before: Option<&OpenWebhook>,
+    after: &OpenWebhook,
+) -> Option<FieldError> {
+    let was_nobodys = |before: &OpenWebhook| before.row.owner.is_none() && !is_other_receipt(before, after);
+    let asks = profile.permissions.recheck && !place.operator;
+    let lacks = asks && after.row.owner.is_none() && !before.is_some_and(was_nobodys);
+    lacks.then(|| {
+        let why =
+            "is required: this profile asks for the owner's right at each message; name the user in owner or Fanfare-User";
+        FieldError::new("owner", why)
+    })
 }
 
 /// Makes the user on whose behalf a webhook is edited its owner, where the profile asks about the owner's right again and

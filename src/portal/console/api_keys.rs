@@ -37,10 +37,11 @@ const FIELDS: [Field; 5] = [
     ("expires_at", "The end"),
 ];
 /// The scopes there are, with what each lets do.
-const SCOPES: [(&str, &str); 3] = [
+const SCOPES: [(&str, &str); 4] = [
     ("manage", "everything, secrets included"),
     ("read", "look at everything but secrets"),
     ("events:write", "post events"),
+    ("host", "act for the host itself in the systems' own APIs"),
 ];
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -53,7 +54,7 @@ struct Page {
     shell: Shell,
     t: &'static Texts,
     rows: Vec<Row>,
-    scopes: [(&'static str, &'static str); 3],
+    scopes: [(&'static str, &'static str); 4],
     draft: Form,
     /// The key that was just made.
     made: Option<String>,

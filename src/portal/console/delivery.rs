@@ -72,7 +72,7 @@ async fn show(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<St
     let t = operator.t;
     let row = find(&app, &operator, &id).await?;
     let asked = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let Some(story) = Story::of(&app, t, &row, &asked, &format!("{PATH}/{}", row.id)).await? else {
+    let Some(story) = Story::of(&app, t, &row, true, &asked, &format!("{PATH}/{}", row.id)).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let known = listing::addressed(&app, vec![row.clone()]).await?.pop();
@@ -94,7 +94,7 @@ async fn show(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<St
         organization: row.organization.to_string(),
         organization_name: organization.map_or_else(|| row.organization.to_string(), |label| label.name.clone()),
         of_customer: organization.is_some() && !own,
-        resendable: operator.manages() && resendable(&row, webhook.as_deref()),
+        resendable: operator.manages() && resendable(&app.profiles, &row, webhook.as_deref()),
         cancellable: operator.manages() && row.state == DeliveryState::Pending,
         webhook: webhook.map(|webhook| {
             let href =

@@ -50,7 +50,7 @@ impl Draft {
         Draft {
             method: profile.methods.default.as_http().to_string(),
             content_type: profile.content_types.default.as_str().to_owned(),
-            all_events: profile.events.all,
+            all_events: profile.events.all && !profile.events.required,
             auth: "none".to_owned(),
             delays: typed_delays(&seconds),
             enabled: profile.activation.enabled,

@@ -23,6 +23,7 @@ mod panics;
 mod pauses;
 mod permissions;
 mod profile_event_types;
+mod profile_settings;
 mod projects;
 mod queries;
 mod recover;

@@ -81,7 +81,7 @@ async fn who_may_not_see_sees_nothing_and_who_may_not_manage_changes_nothing() {
     let api = start().await;
     cast(&api).await;
     api.post("/v1/event-types", json!({"name": "packet.updated"})).await.created();
-    let hook = api.webhook("acme", json!({})).await;
+    let hook = api.webhook("acme", json!({"owner": "builder"})).await;
     let event = json!({"type": "packet.updated", "data": {}});
     let event = api.post("/v1/organizations/acme/events", event).await.with(202)["id"].as_str().unwrap().to_owned();
     let deliveries = "/v1/organizations/acme/deliveries";
@@ -197,11 +197,17 @@ async fn a_webhook_is_handed_over_to_who_may_have_it() {
     assert_eq!(api.patch(&path, given).await.ok()["owner"], "carl");
     assert_eq!(api.get(&path).await.ok()["created_by"], "builder");
 
-    // Only the host may take it over: it would not be asked again about the host.
+    // Nobody takes it over: about nobody's right it could be asked again.
     by(&api, "carl", Method::PATCH, &path, json!({"owner": null})).await.problem(403, "permission_denied");
     by(&api, "carl", Method::POST, HOOKS, json!({"url": URL, "owner": null})).await.problem(403, "permission_denied");
-    assert_eq!(api.patch(&path, json!({"owner": null})).await.ok()["owner"], json!(null));
-    by(&api, "carl", Method::PATCH, &path, json!({"owner": null, "name": "x"})).await.ok();
+    api.patch(&path, json!({"owner": null})).await.invalid_because("owner", "is required");
+    api.post(HOOKS, json!({"url": URL})).await.invalid_because("owner", "Fanfare-User");
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["standard"]})).await.ok();
+    let free = api.webhook("acme", json!({"profile": "standard"})).await;
+    assert_eq!(free["owner"], json!(null), "its profile doesn't ask again");
+    let free = format!("{HOOKS}/{}", free["id"].as_str().unwrap());
+    api.patch(&free, json!({"profile": "guarded", "secret": null})).await.invalid("owner");
+    api.patch(&free, json!({"profile": "guarded", "secret": null, "owner": "carl"})).await.ok();
 
     // The host makes one for a user, also with what an import brings.
     let import = json!({"owner": "builder", "number": 70});
@@ -256,7 +262,8 @@ async fn each_profile_has_its_own_rules_and_lists_obey_all() {
     by(&api, "nobody", Method::GET, &mine, json!({})).await.ok();
     by(&api, "nobody", Method::GET, HOOKS, json!({})).await.problem(403, "permission_denied");
     by(&api, "nobody", Method::PATCH, &mine, json!({"profile": "guarded"})).await.problem(403, "permission_denied");
-    let guarded = api.webhook("acme", json!({"profile": "guarded"})).await;
+    tell(&api, "builder", &["Builder"], json!("all")).await;
+    let guarded = api.webhook("acme", json!({"profile": "guarded", "owner": "builder"})).await;
     // A webhook keeps its profile, and so its rules, though the project allows it no more.
     api.patch("/v1/projects/default", json!({"allowed_profiles": []})).await.ok();
     let guarded = format!("{HOOKS}/{}", guarded["id"].as_str().unwrap());
@@ -351,7 +358,7 @@ async fn a_key_of_a_user_posts_no_events() {
 async fn a_job_of_a_webhook_is_its_managers() {
     let api = start().await;
     cast(&api).await;
-    let hook = api.webhook("acme", json!({})).await;
+    let hook = api.webhook("acme", json!({"owner": "builder"})).await;
     let path = format!("{HOOKS}/{}/recover", hook["id"].as_str().unwrap());
     let job = by(&api, "builder", Method::POST, &path, json!({"since": super::START})).await.with(202);
     let job = format!("/v1/jobs/{}", job["job_id"].as_str().unwrap());

@@ -10,11 +10,13 @@ const COMPANY: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
 async fn enate() -> Api {
     let api = Api::start_with(Sources { profile: Some("enate".to_owned()), ..Sources::default() }).await;
     api.organization("acme").await;
+    let rights = json!({"roles": ["ProcessBuilder"], "grants": "all"});
+    api.put("/v1/organizations/acme/users/builder", rights).await.created();
     api
 }
 
 fn subscription(event: &str, filter: Value) -> Value {
-    json!({"url": URL, "events": [event], "filter": filter})
+    json!({"url": URL, "events": [event], "filter": filter, "owner": "builder"})
 }
 
 #[tokio::test]
@@ -88,8 +90,8 @@ async fn settings_are_kept_in_the_form_of_the_profile() {
     let webhook = api.webhook("acme", subscription("NewBusinessObject", zero)).await;
     assert_eq!(webhook["events"], json!(["BusinessObjectCreated"]));
     assert_eq!(webhook["filter"], json!({"type": "Schedule"}));
-    let wrong = subscription("BusinessObjectCreated", json!({"type": "81"}));
-    let message = "is Packet (81), but BusinessObjectCreated takes Company (31), Schedule (260)";
+    let wrong = subscription("BusinessObjectCreated", json!({"type": "911"}));
+    let message = "is Process (911), but BusinessObjectCreated takes Company (31), Schedule (260)";
     api.post("/v1/organizations/acme/webhooks", wrong).await.invalid_because("filter.type", message);
     api.stop().await;
 }

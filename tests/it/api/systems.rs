@@ -18,7 +18,9 @@ impl Script {
     async fn start(profile: &str) -> Script {
         let api = Api::start_with(Sources { profile: Some(profile.to_owned()), ..Sources::default() }).await;
         api.organization("acme").await;
-        let key = api.key(&["manage"], json!({"organization": "acme"})).await;
+        let rights = json!({"roles": ["Process Builder", "Administrator"], "grants": "all"});
+        api.put("/v1/organizations/acme/users/builder", rights).await.created();
+        let key = api.key(&["manage"], json!({"organization": "acme", "user": "builder"})).await;
         Script { api, key }
     }
 
@@ -59,9 +61,14 @@ async fn enate_subscriptions_are_made_listed_edited_and_removed() {
     assert_eq!(all, json!([expected, second]));
     let one = format!("/WebHookSubscription/GetWebhookSubscription?webhookSubscriptionGUID={guid}");
     assert_eq!(script.get(&one).await.ok(), expected);
-    let update = json!({"GUID": guid, "FilterObjectType": "31", "CustomHeader": null, "CustomHeaderValue": null});
+    let one = one.replace("webhookSubscriptionGUID", "WEBHOOKSUBSCRIPTIONguid");
+    assert_eq!(script.get(&one).await.ok(), expected);
+    let update = json!({"guid": guid, "filterobjecttype": "31", "CustomHeader": null, "CustomHeaderValue": null});
     let edited = script.post("/WebHookSubscription/UpdateWebhookSubscription", update).await.ok();
-    assert_eq!((&edited["FilterObjectType"], &edited["CustomHeader"]), (&json!(31), &Value::Null));
+    assert_eq!((&edited["FilterObjectType"], &edited["CustomHeader"]), (&json!(31), &expected["CustomHeader"]));
+    let cleared = json!({"GUID": guid, "CustomHeader": ""});
+    let cleared = script.post("/WebHookSubscription/UpdateWebhookSubscription", cleared).await.ok();
+    assert_eq!((&cleared["CustomHeader"], &cleared["CustomHeaderValue"]), (&Value::Null, &Value::Null));
     assert_eq!(edited["SubscriberURL"], URL);
     script.post("/WebHookSubscription/DeleteWebhookSubscription", json!({"GUID": guid})).await.gone();
     script.get(&one).await.problem(404, "not_found");
@@ -83,11 +90,10 @@ async fn enate_keeps_a_headers_value_only_with_its_name() {
         change["GUID"] = made["GUID"].clone();
         script.post("/WebHookSubscription/UpdateWebhookSubscription", change).await
     };
-    for name in [json!("X-Seen"), json!(null)] {
-        let reply = update(json!({"CustomHeader": name})).await;
-        assert!(!reply.text.contains("canary"), "{reply:?}");
-        reply.invalid("CustomHeaderValue");
-    }
+    let reply = update(json!({"CustomHeader": "X-Seen"})).await;
+    assert!(!reply.text.contains("canary"), "{reply:?}");
+    reply.invalid("CustomHeaderValue");
+    update(json!({"CustomHeader": "", "CustomHeaderValue": "x"})).await.invalid("CustomHeader");
     let same = update(json!({"CustomHeader": "x-api-key"})).await.ok();
     assert_eq!((&same["CustomHeader"], &same["CustomHeaderValue"]), (&json!("x-api-key"), &json!("****")));
     let other = update(json!({"CustomHeader": "X-Seen", "CustomHeaderValue": "new"})).await.ok();
@@ -187,6 +193,84 @@ async fn enate_refusals_name_its_own_fields() {
         script.post(path, input).await.invalid_because(field, words);
     }
     script.post("/WebHookSubscription/UpdateWebhookSubscription", json!({})).await.invalid("GUID");
+    let mut lost = good();
+    lost["FilterObjectGUID"] = json!("no-guid");
+    script.post(path, lost).await.invalid_because("FilterObjectGUID", "must be a GUID");
+    let mut lost = good();
+    lost["Enabled"] = json!(false);
+    script.post(path, lost).await.invalid_because("Enabled", "is not part of this API");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn members_are_known_in_any_case() {
+    let script = Script::start("etlworks").await;
+    let form = json!({"NAME": "Off", "Url": URL, "Enabled": false, "CONTENTTYPE": "application/x-www-form-urlencoded",
+        "Headers": [{"Key": "X-Team", "VALUE": "data"}]});
+    let made = script.post("/rest/v1/webhooks", form).await.ok();
+    assert_eq!((&made["name"], &made["enabled"]), (&json!("Off"), &json!(false)));
+    assert_eq!(made["contentType"], "application/x-www-form-urlencoded");
+    assert_eq!(made["headers"], json!([{"key": "X-Team", "value": "data"}]));
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn a_systems_api_acts_for_a_user_or_expressly_for_the_host() {
+    let script = Script::start("etlworks").await;
+    let api = &script.api;
+    api.put("/v1/organizations/acme/users/ben", json!({"roles": ["Other"]})).await.created();
+    let path = "/rest/v1/webhooks";
+    let create = async |key: &str, user: Option<&str>| {
+        let ask = api.ask(http::Method::POST, path).key(key).json(&json!({"url": URL}));
+        match user {
+            Some(user) => ask.header("fanfare-user", user).send().await,
+            None => ask.send().await,
+        }
+    };
+    let nobodys = api.key(&["manage"], json!({"organization": "acme"})).await;
+    let refused = create(&nobodys, None).await.problem(403, "permission_denied");
+    assert!(refused["detail"].as_str().unwrap().contains("scope host"), "{refused}");
+    api.ask(http::Method::GET, path).key(&nobodys).send().await.problem(403, "permission_denied");
+    create(&nobodys, Some("ben")).await.problem(403, "permission_denied");
+    create(&nobodys, Some("builder")).await.ok();
+    let hosts = api.key(&["manage", "host"], json!({"organization": "acme"})).await;
+    create(&hosts, None).await.ok();
+    let both = json!({"name": "k", "scopes": ["manage", "host"], "organization": "acme", "user": "ben"});
+    api.post("/v1/api-keys", both).await.invalid("user");
+
+    // Where the owner's right is asked about at each message, there is an owner.
+    api.patch("/v1/projects/default", json!({"allowed_profiles": ["enate"]})).await.ok();
+    let input = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 31, "SubscriberURL": URL});
+    let subscribe = api.ask(http::Method::POST, "/WebHookSubscription/CreateWebhookSubscription").json(&input);
+    subscribe.key(&hosts).send().await.invalid_because("owner", "Fanfare-User");
+    script.api.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_manage_a_webhook_sees_its_custom_headers_masked() {
+    let script = Script::start("enate").await;
+    let api = &script.api;
+    let input = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 260, "SubscriberURL": URL,
+        "CustomHeader": "new-schedule", "CustomHeaderValue": "canary"});
+    let made = script.post("/WebHookSubscription/CreateWebhookSubscription", input).await.ok();
+    assert_eq!(made["CustomHeaderValue"], "canary");
+    api.put("/v1/organizations/acme/users/vera", json!({"roles": ["Viewer"]})).await.created();
+    let key = api.key(&["read"], json!({"organization": "acme", "user": "vera"})).await;
+    let one = format!(
+        "/WebHookSubscription/GetWebhookSubscription?webhookSubscriptionGUID={}",
+        made["GUID"].as_str().unwrap()
+    );
+    let hook = api.get("/v1/organizations/acme/webhooks").await.ok()["data"][0]["id"].as_str().unwrap().to_owned();
+    for path in [
+        "/WebHookSubscription/GetAllWebhookSubscriptions",
+        &one,
+        "/v1/organizations/acme/webhooks",
+        &format!("/v1/organizations/acme/webhooks/{hook}"),
+    ] {
+        let reply = api.ask(http::Method::GET, path).key(&key).send().await;
+        assert!(reply.text.contains("new-schedule") && !reply.text.contains("canary"), "{path}: {reply:?}");
+        assert!(script.get(path).await.text.contains("canary"), "{path}");
+    }
     script.api.stop().await;
 }
 
@@ -218,11 +302,17 @@ async fn etlworks_webhooks_are_made_listed_replaced_and_removed() {
     );
     let secret = format!("/v1/organizations/acme/webhooks/{}/secret", ours["id"].as_str().unwrap());
     assert_eq!(script.get(&secret).await.ok()["secret"], "canary-secret");
+    let put = async |body: Value| script.send(http::Method::PUT, "/rest/v1/webhooks/1", body).await;
+    // What a PUT doesn't name, or names as null, stays; an empty text clears.
+    let nothing = json!({"Name": null, "headers": null, "events": null, "BasicUser": null, "secret": null, "other": 1});
+    assert_eq!(put(nothing).await.ok(), changed);
     let bare =
-        script.send(http::Method::PUT, "/rest/v1/webhooks/1", json!({"url": URL, "basicUser": null, "secret": null}));
-    let bare = bare.await.ok();
-    assert_eq!((&bare["basicUser"], &bare["secret"], &bare["enabled"]), (&Value::Null, &Value::Null, &json!(true)));
-    assert_eq!((&bare["method"], &bare["contentType"]), (&json!("POST"), &json!("application/json")));
+        put(json!({"NAME": "Bare", "description": "", "events": [], "basicuser": "", "secret": "", "Headers": []}))
+            .await
+            .ok();
+    assert_eq!((&bare["name"], &bare["description"], &bare["events"]), (&json!("Bare"), &Value::Null, &json!([])));
+    assert_eq!((&bare["basicUser"], &bare["secret"], &bare["headers"]), (&Value::Null, &Value::Null, &json!([])));
+    assert_eq!((&bare["enabled"], &bare["contentType"]), (&json!(false), &changed["contentType"]));
     assert_eq!(script.get("/rest/v1/webhooks").await.ok().as_array().unwrap().len(), 1);
     script.api.ask(http::Method::DELETE, "/rest/v1/webhooks/1").key(&script.key).send().await.gone();
     script.get("/rest/v1/webhooks/1").await.problem(404, "not_found");
@@ -237,6 +327,10 @@ async fn etlworks_refusals_name_its_own_fields() {
         (json!({"url": URL, "events": ["Nothing"]}), "events[0]"),
         (json!({"url": URL, "description": "x".repeat(600)}), "description"),
         (json!({}), "url"),
+        (json!({"url": URL, "secret": "****"}), "secret"),
+        (json!({"url": URL, "Enabled": false, "enabled": true}), "enabled"),
+        (json!({"url": URL, "timeout_seconds": 5}), "timeout_seconds"),
+        (json!({"url": URL, "headers": [{"Key": "A"}]}), "headers[0].value"),
     ] {
         script.post("/rest/v1/webhooks", form).await.invalid(field);
     }
@@ -253,7 +347,7 @@ async fn a_systems_api_is_there_only_for_its_profile_and_for_keys_of_one_organiz
     script.api.ask(http::Method::POST, path).key(&reader).json(&json!({})).send().await.problem(403, "scope_too_small");
     // Another organization's subscription is not there.
     script.api.organization("other").await;
-    let other = script.api.key(&["manage"], json!({"organization": "other"})).await;
+    let other = script.api.key(&["manage"], json!({"organization": "other", "user": "builder"})).await;
     let input = json!({"Webhook": "BusinessObjectCreated", "FilterObjectType": 31, "SubscriberURL": URL});
     let made = script.post(path, input).await.ok();
     let one = format!(

@@ -94,7 +94,8 @@ async fn one_click_contractor_is_off_at_first_tests_and_keeps_a_log_history() {
     browser.read("#log", "Log history").await;
     let columns = texts(&browser, ".deliveries th").await;
     assert_eq!(columns.as_array().unwrap()[..5], ["ID", "Date and time", "Event", "URL", "Response"]);
-    browser.read(".deliveries tbody tr:first-child .kind", "job.created").await;
+    browser.read(".deliveries tbody tr:first-child .kind", "Job Created").await;
+    browser.read(".deliveries tbody tr:first-child .title", &event).await;
     browser.read(".deliveries tbody tr:first-child .status", "200").await;
     browser.read(".deliveries tbody tr:last-child .kind", "webhook.test").await;
     browser.press(".deliveries tbody tr:first-child .title").await;

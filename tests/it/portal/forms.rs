@@ -233,7 +233,10 @@ async fn a_further_header_can_be_added_without_scripts() {
 
 #[tokio::test]
 async fn the_form_offers_what_each_system_knows() {
-    let (api, visit) = of_profile("enate").await;
+    let (api, hosts) = of_profile("enate").await;
+    let rights = json!({"roles": ["ProcessBuilder"], "grants": "all"});
+    api.put("/v1/organizations/acme/users/builder", rights).await.created();
+    let visit = api.visit_as("acme", json!({"user": "builder"})).await;
     let form = visit.get(NEW).await.ok();
     assert_eq!(form.attributes("input[name=event]", "type"), ["radio"; 6], "one event for each webhook");
     let names = form.attributes("input[name=event]", "value");
@@ -249,9 +252,15 @@ async fn the_form_offers_what_each_system_knows() {
     let fields = [("name", ""), ("url", URL), ("event", "PacketCreated"), ("enabled", "yes")];
     let seen = visit.post(NEW, &fields).await.with(422);
     assert!(seen.only("#filter-error").contains("is required"), "{}", seen.text);
-    let with_filter = [("filter_type", "Company"), ("filter_id", "c-1")];
-    visit.post(NEW, &[fields.as_slice(), &with_filter].concat()).await.leads();
-    assert_eq!(only_webhook(&api).await["filter"], json!({"type": "Company", "id": "c-1"}));
+    let with_filter = |id| [("filter_type", "Company"), ("filter_id", id)];
+    let seen = visit.post(NEW, &[fields.as_slice(), &with_filter("c-1")].concat()).await.with(422);
+    assert!(seen.only("#filter-error").contains("must be a GUID"), "{}", seen.text);
+    let company = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+    // Whose right is asked for at each message must be somebody.
+    let seen = hosts.post(NEW, &[fields.as_slice(), &with_filter(company)].concat()).await.with(422);
+    assert!(seen.text.contains("owner is required"), "{}", seen.text);
+    visit.post(NEW, &[fields.as_slice(), &with_filter(company)].concat()).await.leads();
+    assert_eq!(only_webhook(&api).await["filter"], json!({"type": "Company", "id": company}));
     api.stop().await;
 
     let (api, visit) = of_profile("etlworks").await;
@@ -279,9 +288,12 @@ async fn the_form_offers_what_each_system_knows() {
     let form = visit.get(NEW).await.ok();
     assert_eq!(form.texts(".group legend"), ["Job", "Estimate", "Signed Document", "Signable Document"]);
     assert_eq!(form.attribute("[name=enabled]", "checked"), None, "a new webhook is deactivated");
-    let seen = visit.post(NEW, &[("url", "http://example.com/"), ("event", "job.created")]).await.with(422);
+    assert_eq!(form.attribute("[name=events][value=all]", "checked"), None, "events have to be chosen");
+    let seen =
+        visit.post(NEW, &[("name", ""), ("url", "http://example.com/"), ("event", "job.created")]).await.with(422);
     assert_eq!(seen.only("#url-error"), "URL must start with https://.");
-    let list = visit.post(NEW, &[("url", URL), ("event", "job.created")]).await.leads();
+    assert_eq!(seen.only("#name-error"), "Name is required.");
+    let list = visit.post(NEW, &[("name", "CRM"), ("url", URL), ("event", "job.created")]).await.leads();
     assert_eq!(visit.get(&list).await.ok().only("tbody .pill"), "Off");
     api.stop().await;
 }

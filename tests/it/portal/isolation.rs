@@ -49,7 +49,7 @@ async fn case_083_users_do_what_their_rights_allow() {
     let sources = Sources { profile: Some("one-click-contractor".to_owned()), ..Sources::default() };
     let api = Api::start_with(sources).await;
     api.organization("acme").await;
-    let webhook = id(&api.webhook("acme", json!({"events": ["job.created"]})).await);
+    let webhook = id(&api.webhook("acme", json!({"name": "CRM", "events": ["job.created"]})).await);
     api.put("/v1/organizations/acme/users/boss", json!({"permissions": ["Org.webhooks"]})).await.created();
     api.put("/v1/organizations/acme/users/guest", json!({})).await.created();
     let page = format!("/portal/webhooks/{webhook}");

@@ -131,7 +131,7 @@ async fn the_webhooks_of_a_deleted_user_stop_unless_handed_over() {
     assert_eq!((&delivery["state"], &delivery["skipped_reason"]), (&json!("skipped"), &json!("access_revoked")));
 
     // Handed over now, it goes on.
-    scene.api.patch(&lost.path(""), &json!({"owner": null})).await.expect(200);
+    scene.api.patch(&lost.path(""), &json!({"owner": "ben"})).await.expect(200);
     scene.post(json!({})).await;
     scene.receiver.received(3).await;
     scene.server.stop().await;
@@ -164,7 +164,8 @@ async fn a_grant_covers_what_events_say_is_below_it() {
 async fn a_stream_ends_with_the_right_to_see_it() {
     let (scene, _profiles) = start().await;
     put(&scene, "users/vera", &json!({"roles": ["Viewer"]})).await;
-    scene.webhook("/hook").await;
+    tell_of_anna(&scene).await;
+    scene.webhook_with("/hook", json!({"owner": "anna"})).await;
     let key = scene.api.make_key(&json!({"name": "k", "scopes": ["read"], "organization": ORG, "user": "vera"})).await;
     let mut stream = Stream::open(&key, "").await;
     let event = scene.post(json!({"n": 1})).await;

@@ -11,6 +11,10 @@ const GUID: &str = "a3bc0b28-8023-4ac2-a0c4-2144e8a2d659";
 const ZERO: &str = "00000000-0000-0000-0000-000000000000";
 const PACKET: &str = "6f1d3f0a-4a0e-4f3e-9c57-5a9a2f0f7d11";
 const COMPANY: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
+const CONTRACT: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e02";
+const SERVICE: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e03";
+const PROCESS: &str = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e04";
+const ANOTHER: &str = "11111111-2f7e-4d59-8f39-3c5a1b0f1e01";
 const SCHEDULE: &str = "c5c2f0de-1f0b-4a37-8a35-6fd5f7a4be21";
 /// The types of object, with their numbers.
 const TYPES: [(&str, u32); 6] =
@@ -40,14 +44,27 @@ const PACKET_MEMBERS: [&str; 13] = [
     "GUID",
 ];
 
+/// The event that needs no object.
+const CREATED: &str = "BusinessObjectCreated";
+
+/// Whether an event takes a type of object; those of business objects take that of packets for that of schedules.
+fn takes(event: &str, types: &[u32], number: u32) -> bool {
+    types.contains(&number) || (number == 81 && event.contains("BusinessObject"))
+}
+
 async fn stage() -> Stage {
-    Stage::start("enate").await
+    with_builder(Stage::start("enate").await).await
+}
+
+/// With a user who may build everything, for whom the stage subscribes.
+async fn with_builder(stage: Stage) -> Stage {
+    stage.for_user("builder", json!({"roles": ["Process Builder"], "grants": "all"})).await
 }
 
 /// What an event on the packet carries besides its data: its packet, and what that belongs to.
 fn packet(kind: &str, data: Value) -> Value {
-    let scope = json!([{"type": "Company", "id": COMPANY}, {"type": "Contract", "id": "contract"},
-        {"type": "Service", "id": "service"}, {"type": "Process", "id": "process"}]);
+    let scope = json!([{"type": "Company", "id": COMPANY}, {"type": "Contract", "id": CONTRACT},
+        {"type": "Service", "id": SERVICE}, {"type": "Process", "id": PROCESS}]);
     json!({"type": kind, "entity": {"type": "Packet", "id": PACKET}, "scope": scope, "data": data})
 }
 
@@ -62,7 +79,7 @@ fn wants(event: &str, kind: &str, id: Option<&str>) -> Value {
 #[tokio::test]
 async fn the_catalogue_says_what_there_is_and_what_each_takes() {
     let stage = stage().await;
-    let key = stage.api.key(&["manage"], json!({"organization": ORG})).await;
+    let key = stage.api.key(&["manage"], json!({"organization": ORG, "user": "builder"})).await;
     let all = stage.api.ask(Method::GET, "/WebHookSubscription/GetAllWebhooks").key(&key).send().await.ok();
     let ours = stage.api.get("/v1/event-types").await.ok();
     for (number, (name, display, names_one, types)) in WEBHOOKS.into_iter().enumerate() {
@@ -94,19 +111,25 @@ async fn each_row_of_the_matrix_is_taken_and_everything_beside_it_is_refused() {
                 let names = id == Some(COMPANY);
                 // With an object named, an update of any object is taken for that of a specific one.
                 let specific = event == "BusinessObjectUpdated" && names;
-                let right = types.contains(&number) && (names == names_one || specific);
+                let right = takes(event, types, number) && (names == names_one || specific || event == CREATED);
                 for kind in [kind.to_owned(), number.to_string()] {
                     let settings = wants(event, &kind, id);
-                    let reply = stage.api.post(HOOKS, stage.hook(settings.clone())).await;
+                    let reply = stage.make(settings.clone()).await;
                     if right {
                         let made = reply.created();
                         let taken = if specific { "SpecificBusinessObjectUpdated" } else { event };
                         assert_eq!(made["events"], json!([taken]), "{settings}");
+                        if number == 81 && !types.contains(&81) {
+                            assert_eq!(made["filter"]["type"], "Schedule", "the source's own example says 81");
+                        }
+                        if event == CREATED {
+                            assert_eq!(made["filter"]["id"], Value::Null, "{settings}: its GUID is ignored");
+                        }
                         continue;
                     }
                     let refused = reply.problem(422, "validation_failed");
                     let field = refused["errors"][0]["field"].as_str().unwrap();
-                    let wrong_type = !types.contains(&number);
+                    let wrong_type = !takes(event, types, number);
                     let wrong_id = names != names_one && !specific;
                     assert!(
                         wrong_type && field == "filter.type" || wrong_id && field == "filter.id",
@@ -147,9 +170,15 @@ async fn what_a_subscription_may_not_have_is_refused_by_its_name() {
         stage.refuse(&good, settings, field).await;
     }
     // A Schedule is 260; given as 81, which is a Packet, it is refused with words that say so.
-    let mistaken = stage.api.post(HOOKS, stage.hook(wants("BusinessObjectCreated", "81", None))).await;
-    mistaken
-        .invalid_because("filter.type", "is Packet (81), but BusinessObjectCreated takes Company (31), Schedule (260)");
+    let mistaken = stage.make(wants("BusinessObjectCreated", "911", None)).await;
+    mistaken.invalid_because(
+        "filter.type",
+        "is Process (911), but BusinessObjectCreated takes Company (31), Schedule (260)",
+    );
+    for event in ["PacketUpdated", CREATED] {
+        let no_guid = stage.make(wants(event, "Company", Some("no-guid"))).await;
+        no_guid.invalid_because("filter.id", "must be a GUID");
+    }
     for url in ["http://93.184.216.34/h", "https://93.184.216.34/h"] {
         stage.subscribe(json!({"url": url, "events": ["BusinessObjectCreated"], "filter": {"type": "Company"}})).await;
     }
@@ -159,7 +188,7 @@ async fn what_a_subscription_may_not_have_is_refused_by_its_name() {
 #[tokio::test]
 async fn the_golden_request_byte_for_byte() {
     for stage in [Stage::start("enate").await, Stage::start_secure("enate").await] {
-        let mut stage = stage;
+        let mut stage = with_builder(stage).await;
         let mut settings = wants("NewBusinessObject", "260", Some(ZERO));
         settings["uuid"] = GUID.into();
         settings["headers"] = json!({"new-schedule": "New schedule created"});
@@ -191,10 +220,9 @@ async fn every_event_has_its_flat_body_with_members_in_order() {
     let draft = r#""CustomerName":"Acme","SupplierName":null,"ContractName":null,"ServiceName":null,"ServiceLineName":null,"ProcessTypeName":null,"Reference":null,"Title":null,"Status":0,"DueDate":null,"RAGStatus":-2,"ProcessType":1"#;
     let draft_data = json!({"ProcessType": 1, "RAGStatus": -2, "Status": 0, "CustomerName": "Acme", "Extra": {"a": 1}});
     let submitted_data: Value = serde_json::from_str(&format!("{{{submitted}}}")).unwrap();
-    for kind in ["Company", "Contract", "Service", "Process"] {
-        let id = if kind == "Company" { COMPANY.to_owned() } else { kind.to_lowercase() };
+    for (kind, id) in [("Company", COMPANY), ("Contract", CONTRACT), ("Service", SERVICE), ("Process", PROCESS)] {
         cases.push((
-            wants("PacketCreated", kind, Some(&id)),
+            wants("PacketCreated", kind, Some(id)),
             packet("PacketCreated", draft_data.clone()),
             draft.to_owned(),
         ));
@@ -207,7 +235,8 @@ async fn every_event_has_its_flat_body_with_members_in_order() {
         r#""To":"payables@acme.example","Importance":2,"CC":null,"From":"supplier@northwind.example","Subject":"Invoice 77","AttachmentCount":1,"GUID":"?","PacketGUID":"{PACKET}","CommunicationType":2"#
     );
     cases.push((of_packet("NewCommunication"), packet("NewCommunication", mail), mail_body));
-    let note = json!({"CommunicationType": 4, "PacketGUID": PACKET, "AttachmentCount": 0, "Importance": 0});
+    // The packet's GUID is that of the entity, where the data don't say it.
+    let note = json!({"CommunicationType": 4, "AttachmentCount": 0, "Importance": 0});
     let note_body = format!(
         r#""To":null,"Importance":0,"CC":null,"From":null,"Subject":null,"AttachmentCount":0,"GUID":"?","PacketGUID":"{PACKET}","CommunicationType":4"#
     );
@@ -242,7 +271,7 @@ async fn a_filter_matches_what_it_is_for_and_nothing_beside() {
     let created_in_company = guid(wants("PacketCreated", "Company", Some(COMPANY))).await;
     let any_company = guid(wants("BusinessObjectUpdated", "Company", None)).await;
     let this_company = guid(wants("BusinessObjectUpdated", "Company", Some(COMPANY))).await;
-    guid(wants("PacketUpdated", "Packet", Some("another"))).await;
+    guid(wants("PacketUpdated", "Packet", Some(ANOTHER))).await;
     let mut post = async |event: Value, expected: &[&String]| {
         let (_, deliveries) = stage.post(event.clone()).await;
         assert_eq!(deliveries, expected.len() as u64, "{event}");
@@ -423,7 +452,7 @@ async fn a_guid_is_one_in_whatever_spelling() {
 #[tokio::test]
 async fn an_event_that_names_fewer_ancestors_takes_no_right_away() {
     let mut stage = stage().await;
-    let grants = json!([{"type": "Contract", "id": "contract"}]);
+    let grants = json!([{"type": "Contract", "id": CONTRACT}]);
     stage.user("anna", json!({"roles": ["ProcessBuilder"], "grants": grants})).await;
     stage.post(packet("PacketCreated", json!({}))).await;
     by_anna(&stage, wants("PacketUpdated", "Packet", Some(PACKET))).await.created();
@@ -489,9 +518,19 @@ async fn the_same_through_its_own_api() {
     stage.event(packet("PacketCreated", json!({"Reference": "1042-T"}))).await;
     let request = stage.receiver.next().await;
     assert_eq!((request.header("x-enate-webhook-guid"), request.header("x-mine")), (guid.as_str(), "yes"));
+    // Who may not manage it sees what was sent, but for the custom header's value.
+    stage.user("vera", json!({"roles": ["Viewer"]})).await;
+    let sent = stage.delivery("state=delivered", "delivered", 1).await;
+    let log = format!("/v1/organizations/{ORG}/deliveries/{}/attempts", sent["id"].as_str().unwrap());
+    let mine = async |user: &str| {
+        let headers = stage.by(user, Method::GET, &log, json!({})).await.ok()["data"][0]["request"]["headers"].clone();
+        assert_eq!(headers["x-enate-webhook-guid"], guid, "{headers}");
+        headers["x-mine"].clone()
+    };
+    assert_eq!((mine("anna").await, mine("vera").await), (json!("yes"), json!("****")));
 
     let update = json!({"GUID": guid, "Webhook": "BusinessObjectCreated", "FilterObjectGUID": null, "FilterObjectType": 260,
-        "CustomHeader": null, "CustomHeaderValue": null});
+        "CustomHeader": "", "CustomHeaderValue": null});
     call(&stage, "Update", update).await.ok();
     stage.event(object("BusinessObjectCreated", "Schedule", SCHEDULE)).await;
     let golden = format!(
@@ -512,7 +551,7 @@ async fn the_same_through_its_own_api() {
 #[tokio::test]
 async fn its_own_api_refuses_every_subscription_beside_the_matrix() {
     let stage = stage().await;
-    let key = stage.api.key(&["manage"], json!({"organization": ORG})).await;
+    let key = stage.api.key(&["manage"], json!({"organization": ORG, "user": "builder"})).await;
     for (event, _, names_one, types) in WEBHOOKS {
         for (kind, number) in TYPES {
             for id in [ZERO, COMPANY] {
@@ -523,14 +562,16 @@ async fn its_own_api_refuses_every_subscription_beside_the_matrix() {
                     "SubscriberURL": stage.receiver.url("/h")});
                 let path = "/WebHookSubscription/CreateWebhookSubscription";
                 let reply = stage.api.ask(Method::POST, path).key(&key).json(&input).send().await;
-                if types.contains(&number) && (names == names_one || event == "BusinessObjectUpdated") {
+                if takes(event, types, number)
+                    && (names == names_one || event == "BusinessObjectUpdated" || event == CREATED)
+                {
                     reply.ok();
                     continue;
                 }
                 let refused = reply.problem(422, "validation_failed");
                 let fields: Vec<_> =
                     refused["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
-                let wrong_type = !types.contains(&number) && fields.contains(&&json!("FilterObjectType"));
+                let wrong_type = !takes(event, types, number) && fields.contains(&&json!("FilterObjectType"));
                 let wrong_id = names != names_one && fields.contains(&&json!("FilterObjectGUID"));
                 assert!(wrong_type || wrong_id, "{input}: {refused}");
             }

@@ -80,13 +80,15 @@ async fn events_are_organized_by_kind_and_each_is_sent() {
 async fn the_url_is_https_and_the_authentication_none_or_basic() {
     let mut stage = stage().await;
     let http = stage.receiver.url("/h").replace("https://", "http://");
-    let refused = stage.api.post(HOOKS, json!({"url": http, "events": ["job.created"]})).await;
+    let refused = stage.api.post(HOOKS, json!({"name": "CRM", "url": http, "events": ["job.created"]})).await;
     refused.invalid_because("url", "must start with https://");
     for (settings, field) in [
         (json!({"url": "http://93.184.216.34/h"}), "url"),
         (json!({"auth": {"type": "bearer", "token": "t"}}), "auth"),
         (json!({"events": ["job.deleted"]}), "events[0]"),
         (json!({"events": []}), "events"),
+        (json!({"name": ""}), "name"),
+        (json!({"name": " "}), "name"),
         (json!({"method": "GET"}), "method"),
         (json!({"content_type": "application/x-www-form-urlencoded"}), "content_type"),
         (json!({"include_entity": true}), "include_entity"),
@@ -96,8 +98,11 @@ async fn the_url_is_https_and_the_authentication_none_or_basic() {
         (json!({"retry": {"delays_seconds": [1], "jitter": 0.0}}), "retry"),
         (json!({"timeout_seconds": 5}), "timeout_seconds"),
     ] {
-        stage.refuse(&json!({"events": ["job.created"]}), settings, field).await;
+        stage.refuse(&json!({"name": "CRM", "events": ["job.created"]}), settings, field).await;
     }
+    stage.make(json!({"name": "CRM"})).await.invalid_because("events", "at least one");
+    stage.make(json!({"events": ["job.created"]})).await.invalid_because("name", "is required");
+    stage.subscribe(json!({"name": "All", "events": "all"})).await;
     // The receiver's certificate is of an authority that the server was told to trust; so it is reached.
     let auth = json!({"type": "basic", "username": "occ", "password": "pass word"});
     let made = switched_on(&mut stage, json!({"name": "CRM", "events": ["job.created"], "auth": auth})).await;
@@ -116,7 +121,7 @@ async fn the_url_is_https_and_the_authentication_none_or_basic() {
 #[tokio::test]
 async fn a_new_webhook_is_off_and_each_switch_to_on_sends_a_logged_test_at_once() {
     let mut stage = stage().await;
-    let made = stage.subscribe(json!({"events": ["job.created"]})).await;
+    let made = stage.subscribe(json!({"name": "CRM", "events": ["job.created"]})).await;
     assert_eq!((&made["status"], &made["enabled"]), (&json!("deactivated"), &json!(false)));
     assert_eq!(stage.post(job(json!({}))).await.1, 0);
     assert_eq!(stage.deliveries("").await, [] as [Value; 0]);
@@ -148,31 +153,44 @@ async fn a_new_webhook_is_off_and_each_switch_to_on_sends_a_logged_test_at_once(
         }
     }
     // One that is to be on from the start is switched on as well.
-    let eager = stage.subscribe(json!({"events": ["job.created"], "enabled": true})).await;
+    let eager = stage.subscribe(json!({"name": "CRM", "events": ["job.created"], "enabled": true})).await;
     assert!(stage.receiver.next().await.body.contains(r#""event":"webhook.test","data":{}"#));
     stage.delivery(&format!("webhook={}", eager["id"].as_str().unwrap()), "delivered", 1).await;
     stage.end().await;
 }
 
 #[tokio::test]
-async fn a_test_that_fails_is_logged_and_not_repeated() {
+async fn a_test_that_fails_is_tried_again_like_any_other() {
     let mut stage = stage().await;
-    let made = stage.subscribe(json!({"events": ["job.created"]})).await;
+    let made = stage.subscribe(json!({"name": "CRM", "events": ["job.created"]})).await;
     stage.receiver.answer(500);
     stage.api.post(&path(&made, "/enable"), json!({})).await.ok();
-    stage.receiver.next().await;
+    let first = stage.receiver.next().await;
     let query = format!("webhook={}", made["id"].as_str().unwrap());
-    let failed = stage.delivery(&query, "exhausted", 1).await;
+    let failed = stage.delivery(&query, "pending", 1).await;
     assert_eq!((&failed["event_type"], &failed["response_code"]), (&json!("webhook.test"), &json!(500)));
-    stage.stay_quiet(&query, &failed).await;
+    let event = failed["event_id"].as_str().unwrap().to_owned();
+    let requests = stage.fail_by_schedule(&event, first, &[300, 600]).await;
+    assert_eq!(requests.len(), 3, "three failures are the end");
+    assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
+    let last = stage.delivery(&query, "exhausted", 3).await;
+    let attempts = stage.attempts(&last).await;
+    let triggers: Vec<_> = attempts.iter().map(|attempt| attempt["trigger"].as_str().unwrap()).collect();
+    assert_eq!(triggers, ["test", "schedule", "schedule"]);
     assert_eq!(stage.api.get(&path(&made, "")).await.ok()["status"], "active");
+    // A test that is asked for is sent once.
+    let asked = stage.api.post(&path(&made, "/test"), json!({})).await.accepted();
+    stage.receiver.next().await;
+    let query = format!("state=exhausted&webhook={}&limit=1", made["id"].as_str().unwrap());
+    let single = stage.delivery(&query, "exhausted", 1).await;
+    assert_eq!(single["id"], asked["delivery_id"]);
     stage.end().await;
 }
 
 #[tokio::test]
 async fn a_failure_is_tried_again_in_five_minutes_and_then_in_ten() {
     let mut stage = stage().await;
-    switched_on(&mut stage, json!({"events": ["job.created"]})).await;
+    switched_on(&mut stage, json!({"name": "CRM", "events": ["job.created"]})).await;
     for status in [500, 404, 410, 303] {
         stage.receiver.answer(status);
         let event = stage.event(job(json!({"jobId": status}))).await;
@@ -201,7 +219,7 @@ async fn a_failure_is_tried_again_in_five_minutes_and_then_in_ten() {
 async fn the_id_is_the_events_and_the_same_for_all_webhooks() {
     let mut stage = stage().await;
     for _ in 0..2 {
-        switched_on(&mut stage, json!({"events": ["job.created"]})).await;
+        switched_on(&mut stage, json!({"name": "CRM", "events": ["job.created"]})).await;
     }
     let (event, deliveries) = stage.post(job(json!({"jobId": 1}))).await;
     assert_eq!(deliveries, 2);
@@ -259,7 +277,7 @@ async fn only_who_has_the_permission_sees_and_changes_webhooks() {
 #[tokio::test]
 async fn the_log_has_every_delivery_with_its_attempts_and_what_came_back() {
     let mut stage = stage().await;
-    let made = switched_on(&mut stage, json!({"events": ["job.created"]})).await;
+    let made = switched_on(&mut stage, json!({"name": "CRM", "events": ["job.created"]})).await;
     stage.receiver.answer_with(500, &[("X-Reason", "tired"), ("content-type", "text/plain")], "not now");
     let data = json!({"jobId": 4711, "name": "Roof, 12 Elm Street"});
     let event = stage.event(job(data.clone())).await;

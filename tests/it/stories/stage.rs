@@ -24,6 +24,8 @@ const DELIVERIES: &str = "/v1/organizations/acme/deliveries";
 pub(crate) struct Stage {
     pub(crate) api: Api,
     pub(crate) receiver: Receiver,
+    /// Whose the webhooks are that the stage makes; the host's own without one.
+    owner: Option<&'static str>,
 }
 
 impl Stage {
@@ -46,7 +48,14 @@ impl Stage {
 
     async fn over(api: Api, receiver: Receiver) -> Stage {
         api.organization(ORG).await;
-        Stage { api, receiver }
+        Stage { api, receiver, owner: None }
+    }
+
+    /// Makes webhooks for a user with these rights from now on.
+    pub(crate) async fn for_user(mut self, user: &'static str, rights: Value) -> Stage {
+        self.user(user, rights).await;
+        self.owner = Some(user);
+        self
     }
 
     /// Ends the story; there must be no request that it did not look at.
@@ -75,14 +84,23 @@ impl Stage {
 
     /// A webhook with these settings.
     pub(crate) async fn subscribe(&self, settings: Value) -> Value {
-        self.api.post(HOOKS, self.hook(settings)).await.created()
+        self.make(settings).await.created()
+    }
+
+    /// Asks for a webhook with these settings.
+    pub(crate) async fn make(&self, settings: Value) -> Reply {
+        let mut body = self.hook(settings);
+        if let Some(owner) = self.owner {
+            body["owner"] = owner.into();
+        }
+        self.api.post(HOOKS, body).await
     }
 
     /// A webhook with these settings is refused for this field, each of `settings` put over those of `good`.
     pub(crate) async fn refuse(&self, good: &Value, settings: Value, field: &str) {
-        let mut body = self.hook(good.clone());
+        let mut body = good.clone();
         body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-        self.api.post(HOOKS, body).await.invalid(field);
+        self.make(body).await.invalid(field);
     }
 
     /// Posts an event; answers its id and how many webhooks it is for.
