@@ -76,6 +76,12 @@ impl Operation {
         matches!(self, Operation::Resend(_) | Operation::Cancel { .. } | Operation::Work(_))
     }
 
+    /// Whether it is about deliveries of kept events, so that it must not see only some of an event's.
+    pub fn looks_at_whole_events(&self) -> bool {
+        self.looks_at_leases()
+            || matches!(self, Operation::Deliver(_) | Operation::SkipWaiting { .. } | Operation::Prune(_))
+    }
+
     /// Whether nobody waits for it for long: an outcome after which no other delivery has its turn.
     pub fn can_wait(&self) -> bool {
         matches!(self, Operation::Finish(finish) if finish.held.ordering_key.is_none())

@@ -1,13 +1,16 @@
 //! Contract: events come in once, whole, with their deliveries.
 
+use std::sync::Arc;
+
 use fanfare_engine::delivery::{State, Trigger};
 use fanfare_engine::event::Event;
+use fanfare_engine::id::{EventId, WebhookId};
 
 use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, WEBHOOK, key};
 use crate::backend::Backend;
 use crate::catalogue::meta;
 use crate::error::StoreError;
-use crate::log::{self, DeliveryFilter, DeliveryRow};
+use crate::log::{self, DeliveryFilter, DeliveryRow, Live};
 use crate::queue::{Accept, Accepted, Answer, IDEMPOTENCY_LIFETIME, Operation};
 
 fn named(event: Event, external_id: &str) -> Event {
@@ -186,4 +189,50 @@ pub(crate) async fn a_failing_operation_leaves_the_others_alone<B: Backend>(rig:
     }
     assert!(answers[3].is_err());
     assert_eq!(everything(rig).await, 3);
+}
+
+/// More webhooks than a backend writes deliveries for in one commit.
+fn many() -> Vec<WebhookId> {
+    (1..=3_000).map(WebhookId).collect()
+}
+
+pub(crate) async fn an_event_for_many_webhooks_is_kept_whole<B: Backend>(rig: &Rig<B>) {
+    let wide = rig.acceptance(named(rig.event("job.created"), "host-1"), &many(), None);
+    let (event, deliveries) = (Arc::clone(&wide.event), wide.deliveries.clone());
+    let last = deliveries[deliveries.len() - 1];
+    let operations = vec![
+        Operation::Accept(wide),
+        // The same once more, and somebody who cancels what is written last.
+        Operation::Accept(rig.acceptance(Event { id: EventId(rig.id()), ..(*event).clone() }, &[], None)),
+        Operation::Cancel { deliveries: vec![last.id] },
+        Operation::Accept(rig.acceptance(rig.event("job.created"), &many(), Some(rig.node))),
+    ];
+    let answers = rig.apply_all(operations).await;
+    let new = Accepted::New { held_back: Vec::new(), learnt: false };
+    assert!(matches!(&answers[0], Ok(Answer::Accepted(accepted)) if *accepted == new), "{:?}", answers[0]);
+    let repeated = Accepted::Repeated { event: event.id, deliveries: 3_000 };
+    assert!(matches!(&answers[1], Ok(Answer::Accepted(accepted)) if *accepted == repeated), "{:?}", answers[1]);
+    assert!(matches!(&answers[2], Ok(Answer::Released(webhooks)) if webhooks[..] == [(last.webhook, 1)]));
+    assert!(matches!(&answers[3], Ok(Answer::Accepted(accepted)) if *accepted == new), "{:?}", answers[3]);
+    for delivery in &deliveries {
+        let row = rig.row(delivery.id).await;
+        assert_eq!((row.event, row.webhook, row.leased), (event.id, delivery.webhook, false));
+        assert_eq!(row.state, if delivery.id == last.id { State::Cancelled } else { State::Pending });
+    }
+    assert_eq!(rig.read_one(log::live()).await, Some(Live { backlog: 5_999, leased: 3_000 }));
+}
+
+pub(crate) async fn no_event_overtakes_another_of_its_organization<B: Backend>(rig: &Rig<B>) {
+    let ordered = || Event { ordering_key: Some("k".to_owned()), ..rig.event("job.created") };
+    let wide = rig.acceptance(ordered(), &many(), None);
+    let last = wide.deliveries[wide.deliveries.len() - 1];
+    let next = rig.acceptance(ordered(), &[last.webhook], None);
+    let held = next.deliveries[0].id;
+    let answers = rig.apply_all(vec![Operation::Accept(wide), Operation::Accept(next)]).await;
+    for (answer, expected) in answers.iter().zip([vec![], vec![held]]) {
+        let Ok(Answer::Accepted(Accepted::New { held_back, .. })) = answer else { panic!("{answer:?}") };
+        assert_eq!(*held_back, expected);
+    }
+    let claimed = rig.claim(last.webhook).await;
+    assert_eq!(claimed.iter().map(|claimed| claimed.lease.delivery).collect::<Vec<_>>(), [last.id]);
 }

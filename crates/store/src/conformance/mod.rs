@@ -55,6 +55,8 @@ macro_rules! conformance_suite {
                 case_052_the_same_event_fifty_times_at_once
                 case_052_the_same_key_fifty_times_at_once
                 a_failing_operation_leaves_the_others_alone
+                an_event_for_many_webhooks_is_kept_whole
+                no_event_overtakes_another_of_its_organization
             ]
             leases: [
                 a_new_delivery_may_be_leased_already

@@ -1,7 +1,9 @@
 //! Keeps an event and its deliveries, once.
 
+use std::ops::Range;
+
 use fanfare_engine::delivery::{State, Trigger};
-use fanfare_engine::event::Event;
+use fanfare_engine::event;
 use fanfare_engine::id::{DeliveryId, EventId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Transaction, params};
@@ -32,6 +34,7 @@ pub(super) const INSERT_DELIVERY: &str =
          lease_node, epoch, claims, next_attempt_at, attempts, failures, ordering_key, one_shot, late)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, 0, 0, ?12, ?13, ?14)";
 
+/// Keeps an event with all of its deliveries.
 pub(super) fn accept(
     transaction: &Transaction<'_>,
     kept: &mut Kept<'_>,
@@ -39,10 +42,36 @@ pub(super) fn accept(
     accept: &Accept,
     tally: &mut Tally,
 ) -> StoreResult<Accepted> {
+    match keep_event(transaction, kept, now, accept, tally)? {
+        Event::Kept { learnt } => {
+            let held_back = keep_deliveries(transaction, kept, accept, 0..accept.deliveries.len())?;
+            Ok(Accepted::New { held_back, learnt })
+        }
+        Event::Seen(seen) => Ok(seen),
+    }
+}
+
+/// What came of keeping an event without its deliveries.
+pub(super) enum Event {
+    Kept {
+        learnt: bool,
+    },
+    /// It was accepted before, or is refused.
+    Seen(Accepted),
+}
+
+/// Keeps an event and all that goes with it but for its deliveries.
+pub(super) fn keep_event(
+    transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
+    now: Timestamp,
+    accept: &Accept,
+    tally: &mut Tally,
+) -> StoreResult<Event> {
     if let Some(key) = &accept.idempotency
         && let Some(answer) = kept_answer(transaction, now, key)?
     {
-        return Ok(answer);
+        return Ok(Event::Seen(answer));
     }
     let event = &*accept.event;
     let is_new = insert_event(kept, accept)?;
@@ -58,17 +87,27 @@ pub(super) fn accept(
         }
     }
     if let Some(seen) = seen {
-        return Ok(seen);
-    }
-    let mut held_back = Vec::new();
-    for delivery in &accept.deliveries {
-        if insert_delivery(transaction, &mut kept.insert_delivery, event, delivery, false)? {
-            held_back.push(delivery.id);
-        }
+        return Ok(Event::Seen(seen));
     }
     tally.event(now, (event.project, event.organization), accept.deliveries.len());
     let learnt = accept.learn != Learn::Nothing && learn::learn(transaction, now, event)?;
-    Ok(Accepted::New { held_back, learnt })
+    Ok(Event::Kept { learnt })
+}
+
+/// Keeps some of the deliveries of an event that is kept. Answers those that wait for an earlier one of the same ordering key.
+pub(super) fn keep_deliveries(
+    transaction: &Transaction<'_>,
+    kept: &mut Kept<'_>,
+    accept: &Accept,
+    which: Range<usize>,
+) -> StoreResult<Vec<DeliveryId>> {
+    let mut held_back = Vec::new();
+    for delivery in &accept.deliveries[which] {
+        if insert_delivery(transaction, &mut kept.insert_delivery, &accept.event, delivery, false)? {
+            held_back.push(delivery.id);
+        }
+    }
+    Ok(held_back)
 }
 
 /// The answer under the request's key, while it lasts.
@@ -172,7 +211,7 @@ fn insert_event(kept: &mut Kept<'_>, accept: &Accept) -> StoreResult<bool> {
 pub(super) fn insert_delivery(
     transaction: &Transaction<'_>,
     insert: &mut Statement<'_>,
-    event: &Event,
+    event: &event::Event,
     delivery: &NewDelivery,
     late: bool,
 ) -> StoreResult<bool> {

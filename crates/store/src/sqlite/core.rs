@@ -14,10 +14,11 @@ use super::kept::Kept;
 use super::open::{self, unavailable};
 use super::rows;
 use super::tally::Tally;
+use super::wide::{self, Piece, Progress};
 use super::{accept, claim, due, finish, prune, resend, work};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
-use crate::queue::{Accepted, Answer, Learn, Operation, Touches};
+use crate::queue::{Accept, Accepted, Answer, Learn, Operation, Touches};
 
 /// How SQLite says that a unique value is there already: in an index, a primary key or a row's number.
 const UNIQUENESS: [i32; 3] = [
@@ -80,6 +81,7 @@ impl Core {
     pub fn join(&mut self, now: Timestamp) -> StoreResult<Joined> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        wide::finish_all(&transaction, &mut Kept::of(&transaction))?;
         let joined = claim::join(&transaction, now)?;
         transaction.commit().map_err(unavailable)?;
         Ok(joined)
@@ -88,20 +90,40 @@ impl Core {
     /// Carries out the operations in one transaction and answers each. One that is refused changes nothing; where one
     /// fails otherwise, each gets a transaction of its own, so that only the failing one is undone.
     pub fn apply(&mut self, now: Timestamp, operations: &[Operation]) -> Vec<StoreResult<Answer>> {
-        match self.apply_together(now, operations) {
-            Ok(answers) => answers,
-            Err(error) if operations.len() == 1 => vec![Err(error)],
-            Err(_) => operations
-                .iter()
-                .map(|operation| {
-                    let mut answers = self.apply_together(now, std::slice::from_ref(operation))?;
+        self.apply_beside(now, operations, None).0
+    }
+
+    /// The same; with the operations goes the next piece of an event for many webhooks, if there is one.
+    pub(super) fn apply_beside(
+        &mut self,
+        now: Timestamp,
+        operations: &[Operation],
+        wide: Option<(&Accept, &Progress)>,
+    ) -> (Vec<StoreResult<Answer>>, Option<StoreResult<Piece>>) {
+        match self.apply_together(now, operations, wide) {
+            Ok((answers, piece)) => (answers, piece.map(Ok)),
+            Err(error) if operations.len() == 1 && wide.is_none() => (vec![Err(error)], None),
+            Err(_) => {
+                let alone = operations.iter().map(|operation| {
+                    let (mut answers, _) = self.apply_together(now, std::slice::from_ref(operation), None)?;
                     answers.pop().unwrap_or_else(|| Err(StoreError::Unavailable("no answer".to_owned())))
-                })
-                .collect(),
+                });
+                let answers = alone.collect();
+                let piece = wide.map(|wide| {
+                    let (_, piece) = self.apply_together(now, &[], Some(wide))?;
+                    piece.ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
+                });
+                (answers, piece)
+            }
         }
     }
 
-    fn apply_together(&mut self, now: Timestamp, operations: &[Operation]) -> StoreResult<Vec<StoreResult<Answer>>> {
+    fn apply_together(
+        &mut self,
+        now: Timestamp,
+        operations: &[Operation],
+        wide: Option<(&Accept, &Progress)>,
+    ) -> StoreResult<(Vec<StoreResult<Answer>>, Option<Piece>)> {
         let mut version = self.catalogue_version;
         let mut tally = Tally::default();
         let transaction =
@@ -114,6 +136,9 @@ impl Core {
                 answer => Ok(answer?),
             });
         }
+        let piece = wide
+            .map(|(accept, progress)| progress.write(&transaction, &mut kept, now, accept, &mut version, &mut tally))
+            .transpose()?;
         drop(kept);
         let is_due = self.tally.is_due(now, operations.len());
         if is_due {
@@ -126,7 +151,7 @@ impl Core {
             true => self.tally = Tally::default(),
             false => self.tally.take_over(tally, now),
         }
-        Ok(answers)
+        Ok((answers, piece))
     }
 
     /// Asks a question.
@@ -170,10 +195,7 @@ fn carry_out(
     match operation {
         Operation::Accept(wish) => {
             let accepted = accept::accept(transaction, kept, now, wish, tally)?;
-            if wish.learn == Learn::WatchedScope && matches!(accepted, Accepted::New { learnt: true, .. }) {
-                let organization = Some(wish.event.organization);
-                *version = note_touch(transaction, Touches { project: wish.event.project, organization })?;
-            }
+            note_learnt(transaction, wish, matches!(accepted, Accepted::New { learnt: true, .. }), version)?;
             Ok(Answer::Accepted(accepted))
         }
         Operation::Finish(outcome) => finish::finish(transaction, kept, now, outcome, tally).map(Answer::Finished),
@@ -237,6 +259,20 @@ fn apply_steps(transaction: &Transaction<'_>, change: &Change) -> StoreResult<()
             Expect::Some(what) if changed == 0 => return Err(StoreError::Stale(what)),
             Expect::Some(_) | Expect::Any => {}
         }
+    }
+    Ok(())
+}
+
+/// Raises the catalogue's version where an event brought news of what something compiled depends on.
+pub(super) fn note_learnt(
+    transaction: &Transaction<'_>,
+    accept: &Accept,
+    learnt: bool,
+    version: &mut i64,
+) -> StoreResult<()> {
+    if learnt && accept.learn == Learn::WatchedScope {
+        let organization = Some(accept.event.organization);
+        *version = note_touch(transaction, Touches { project: accept.event.project, organization })?;
     }
     Ok(())
 }

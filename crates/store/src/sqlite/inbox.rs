@@ -1,12 +1,13 @@
 //! What waits for the writer: bounded for new work, never refused for outcomes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use fanfare_engine::id::OrganizationId;
 
+use super::wide;
 use crate::error::{StoreError, StoreResult};
 use crate::queue::{Answer, Operation};
 
@@ -19,10 +20,8 @@ pub(super) struct Entry {
     pub(super) done: Done,
 }
 
-/// An event for more webhooks than this is one whose commit others notice.
-const WIDE: usize = 1_000;
-/// How many deliveries of such events one organization may have waiting for the writer, beside the first event: others wait
-/// for some 3 µs of each.
+/// How many deliveries of events for many webhooks one organization may have waiting for the writer, beside the first event:
+/// each takes some of the writer's time.
 const WIDE_WAITING: usize = 50_000;
 
 /// So many outcomes are company enough for each other.
@@ -52,6 +51,12 @@ struct Waiting {
     intake_bytes: usize,
     /// Deliveries of events for many webhooks, of each organization that has any waiting.
     wide: HashMap<OrganizationId, usize>,
+    /// Whose event for many webhooks is being written, piece by piece.
+    under_way: Option<OrganizationId>,
+    /// What waits until that event is written.
+    behind: VecDeque<Entry>,
+    /// The organizations whose events are among that.
+    behind_of: HashSet<OrganizationId>,
     closed: bool,
 }
 
@@ -61,7 +66,20 @@ impl Waiting {
     }
 
     fn len(&self) -> usize {
-        self.entries.len() + self.outcomes.len()
+        self.entries.len() + self.outcomes.len() + self.behind.len()
+    }
+
+    /// Whether an operation waits until the event that is under way is written: it would see a part of it, it would overtake
+    /// another event of its organization, or it is a further event for many webhooks.
+    fn is_behind(&self, operation: &Operation) -> bool {
+        let Some(under_way) = self.under_way else { return false };
+        match operation {
+            Operation::Accept(accept) => {
+                let organization = accept.event.organization;
+                organization == under_way || self.behind_of.contains(&organization) || wide::width(operation).is_some()
+            }
+            _ => operation.looks_at_whole_events(),
+        }
     }
 
     /// Whether the next commit is to hold the outcomes that wait. Nobody waits for them as the sender of an event does for its
@@ -69,15 +87,28 @@ impl Waiting {
     fn is_turn_of_outcomes(&self) -> bool {
         self.entries.is_empty() || self.outcomes.len() >= COMPANY || self.passed_over
     }
-}
 
-/// Whose event for many webhooks it is, and for how many.
-fn wide(operation: &Operation) -> Option<(OrganizationId, usize)> {
-    match operation {
-        Operation::Accept(accept) if accept.deliveries.len() > WIDE => {
-            Some((accept.event.organization, accept.deliveries.len()))
+    /// Takes up to `limit` entries that need not wait, no further one once they write `rows` rows.
+    fn take_entries(&mut self, limit: usize, rows: usize, into: &mut Vec<Entry>) {
+        let mut sum = 0;
+        while into.len() < limit && sum < rows {
+            let Some(entry) = self.entries.pop_front() else { return };
+            if self.is_behind(&entry.operation) {
+                if let Operation::Accept(accept) = &entry.operation {
+                    self.behind_of.insert(accept.event.organization);
+                }
+                self.behind.push_back(entry);
+                continue;
+            }
+            match wide::width(&entry.operation) {
+                Some((organization, _)) => {
+                    self.under_way = Some(organization);
+                    sum += wide::PIECE;
+                }
+                None => sum += entry.operation.rows(),
+            }
+            into.push(entry);
         }
-        _ => None,
     }
 }
 
@@ -100,7 +131,7 @@ impl Inbox {
                 drop(waiting);
                 return refuse(entry, "more waits to be written than it can hold");
             }
-            if let Some((organization, deliveries)) = wide(&entry.operation) {
+            if let Some((organization, deliveries)) = wide::width(&entry.operation) {
                 let before = waiting.wide.get(&organization).copied().unwrap_or(0);
                 if before > 0 && before + deliveries > WIDE_WAITING {
                     drop(waiting);
@@ -144,9 +175,12 @@ impl Inbox {
 
     /// Waits for entries and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
     /// empty. Outcomes leave the rest half of that, so that new work goes on however many wait.
+    ///
+    /// An event for many webhooks that is taken is under way until [`Inbox::wide_is_written`]. Until then this does not wait for
+    /// entries, and leaves those that must come after it.
     pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while waiting.is_empty() {
+        while waiting.is_empty() && waiting.under_way.is_none() {
             if waiting.closed {
                 return None;
             }
@@ -157,17 +191,10 @@ impl Inbox {
             false => 0,
         };
         waiting.passed_over = outcomes == 0 && !waiting.outcomes.is_empty();
-        let mut sum = outcomes;
-        let fits = |entry: &&Entry| {
-            let fits = sum < rows;
-            sum += entry.operation.rows();
-            fits
-        };
-        let count = waiting.entries.iter().take(limit - outcomes).take_while(fits).count();
-        into.extend(waiting.entries.drain(..count));
+        waiting.take_entries(limit - outcomes, rows.saturating_sub(outcomes), into);
         let taken: usize = into.iter().filter(|e| e.operation.is_intake()).map(|e| e.operation.weight()).sum();
         waiting.intake_bytes = waiting.intake_bytes.saturating_sub(taken);
-        for (organization, deliveries) in into.iter().filter_map(|entry| wide(&entry.operation)) {
+        for (organization, deliveries) in into.iter().filter_map(|entry| wide::width(&entry.operation)) {
             if let Some(left) = waiting.wide.get_mut(&organization) {
                 *left = left.saturating_sub(deliveries);
                 if *left == 0 {
@@ -178,6 +205,16 @@ impl Inbox {
         // After the rest: an event that comes with its outcome, as in a test, comes first.
         into.extend(waiting.outcomes.drain(..outcomes));
         Some(())
+    }
+
+    /// The event that was under way is written, or will not be: what waited for that goes before all others.
+    pub(super) fn wide_is_written(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.under_way = None;
+        waiting.behind_of.clear();
+        let mut next = std::mem::take(&mut waiting.behind);
+        next.append(&mut waiting.entries);
+        waiting.entries = next;
     }
 
     /// How many entries wait.
@@ -202,7 +239,11 @@ impl Inbox {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *waiting, Waiting { closed: true, ..Waiting::default() })
         };
-        left.entries.into_iter().chain(left.outcomes).for_each(|entry| refuse(entry, "its writer has ended"));
+        left.entries
+            .into_iter()
+            .chain(left.behind)
+            .chain(left.outcomes)
+            .for_each(|entry| refuse(entry, "its writer has ended"));
     }
 }
 
@@ -222,6 +263,7 @@ mod tests {
     use fanfare_engine::id::{DeliveryId, EventId, NodeId, OrganizationId, ProjectId, WebhookId};
     use fanfare_engine::time::Timestamp;
 
+    use super::super::wide::WIDE;
     use super::*;
     use crate::queue::{Accept, Finish, Held, Learn, Lease, NewDelivery, Next};
 
@@ -343,15 +385,19 @@ mod tests {
         assert!(!refused(2, wide / 2) && !refused(2, wide / 2) && refused(2, wide / 2));
         let mut entries = Vec::new();
         inbox.take(1, usize::MAX, &mut entries).unwrap();
+        inbox.wide_is_written();
         assert!(!refused(1, wide));
-        inbox.take(100, usize::MAX, &mut entries).unwrap();
+        while inbox.len() > 0 {
+            inbox.take(100, usize::MAX, &mut Vec::new()).unwrap();
+            inbox.wide_is_written();
+        }
         assert!(inbox.waiting.lock().unwrap().wide.is_empty());
     }
 
     #[test]
     fn case_072_events_for_many_webhooks_do_not_share_one_commit() {
         let inbox = Inbox::new(Bounds { operations: 100, bytes: 1 << 20 });
-        for webhooks in [1, 500, 700, 2, 2] {
+        for webhooks in [1, 500, 500, 2, 2] {
             inbox.push(Entry { operation: event_for(webhooks), done: Box::new(|_| {}) });
         }
         let mut sizes = Vec::new();
@@ -365,5 +411,33 @@ mod tests {
         let mut entries = Vec::new();
         inbox.take(100, 1_000, &mut entries).unwrap();
         assert_eq!(entries.len(), 1, "however many rows, one gets through");
+    }
+
+    #[test]
+    fn what_would_see_a_part_of_an_event_waits_until_it_is_written() {
+        let inbox = Inbox::new(Bounds { operations: 100, bytes: 1 << 30 });
+        let wide = WIDE as i64 + 1;
+        let take = || {
+            let mut entries = Vec::new();
+            inbox.take(100, usize::MAX, &mut entries).unwrap();
+            entries.into_iter().map(|entry| entry.operation).collect::<Vec<_>>()
+        };
+        let rows = |operations: &[Operation]| operations.iter().map(Operation::rows).collect::<Vec<_>>();
+        push(&inbox, event_of(1, wide));
+        push(&inbox, event_of(1, 1));
+        push(&inbox, event_of(2, wide));
+        push(&inbox, Operation::Cancel { deliveries: Vec::new() });
+        push(&inbox, event_of(2, 3));
+        push(&inbox, Operation::Heartbeat { node: NodeId(1) });
+        assert_eq!(rows(&take()), [WIDE + 2, 1]);
+        assert!(rows(&take()).is_empty(), "the next piece of the event is all that there is to write");
+        assert_eq!(inbox.len(), 4);
+        push(&inbox, event_of(3, 4));
+        inbox.wide_is_written();
+        assert_eq!(rows(&take()), [2, WIDE + 2, 5]);
+        inbox.wide_is_written();
+        let last = take();
+        assert!(matches!(last[0], Operation::Cancel { .. }), "{last:?}");
+        assert_eq!(rows(&last[1..]), [4], "an event does not overtake another one of its organization");
     }
 }

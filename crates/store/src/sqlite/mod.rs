@@ -26,6 +26,7 @@ mod schema;
 mod store;
 mod tally;
 mod upgrade;
+mod wide;
 mod work;
 mod writer;
 

@@ -385,4 +385,11 @@ DELETE FROM event_keys WHERE event_id IN (SELECT id FROM events);
 -- note: what else is to be known of an attempt, whatever its outcome.
 ALTER TABLE attempts ADD COLUMN note TEXT;
 "#,
+    r#"
+-- Events for many webhooks whose deliveries are being written, and all deliveries that each is to have; see wide.rs.
+CREATE TABLE unfinished_events (
+    event_id   INTEGER PRIMARY KEY,
+    deliveries BLOB NOT NULL
+);
+"#,
 ];

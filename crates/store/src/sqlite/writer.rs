@@ -10,13 +10,13 @@ use fanfare_engine::time::Timestamp;
 use super::core::Core;
 use super::folder::Folder;
 use super::inbox::{Done, Entry, Inbox};
+use super::wide::{self, Piece, Progress};
 use crate::error::{StoreError, StoreResult};
-use crate::queue::{Answer, Operation};
+use crate::queue::{Accept, Answer, Operation};
 
 /// Most operations of one commit.
 const BATCH: usize = 1_000;
-/// A commit that writes so many rows takes no further operation: an event for 10,000 webhooks takes some 30 ms, and others
-/// wait for no more than that.
+/// A commit that writes so many rows takes no further operation, so that others need not wait for long.
 const BATCH_ROWS: usize = 10_000;
 /// The log of changes is folded into the main file whenever about so many pages were added to it (32 MiB).
 const FOLD_PAGES: u64 = 4_096;
@@ -65,14 +65,21 @@ pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(super) fn run(core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures, folder: &Folder) {
     // Should the thread end in spite of that, nothing may wait for it.
     let _closing = CloseOnPanic(inbox);
-    let mut writer = Writer { core, inbox, now, figures, folder, asked_at: 0 };
+    let mut writer = Writer { core, inbox, now, figures, folder, wide: None, asked_at: 0 };
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut operations = Vec::with_capacity(BATCH);
     let mut listeners = Vec::with_capacity(BATCH);
     while inbox.take(BATCH, BATCH_ROWS, &mut entries).is_some() {
         for Entry { operation, done } in entries.drain(..) {
-            operations.push(operation);
-            listeners.push(done);
+            match (wide::width(&operation), operation) {
+                (Some(_), Operation::Accept(accept)) => {
+                    writer.wide = Some(Wide { accept, done, progress: Progress::default() });
+                }
+                (_, operation) => {
+                    operations.push(operation);
+                    listeners.push(done);
+                }
+            }
         }
         writer.commit(&mut operations, &mut listeners);
         writer.fold();
@@ -92,12 +99,23 @@ impl Drop for CloseOnPanic<'_> {
     }
 }
 
+/// An event for many webhooks that is being written.
+struct Wide {
+    accept: Accept,
+    done: Done,
+    progress: Progress,
+}
+
+/// What became of each operation, and of the piece beside them.
+type Outcomes = (Vec<StoreResult<Answer>>, Option<StoreResult<Piece>>);
+
 struct Writer<'a> {
     core: Core,
     inbox: &'a Inbox,
     now: &'a Now,
     figures: &'a CommitFigures,
     folder: &'a Folder,
+    wide: Option<Wide>,
     /// How many pages the log had when a fold was asked for last.
     asked_at: u64,
 }
@@ -110,7 +128,7 @@ impl Writer<'_> {
     )]
     fn commit(&mut self, operations: &mut Vec<Operation>, listeners: &mut Vec<Done>) {
         let started = std::time::Instant::now();
-        let answers = self.apply(operations);
+        let (answers, piece) = self.apply(operations);
         self.figures.add(operations.len(), started.elapsed());
         let mut unwritten = Vec::new();
         for ((operation, done), answer) in operations.drain(..).zip(listeners.drain(..)).zip(answers) {
@@ -122,26 +140,54 @@ impl Writer<'_> {
                 answer => drop(catch_unwind(AssertUnwindSafe(|| done(answer)))),
             }
         }
-        if !unwritten.is_empty() {
+        let must_rest = self.go_on(piece) || !unwritten.is_empty();
+        if must_rest {
             self.inbox.put_back(unwritten, AGAIN);
         }
     }
 
-    /// Where carrying them out together panics, each is carried out alone, so that only one that panics again is refused.
-    fn apply(&mut self, operations: &[Operation]) -> Vec<StoreResult<Answer>> {
-        if let Ok(answers) = self.try_apply(operations) {
-            return answers;
+    /// Notes how far the event for many webhooks has come, and tells its listener at its end. Answers whether the piece could not
+    /// be written and is to be tried again.
+    fn go_on(&mut self, piece: Option<StoreResult<Piece>>) -> bool {
+        let Some((wide, piece)) = self.wide.as_mut().zip(piece) else { return false };
+        let answer = match piece {
+            Ok(Piece::More(progress)) => {
+                wide.progress = progress;
+                return false;
+            }
+            // The event is on the disk; what is missing of it is written once there is room, or by the next start.
+            Err(StoreError::Unavailable(_)) if wide.progress.is_begun() && !self.inbox.is_closed() => return true,
+            Ok(Piece::End(accepted)) => Ok(Answer::Accepted(accepted)),
+            Err(error) => Err(error),
+        };
+        self.inbox.wide_is_written();
+        if let Some(Wide { done, .. }) = self.wide.take() {
+            drop(catch_unwind(AssertUnwindSafe(|| done(answer))));
         }
-        let alone = operations.chunks(1).map(|operation| {
-            let answer = self.try_apply(operation).ok().and_then(|mut answers| answers.pop());
-            answer.unwrap_or_else(|| Err(StoreError::Damaged("the writer panicked on this operation".to_owned())))
-        });
-        alone.collect()
+        false
     }
 
-    fn try_apply(&mut self, operations: &[Operation]) -> std::thread::Result<Vec<StoreResult<Answer>>> {
+    /// Where carrying them out together panics, each is carried out alone, so that only one that panics again is refused.
+    fn apply(&mut self, operations: &[Operation]) -> Outcomes {
+        if let Ok(outcomes) = self.try_apply(operations, true) {
+            return outcomes;
+        }
+        let panicked = || StoreError::Damaged("the writer panicked on this operation".to_owned());
+        let alone = operations.chunks(1).map(|operation| {
+            let answer = self.try_apply(operation, false).ok().and_then(|(mut answers, _)| answers.pop());
+            answer.unwrap_or_else(|| Err(panicked()))
+        });
+        let answers = alone.collect();
+        let is_wide = self.wide.is_some();
+        let piece = is_wide.then(|| self.try_apply(&[], true).ok().and_then(|(_, piece)| piece));
+        (answers, piece.map(|piece| piece.unwrap_or_else(|| Err(panicked()))))
+    }
+
+    fn try_apply(&mut self, operations: &[Operation], with_wide: bool) -> std::thread::Result<Outcomes> {
+        let wide = self.wide.as_ref().filter(|_| with_wide).map(|wide| (&wide.accept, &wide.progress));
+        let core = &mut self.core;
         // The transaction is rolled back while the stack unwinds, and the rest of the core changes after its commit.
-        catch_unwind(AssertUnwindSafe(|| self.core.apply((self.now)(), operations)))
+        catch_unwind(AssertUnwindSafe(|| core.apply_beside((self.now)(), operations, wide)))
     }
 
     /// Keeps the log of changes short; the bulk of that is done beside the writer.

@@ -34,7 +34,7 @@ pub(crate) fn open(directory: &Path) -> (Store, Feed) {
 
 /// Makes events.
 pub(crate) struct Feed {
-    node: NodeId,
+    pub(crate) node: NodeId,
     ids: IdGenerator,
 }
 

@@ -12,3 +12,4 @@ mod lists;
 mod panics;
 mod process;
 mod refusals;
+mod wide;
