@@ -146,6 +146,11 @@ impl Figures {
         Figures::of(|column| u64::try_from(row.int(first + column)?).map_err(negative))
     }
 
+    /// The figures with these values of [`COLUMNS`].
+    pub(crate) fn from_columns(columns: &[u64; COLUMNS.len()]) -> Figures {
+        Figures::of(|column| Ok(columns[column])).unwrap_or_default()
+    }
+
     fn of(value: impl Fn(usize) -> StoreResult<u64>) -> StoreResult<Figures> {
         let mut figures = Figures {
             events: value(0)?,

@@ -38,6 +38,16 @@ impl Subject {
             Subject::Webhook(id) => id.0,
         }
     }
+
+    /// The subject with this kind and this id.
+    pub(crate) fn from_parts(kind: i64, id: i64) -> Option<Subject> {
+        match kind {
+            0 => Some(Subject::Project(ProjectId(id))),
+            1 => Some(Subject::Organization(OrganizationId(id))),
+            2 => Some(Subject::Webhook(WebhookId(id))),
+            _ => None,
+        }
+    }
 }
 
 /// How much time a row of figures spans.
@@ -146,28 +156,46 @@ fn count(row: &dyn Row, column: usize) -> StoreResult<u64> {
     u64::try_from(row.int(column)?).map_err(|_| StoreError::Damaged("a figure is below zero".to_owned()))
 }
 
+/// The starts of the spans for which there are figures, from one on, as a table for a recursive query. Figures lie by time first,
+/// so that those of a subject are found by a look for each span.
+fn starts(name: &str, span: &str, from: &str) -> String {
+    format!(
+        "{name} (start) AS (
+             SELECT min(bucket) FROM stats WHERE span = {span} AND bucket >= {from}
+             UNION ALL
+             SELECT (SELECT min(bucket) FROM stats WHERE span = {span} AND bucket > {name}.start) FROM {name}
+             WHERE {name}.start IS NOT NULL)"
+    )
+}
+
+/// The rows of figures of each of these spans that match a condition, to be added to a query with [`starts`].
+fn in_spans(name: &str, span: &str) -> String {
+    format!("{name} CROSS JOIN stats s WHERE s.span = {span} AND s.bucket = {name}.start")
+}
+
 /// Attempts of a webhook since each of three times: the first two are taken down to five minutes and lie within a few
 /// days, the third to the hour.
 pub fn attempts(webhook: WebhookId, since: [Timestamp; 3]) -> Query<[Attempts; 3]> {
     let [first, second, third] = since;
-    let sum = |from: usize, span: Span| {
-        let sums = |column: &str| {
-            format!(
-                "(SELECT coalesce(sum({column}), 0) FROM stats WHERE kind = 2 AND subject_id = ?4 AND span = {} AND bucket >= ?{from})",
-                span as i64
-            )
-        };
-        ["succeeded", FAILED, "duration_ms"].map(sums).join(", ")
+    let [first, second] = [first, second].map(|at| Span::FiveMinutes.start(at));
+    let columns = format!("s.span, s.bucket, s.succeeded, {FAILED} AS failed, s.duration_ms");
+    let sums = |which: &str| {
+        ["succeeded", "failed", "duration_ms"]
+            .map(|column| format!("coalesce(sum(CASE WHEN {which} THEN {column} END), 0)"))
+            .join(", ")
     };
-    let sums = [sum(1, Span::FiveMinutes), sum(2, Span::FiveMinutes), sum(3, Span::Hour)];
+    let sums = [sums("span = 0 AND bucket >= ?4"), sums("span = 0 AND bucket >= ?5"), sums("span = 1")].join(", ");
+    let (minutes, hours) = (starts("m", "0", "?1"), starts("h", "1", "?2"));
+    let (in_minutes, in_hours) = (in_spans("m", "0"), in_spans("h", "1"));
     Query {
-        sql: format!("SELECT {}", sums.join(", ")).into(),
-        arguments: crate::arguments![
-            Span::FiveMinutes.start(first),
-            Span::FiveMinutes.start(second),
-            Span::Hour.start(third),
-            webhook.0
-        ],
+        sql: format!(
+            "WITH RECURSIVE {minutes}, {hours}
+             SELECT {sums} FROM (
+                 SELECT {columns} FROM {in_minutes} AND s.kind = 2 AND s.subject_id = ?3
+                 UNION ALL SELECT {columns} FROM {in_hours} AND s.kind = 2 AND s.subject_id = ?3) AS of_webhook"
+        )
+        .into(),
+        arguments: crate::arguments![first.min(second), Span::Hour.start(third), webhook.0, first, second],
         decode: |row| {
             let read = |at: usize| -> StoreResult<Attempts> {
                 Ok(Attempts {
@@ -185,22 +213,22 @@ pub fn attempts(webhook: WebhookId, since: [Timestamp; 3]) -> Query<[Attempts; 3
 /// happened are left out.
 pub fn series(subject: Subject, span: Span, since: Timestamp) -> Query<(Timestamp, Figures)> {
     let sql = format!(
-        "SELECT bucket, {} FROM stats WHERE kind = ?1 AND subject_id = ?2 AND span = ?3 AND bucket >= ?4 ORDER BY bucket",
-        COLUMNS.join(", ")
+        "WITH RECURSIVE {} SELECT s.bucket, {} FROM {} AND s.kind = ?3 AND s.subject_id = ?4 ORDER BY s.bucket",
+        starts("t", "?1", "?2"),
+        COLUMNS.join(", "),
+        in_spans("t", "?1")
     );
     Query {
         sql: sql.into(),
-        arguments: crate::arguments![subject.kind(), subject.id(), span as i64, span.start(since)],
+        arguments: crate::arguments![span as i64, span.start(since), subject.kind(), subject.id()],
         decode: |row| Ok((Timestamp(row.int(0)?), Figures::read(row, 1)?)),
     }
 }
 
-/// How the last attempt for a webhook ended, while statistics of it are kept.
+/// How the last attempt for a webhook ended.
 pub fn last_attempt(webhook: WebhookId) -> Query<LastAttempt> {
     Query {
-        sql: "SELECT last_at, last_outcome, last_response FROM stats
-              WHERE kind = 2 AND subject_id = ?1 AND span = 1 AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1"
-            .into(),
+        sql: "SELECT at, outcome, response FROM last_attempts WHERE webhook_id = ?1".into(),
         arguments: crate::arguments![webhook.0],
         decode: |row| last(row, 0),
     }
@@ -230,8 +258,10 @@ pub struct HourOfWebhook {
 pub fn hours(webhooks: &[WebhookId], since: Timestamp) -> Query<HourOfWebhook> {
     Query {
         sql: format!(
-            "SELECT subject_id, bucket, succeeded, {FAILED} FROM stats
-             WHERE kind = 2 AND subject_id IN ({}) AND span = 1 AND bucket >= ?1 ORDER BY subject_id, bucket",
+            "WITH RECURSIVE {} SELECT s.subject_id, s.bucket, s.succeeded, {FAILED} FROM {}
+             AND s.kind = 2 AND s.subject_id IN ({}) ORDER BY s.subject_id, s.bucket",
+            starts("t", "1", "?1"),
+            in_spans("t", "1"),
             listed(webhooks.iter().map(|id| id.0))
         )
         .into(),
@@ -247,15 +277,11 @@ pub fn hours(webhooks: &[WebhookId], since: Timestamp) -> Query<HourOfWebhook> {
     }
 }
 
-/// When each of these webhooks was last sent something, while statistics of it are kept.
+/// When each of these webhooks was last sent something.
 pub fn last_sent(webhooks: &[WebhookId]) -> Query<(WebhookId, Timestamp)> {
     Query {
         sql: format!(
-            "SELECT id, last_at FROM (
-                 SELECT w.id, (SELECT last_at FROM stats WHERE kind = 2 AND subject_id = w.id AND span = 1
-                     AND last_at IS NOT NULL ORDER BY bucket DESC LIMIT 1) AS last_at
-                 FROM webhooks w WHERE w.id IN ({})) AS sent
-             WHERE last_at IS NOT NULL",
+            "SELECT webhook_id, at FROM last_attempts WHERE webhook_id IN ({}) ORDER BY webhook_id",
             listed(webhooks.iter().map(|id| id.0))
         )
         .into(),
@@ -268,11 +294,13 @@ pub fn last_sent(webhooks: &[WebhookId]) -> Query<(WebhookId, Timestamp)> {
 pub fn project(project: ProjectId, since: Timestamp) -> Query<(Timestamp, Usage)> {
     Query {
         sql: format!(
-            "SELECT bucket, events, deliveries, {ATTEMPTS}, {FAILED} FROM stats
-             WHERE kind = 0 AND subject_id = ?1 AND span = 0 AND bucket >= ?2 ORDER BY bucket"
+            "WITH RECURSIVE {} SELECT s.bucket, events, deliveries, {ATTEMPTS}, {FAILED} FROM {}
+             AND s.kind = 0 AND s.subject_id = ?2 ORDER BY s.bucket",
+            starts("t", "0", "?1"),
+            in_spans("t", "0")
         )
         .into(),
-        arguments: crate::arguments![project.0, Span::FiveMinutes.start(since)],
+        arguments: crate::arguments![Span::FiveMinutes.start(since), project.0],
         decode: |row| Ok((Timestamp(row.int(0)?), usage(row, 1)?)),
     }
 }
@@ -288,30 +316,34 @@ fn usage(row: &dyn Row, at: usize) -> StoreResult<Usage> {
 
 /// A page of a project's customers, and what each used since two times, which are taken down to whole hours.
 pub fn organizations(project: ProjectId, since: [Timestamp; 2], page: Page) -> Query<OrganizationUsage> {
-    let starts = since.map(|at| Span::Hour.start(at));
-    let earliest = starts.into_iter().min().unwrap_or(0);
-    let sum =
-        |column: &str, number: usize| format!("coalesce(sum(CASE WHEN bucket >= ?{number} THEN {column} END), 0)");
-    let sums: Vec<String> = (1..=2)
-        .flat_map(|number| ["events", "deliveries", ATTEMPTS, FAILED].map(|column| sum(column, number)))
-        .collect();
+    let starts_of_both = since.map(|at| Span::Hour.start(at));
+    let earliest = starts_of_both.into_iter().min().unwrap_or(0);
+    let (mut sums, mut columns) = (String::new(), String::new());
+    for since in [5, 6] {
+        for (number, column) in ["events", "deliveries", ATTEMPTS, FAILED].into_iter().enumerate() {
+            let name = format!("sum_{since}_{number}");
+            sums.push_str(&format!(", sum(CASE WHEN s.bucket >= ?{since} THEN {column} END) AS {name}"));
+            columns.push_str(&format!(", coalesce({name}, 0)"));
+        }
+    }
+    let (hours, in_hours) = (starts("t", "1", "?1"), in_spans("t", "1"));
     let sql = format!(
-        "SELECT o.id, o.external_id, o.name, {}
-         FROM (SELECT id, external_id, name FROM organizations
-               WHERE project_id = ?3 AND is_operator = 0 AND id < ?4 ORDER BY id DESC LIMIT ?5) o
-         LEFT JOIN stats s ON s.kind = 1 AND s.subject_id = o.id AND s.span = 1 AND s.bucket >= ?6
-         GROUP BY o.id, o.external_id, o.name ORDER BY o.id DESC",
-        sums.join(", ")
+        "WITH RECURSIVE {hours},
+         o AS (SELECT id, external_id, name FROM organizations
+               WHERE project_id = ?2 AND is_operator = 0 AND id < ?3 ORDER BY id DESC LIMIT ?4),
+         u AS (SELECT s.subject_id{sums} FROM {in_hours} AND s.kind = 1 AND s.subject_id IN (SELECT id FROM o)
+               GROUP BY s.subject_id)
+         SELECT o.id, o.external_id, o.name{columns} FROM o LEFT JOIN u ON u.subject_id = o.id ORDER BY o.id DESC"
     );
     Query {
         sql: sql.into(),
         arguments: crate::arguments![
-            starts[0],
-            starts[1],
+            earliest,
             project.0,
             page.before.unwrap_or(i64::MAX),
             i64::from(page.limit),
-            earliest
+            starts_of_both[0],
+            starts_of_both[1]
         ],
         decode: |row| {
             Ok(OrganizationUsage {
@@ -358,8 +390,10 @@ pub fn usage_of(organizations: &[OrganizationId], since: Timestamp) -> Query<(Or
     let list = listed(organizations.iter().map(|id| id.0));
     Query {
         sql: format!(
-            "SELECT subject_id, sum(events), sum(deliveries), sum({ATTEMPTS}), sum({FAILED}) FROM stats
-             WHERE kind = 1 AND subject_id IN ({list}) AND span = 1 AND bucket >= ?1 GROUP BY subject_id"
+            "WITH RECURSIVE {} SELECT s.subject_id, sum(events), sum(deliveries), sum({ATTEMPTS}), sum({FAILED}) FROM {}
+             AND s.kind = 1 AND s.subject_id IN ({list}) GROUP BY s.subject_id",
+            starts("t", "1", "?1"),
+            in_spans("t", "1")
         )
         .into(),
         arguments: crate::arguments![Span::Hour.start(since)],
@@ -367,18 +401,12 @@ pub fn usage_of(organizations: &[OrganizationId], since: Timestamp) -> Query<(Or
     }
 }
 
-/// How the last attempt for each of these webhooks ended, while statistics of it are kept.
+/// How the last attempt for each of these webhooks ended.
 pub fn last_attempts(webhooks: &[WebhookId]) -> Query<(WebhookId, LastAttempt)> {
-    let values = webhooks.iter().map(|id| format!("({})", id.0)).collect::<Vec<_>>().join(",");
-    // A list without entries is not valid, and no webhook has the id 0.
-    let values = if values.is_empty() { "(0)".to_owned() } else { values };
     Query {
         sql: format!(
-            "WITH w (id) AS (VALUES {values})
-             SELECT w.id, s.last_at, s.last_outcome, s.last_response FROM w
-             JOIN stats s ON s.kind = 2 AND s.subject_id = w.id AND s.span = 1 AND s.bucket = (
-                 SELECT max(bucket) FROM stats
-                 WHERE kind = 2 AND subject_id = w.id AND span = 1 AND last_at IS NOT NULL)"
+            "SELECT webhook_id, at, outcome, response FROM last_attempts WHERE webhook_id IN ({}) ORDER BY webhook_id",
+            listed(webhooks.iter().map(|id| id.0))
         )
         .into(),
         arguments: Vec::new(),

@@ -202,11 +202,13 @@ pub fn delete(organization: OrganizationId, id: WebhookId) -> Change {
              - coalesce((SELECT bytes FROM webhooks WHERE organization_id = ?1 AND id = ?2), 0) WHERE id = ?1",
         arguments![organization.0, id.0],
     );
-    Change::one(counted).then(must(
+    let webhook = must(
         "webhook",
         "DELETE FROM webhooks WHERE organization_id = ?1 AND id = ?2",
         arguments![organization.0, id.0],
-    ))
+    );
+    let last_attempt = step("DELETE FROM last_attempts WHERE webhook_id = ?1", arguments![id.0]);
+    Change::one(counted).then(webhook).then(last_attempt)
 }
 
 /// The webhook of an organization with this id.

@@ -10,6 +10,7 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::gathered::Gathered;
 use super::kept::Kept;
 use super::open::{self, unavailable};
 use super::rows;
@@ -33,7 +34,7 @@ pub struct Core {
     connection: Connection,
     catalogue_version: i64,
     /// What was counted and is not written yet.
-    tally: Tally,
+    gathered: Gathered,
     /// Pages in the log of changes after the last commit.
     log_pages: Arc<AtomicU64>,
 }
@@ -71,10 +72,11 @@ impl Core {
             Ok(())
         };
         connection.wal_hook(Some(note)).map_err(unavailable)?;
+        let gathered = Gathered::recover(&mut connection)?;
         let catalogue_version = connection
             .query_row("SELECT coalesce(max(version), 0) FROM catalogue_changes", [], |row| row.get(0))
             .map_err(unavailable)?;
-        Ok(Core { connection, catalogue_version, tally: Tally::default(), log_pages })
+        Ok(Core { connection, catalogue_version, gathered, log_pages })
     }
 
     /// Registers a node that starts now. The embedded store has one node at a time, so every other one is dead.
@@ -82,6 +84,9 @@ impl Core {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         wide::finish_all(&transaction, &mut Kept::of(&transaction))?;
+        // Left by attempts that were under way when their webhook was deleted.
+        let orphans = "DELETE FROM last_attempts WHERE webhook_id NOT IN (SELECT id FROM webhooks)";
+        rows::execute(&transaction, orphans, ())?;
         let joined = claim::join(&transaction, now)?;
         transaction.commit().map_err(unavailable)?;
         Ok(joined)
@@ -140,17 +145,10 @@ impl Core {
             .map(|(accept, progress)| progress.write(&transaction, &mut kept, now, accept, &mut version, &mut tally))
             .transpose()?;
         drop(kept);
-        let is_due = self.tally.is_due(now, operations.len());
-        if is_due {
-            self.tally.write(&transaction)?;
-            tally.write(&transaction)?;
-        }
+        let step = self.gathered.write(&transaction, now, operations.len(), &tally)?;
         transaction.commit().map_err(unavailable)?;
         self.catalogue_version = version;
-        match is_due {
-            true => self.tally = Tally::default(),
-            false => self.tally.take_over(tally, now),
-        }
+        self.gathered.committed(now, operations.len(), tally, &step);
         Ok((answers, piece))
     }
 
@@ -164,16 +162,25 @@ impl Core {
         self.log_pages.load(Ordering::Relaxed)
     }
 
-    /// Writes the figures that were gathered and not written yet.
+    /// Writes the figures that were gathered and not written yet, all at once.
     ///
     /// # Errors
-    /// The disk does not take them; they are lost then.
+    /// The disk does not take them; they are noted, and written after the next start.
     pub fn write_figures(&mut self) -> StoreResult<()> {
-        let gathered = std::mem::take(&mut self.tally);
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
-        gathered.write(&transaction)?;
-        transaction.commit().map_err(unavailable)
+        self.gathered.write_all(&transaction)?;
+        transaction.commit().map_err(unavailable)?;
+        self.gathered = Gathered::default();
+        Ok(())
+    }
+
+    /// The figures that were gathered and not written yet.
+    pub(super) fn gathered(&mut self) -> &mut Gathered {
+        &mut self.gathered
     }
 
     /// Folds the log of changes into the main file as far as no reader hinders it.

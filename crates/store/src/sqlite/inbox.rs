@@ -173,18 +173,38 @@ impl Inbox {
         drop(self.filled.wait_timeout_while(waiting, pause, until_closed));
     }
 
-    /// Waits for entries and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
+    /// As [`Inbox::take_within`], however long it takes.
+    #[cfg(test)]
+    pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
+        self.take_within(None, limit, rows, into)
+    }
+
+    /// Waits for entries, for so long where `patience` says so, and takes up to `limit` of them, no further one once they write `rows` rows; `None` once closed and
     /// empty. Outcomes leave the rest half of that, so that new work goes on however many wait.
     ///
     /// An event for many webhooks that is taken is under way until [`Inbox::wide_is_written`]. Until then this does not wait for
     /// entries, and leaves those that must come after it.
-    pub(super) fn take(&self, limit: usize, rows: usize, into: &mut Vec<Entry>) -> Option<()> {
+    pub(super) fn take_within(
+        &self,
+        patience: Option<Duration>,
+        limit: usize,
+        rows: usize,
+        into: &mut Vec<Entry>,
+    ) -> Option<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.is_empty() && waiting.under_way.is_none() {
             if waiting.closed {
                 return None;
             }
-            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (again, timeout) = self.filled.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
+            waiting = again;
+            if timeout.timed_out() && !waiting.closed {
+                break;
+            }
         }
         let outcomes = match waiting.is_turn_of_outcomes() {
             true => waiting.outcomes.len().min(limit - waiting.entries.len().min(limit / 2)),

@@ -12,6 +12,7 @@ mod core;
 mod due;
 mod finish;
 mod folder;
+mod gathered;
 mod inbox;
 mod kept;
 mod learn;

@@ -198,6 +198,8 @@ fn remove_deliveries(
 
 /// Removes up to `limit` rows of an organization that was removed; with the last of them it is forgotten.
 fn of_removed(transaction: &Transaction<'_>, limit: u32) -> StoreResult<Answer> {
+    const LAST_ATTEMPTS: &str = "DELETE FROM last_attempts WHERE webhook_id IN (
+        SELECT id FROM webhooks WHERE organization_id = ?1 LIMIT ?2)";
     const TABLES: [&str; 3] = [
         "DELETE FROM webhooks WHERE id IN (SELECT id FROM webhooks WHERE organization_id = ?1 LIMIT ?2)",
         "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE organization_id = ?1 LIMIT ?2)",
@@ -208,6 +210,7 @@ fn of_removed(transaction: &Transaction<'_>, limit: u32) -> StoreResult<Answer> 
     let organization: Option<i64> = rows::first(transaction, first, (), |row| row.get(0))?;
     let Some(organization) = organization else { return Ok(Answer::Pruned { removed: 0, position: None }) };
     let mut removed = 0;
+    rows::execute(transaction, LAST_ATTEMPTS, (organization, limit))?;
     for sql in TABLES {
         removed += rows::execute(transaction, sql, (organization, u64::from(limit).saturating_sub(removed) as i64))?;
     }
@@ -257,9 +260,8 @@ fn keys(transaction: &Transaction<'_>, before: [Timestamp; 5], limit: u32) -> St
 fn stats(transaction: &Transaction<'_>, span: Span, before: Timestamp, limit: u32) -> StoreResult<u64> {
     rows::execute(
         transaction,
-        "DELETE FROM stats WHERE (kind, subject_id, span, bucket) IN (
-             SELECT kind, subject_id, span, bucket FROM stats INDEXED BY stats_by_age
-             WHERE span = ?1 AND bucket < ?2 LIMIT ?3)",
+        "DELETE FROM stats WHERE (span, bucket, kind, subject_id) IN (
+             SELECT span, bucket, kind, subject_id FROM stats WHERE span = ?1 AND bucket < ?2 LIMIT ?3)",
         (span as i64, before.0, limit),
     )
 }

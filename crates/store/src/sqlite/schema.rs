@@ -392,4 +392,67 @@ CREATE TABLE unfinished_events (
     deliveries BLOB NOT NULL
 );
 "#,
+    r#"
+-- Figures by time first: what is written together lies together, however many organizations there are, and what is too old is
+-- one piece. Otherwise as before. How the last attempt for a webhook ended has a row of its own.
+CREATE TABLE last_attempts (
+    webhook_id INTEGER PRIMARY KEY,
+    at         INTEGER NOT NULL,
+    outcome    INTEGER NOT NULL,
+    response   INTEGER
+);
+INSERT INTO last_attempts
+    SELECT subject_id, last_at, last_outcome, last_response FROM stats s
+    WHERE kind = 2 AND span = 1 AND bucket = (
+        SELECT max(bucket) FROM stats WHERE kind = 2 AND subject_id = s.subject_id AND span = 1 AND last_at IS NOT NULL);
+CREATE TABLE stats_by_time (
+    span              INTEGER NOT NULL,
+    bucket            INTEGER NOT NULL,
+    kind              INTEGER NOT NULL,
+    subject_id        INTEGER NOT NULL,
+    events            INTEGER NOT NULL,
+    deliveries        INTEGER NOT NULL,
+    succeeded         INTEGER NOT NULL,
+    failed_status     INTEGER NOT NULL,
+    failed_timeout    INTEGER NOT NULL,
+    failed_connection INTEGER NOT NULL,
+    failed_other      INTEGER NOT NULL,
+    answered_2xx      INTEGER NOT NULL,
+    answered_3xx      INTEGER NOT NULL,
+    answered_4xx      INTEGER NOT NULL,
+    answered_5xx      INTEGER NOT NULL,
+    duration_ms       INTEGER NOT NULL,
+    took_0            INTEGER NOT NULL,
+    took_1            INTEGER NOT NULL,
+    took_2            INTEGER NOT NULL,
+    took_3            INTEGER NOT NULL,
+    took_4            INTEGER NOT NULL,
+    took_5            INTEGER NOT NULL,
+    took_6            INTEGER NOT NULL,
+    took_7            INTEGER NOT NULL,
+    took_8            INTEGER NOT NULL,
+    took_9            INTEGER NOT NULL,
+    took_10           INTEGER NOT NULL,
+    took_11           INTEGER NOT NULL,
+    took_12           INTEGER NOT NULL,
+    took_13           INTEGER NOT NULL,
+    took_14           INTEGER NOT NULL,
+    took_15           INTEGER NOT NULL,
+    PRIMARY KEY (span, bucket, kind, subject_id)
+) WITHOUT ROWID;
+INSERT INTO stats_by_time
+    SELECT span, bucket, kind, subject_id, events, deliveries, succeeded, failed_status, failed_timeout, failed_connection, failed_other,
+        answered_2xx, answered_3xx, answered_4xx, answered_5xx, duration_ms, took_0, took_1,
+        took_2, took_3, took_4, took_5, took_6, took_7, took_8,
+        took_9, took_10, took_11, took_12, took_13, took_14, took_15
+    FROM stats ORDER BY span, bucket, kind, subject_id;
+DROP TABLE stats;
+ALTER TABLE stats_by_time RENAME TO stats;
+
+-- What commits counted that is not in the figures yet, and how far the writing of it has come (0); see gathered.rs.
+CREATE TABLE uncounted (
+    id    INTEGER PRIMARY KEY,
+    facts BLOB NOT NULL
+);
+"#,
 ];

@@ -1,43 +1,43 @@
-//! Figures gathered in memory, so that a row is written once for each subject and not for each attempt.
-//!
-//! While few operations come at once, what they count is written in their own commit. While many do, it is gathered over
-//! several commits, for at most [`GATHERED_FOR`] as long as anything is written at all: a crash then loses that much of the
-//! figures, and nothing else.
+//! What one commit counts, and how it is noted until it is added to the figures.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
 use rusqlite::{Connection, params_from_iter};
 
-use super::rows::execute;
-use crate::error::StoreResult;
+use super::open::unavailable;
+use crate::error::{StoreError, StoreResult};
 use crate::figures::{COLUMNS, Figures};
 use crate::stats::{Span, Subject};
 
-/// How long figures are gathered before they are written.
-const GATHERED_FOR: Duration = Duration::from_secs(1);
-/// Up to so many operations in a commit, figures are written with them.
-const FEW_OPERATIONS: usize = 16;
-/// Rows that are gathered at most.
-const MAX_ROWS: usize = 4_096;
+/// Whose figures, in which five minutes: their start comes first, so that rows lie in the order in which they are written.
+pub(super) type Key = (i64, Subject);
+
+/// Figures by what they are about.
+pub(super) type Rows = BTreeMap<Key, Row>;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// By subject and the start of its five minutes.
-    rows: BTreeMap<(Subject, i64), Row>,
-    /// Since when something waits to be written.
-    since: Option<Timestamp>,
+    rows: Rows,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Row {
+/// What is counted of one subject in five minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
     figures: Figures,
-    /// The last attempt.
-    last: Option<Ended>,
+    last: Option<Last>,
+}
+
+/// How the last attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    at: Timestamp,
+    outcome: Outcome,
+    response_code: Option<u16>,
 }
 
 /// How an attempt ended, for the figures.
@@ -50,12 +50,12 @@ pub(super) struct Ended {
 }
 
 impl Row {
-    fn add(&mut self, other: &Row) {
+    pub(super) fn add(&mut self, other: &Row) {
         self.figures.add(&other.figures);
         self.ended(other.last);
     }
 
-    fn ended(&mut self, ended: Option<Ended>) {
+    fn ended(&mut self, ended: Option<Last>) {
         if let Some(ended) = ended
             && self.last.is_none_or(|last| ended.at >= last.at)
         {
@@ -87,74 +87,152 @@ impl Tally {
         webhook: WebhookId,
         ended: Ended,
     ) {
+        let Ended { at, duration_ms, outcome, response_code } = ended;
         let subjects = [Subject::Project(project), Subject::Organization(organization), Subject::Webhook(webhook)];
-        self.each(ended.at, subjects, |row| {
-            row.figures.count_attempt(ended.outcome, ended.response_code, ended.duration_ms);
-            row.ended(Some(ended));
-        });
+        self.each(at, subjects, |row| row.figures.count_attempt(outcome, response_code, duration_ms));
+        self.each(at, [Subject::Webhook(webhook)], |row| row.ended(Some(Last { at, outcome, response_code })));
     }
 
     fn each(&mut self, at: Timestamp, subjects: impl IntoIterator<Item = Subject>, change: impl Fn(&mut Row)) {
         for subject in subjects {
-            change(self.rows.entry((subject, Span::FiveMinutes.start(at))).or_default());
+            change(self.rows.entry((Span::FiveMinutes.start(at), subject)).or_default());
         }
     }
 
-    /// Takes over what another gathered at `now`.
-    pub(super) fn take_over(&mut self, other: Tally, now: Timestamp) {
-        if !other.rows.is_empty() {
-            self.since.get_or_insert(now);
-        }
-        for (key, row) in other.rows {
-            self.rows.entry(key).or_default().add(&row);
-        }
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
-    /// Whether what was gathered is to be written in a commit of so many operations.
-    pub(super) fn is_due(&self, now: Timestamp, operations: usize) -> bool {
-        let waited = |since: Timestamp| now >= since.plus(GATHERED_FOR) || now < since;
-        operations <= FEW_OPERATIONS || self.rows.len() > MAX_ROWS || self.since.is_some_and(waited)
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
-    /// Adds everything to what is kept.
-    pub(super) fn write(&self, connection: &Connection) -> StoreResult<()> {
-        let mut hours: BTreeMap<(Subject, i64), Row> = BTreeMap::new();
-        for ((subject, start), row) in &self.rows {
-            write_row(connection, *subject, Span::FiveMinutes, *start, row)?;
-            hours.entry((*subject, Span::Hour.start(Timestamp(*start)))).or_default().add(row);
-        }
-        hours.iter().try_for_each(|((subject, start), row)| write_row(connection, *subject, Span::Hour, *start, row))
+    pub(super) fn into_rows(self) -> Rows {
+        self.rows
     }
 }
 
-fn write_row(connection: &Connection, subject: Subject, span: Span, start: i64, row: &Row) -> StoreResult<()> {
-    use std::sync::LazyLock;
-    static SQL: LazyLock<String> = LazyLock::new(sql);
-    let last = row.last;
-    let numbers = row.figures.columns().map(|count| Some(i64::try_from(count).unwrap_or(i64::MAX)));
-    let key = [subject.kind(), subject.id(), span as i64, start].map(Some);
-    let ended = [
-        last.map(|last| last.at.0),
-        last.map(|last| last.outcome as i64),
-        last.and_then(|last| last.response_code).map(i64::from),
-    ];
-    execute(connection, &SQL, params_from_iter(key.into_iter().chain(ended).chain(numbers)))?;
+/// Adds rows to the figures that are kept.
+pub(super) fn write<'r>(
+    connection: &Connection,
+    rows: impl IntoIterator<Item = (&'r Key, &'r Row)>,
+) -> StoreResult<()> {
+    static FIGURES: LazyLock<String> = LazyLock::new(add_figures);
+    let mut add = connection.prepare_cached(&FIGURES).map_err(unavailable)?;
+    let mut ended = connection.prepare_cached(ENDED).map_err(unavailable)?;
+    for ((start, subject), row) in rows {
+        let columns = row.figures.columns().map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        for (span, start) in [(Span::FiveMinutes, *start), (Span::Hour, Span::Hour.start(Timestamp(*start)))] {
+            let key = [span as i64, start, subject.kind(), subject.id()];
+            add.execute(params_from_iter(key.into_iter().chain(columns))).map_err(unavailable)?;
+        }
+        if let Some(last) = row.last {
+            ended.execute((subject.id(), last.at.0, last.outcome as i64, last.response_code)).map_err(unavailable)?;
+        }
+    }
     Ok(())
 }
 
-fn sql() -> String {
-    let places: Vec<String> = (0..7 + COLUMNS.len()).map(|index| format!("?{}", index + 1)).collect();
+const ENDED: &str = "INSERT INTO last_attempts (webhook_id, at, outcome, response) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (webhook_id) DO UPDATE SET at = excluded.at, outcome = excluded.outcome, response = excluded.response
+         WHERE excluded.at >= last_attempts.at";
+
+fn add_figures() -> String {
+    let places: Vec<String> = (0..4 + COLUMNS.len()).map(|index| format!("?{}", index + 1)).collect();
     let sums: Vec<String> = COLUMNS.iter().map(|column| format!("{column} = {column} + excluded.{column}")).collect();
     format!(
-        "INSERT INTO stats (kind, subject_id, span, bucket, last_at, last_outcome, last_response, {})
-         VALUES ({}) ON CONFLICT (kind, subject_id, span, bucket) DO UPDATE SET
-             last_outcome = CASE WHEN excluded.last_at >= coalesce(last_at, excluded.last_at)
-                            THEN excluded.last_outcome ELSE last_outcome END,
-             last_response = CASE WHEN excluded.last_at >= coalesce(last_at, excluded.last_at)
-                             THEN excluded.last_response ELSE last_response END,
-             last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at), {}",
+        "INSERT INTO stats (span, bucket, kind, subject_id, {}) VALUES ({})
+         ON CONFLICT (span, bucket, kind, subject_id) DO UPDATE SET {}",
         COLUMNS.join(", "),
         places.join(", "),
         sums.join(", ")
     )
+}
+
+/// Rows as bytes. Of the figures only those that are not zero are in it, after a mask that says which.
+pub(super) fn encode(rows: &Rows) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for ((start, subject), row) in rows {
+        bytes.push(subject.kind() as u8);
+        bytes.extend(subject.id().to_be_bytes());
+        bytes.extend(start.to_be_bytes());
+        let columns = row.figures.columns();
+        let mask =
+            columns.iter().enumerate().filter(|(_, count)| **count > 0).fold(0, |mask, (at, _)| mask | 1u32 << at);
+        bytes.extend(mask.to_be_bytes());
+        columns.iter().filter(|count| **count > 0).for_each(|count| bytes.extend(count.to_be_bytes()));
+        match row.last {
+            None => bytes.push(0),
+            Some(Last { at, outcome, response_code }) => {
+                bytes.push(1);
+                bytes.extend(at.0.to_be_bytes());
+                bytes.push(outcome as u8);
+                // No answer has the status 0.
+                bytes.extend(response_code.unwrap_or(0).to_be_bytes());
+            }
+        }
+    }
+    bytes
+}
+
+/// Reads what [`encode`] wrote.
+pub(super) fn decode(mut bytes: &[u8]) -> StoreResult<Vec<(Key, Row)>> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        rows.push(decode_row(&mut bytes).ok_or_else(|| StoreError::Damaged("noted figures are cut short".to_owned()))?);
+    }
+    Ok(rows)
+}
+
+fn decode_row(bytes: &mut &[u8]) -> Option<(Key, Row)> {
+    let [kind] = take(bytes)?;
+    let subject = Subject::from_parts(i64::from(kind), i64::from_be_bytes(take(bytes)?))?;
+    let start = i64::from_be_bytes(take(bytes)?);
+    let mask = u32::from_be_bytes(take(bytes)?);
+    let mut columns = [0; COLUMNS.len()];
+    for (at, column) in columns.iter_mut().enumerate() {
+        if mask >> at & 1 == 1 {
+            *column = u64::from_be_bytes(take(bytes)?);
+        }
+    }
+    let last = match take(bytes)? {
+        [0] => None,
+        _ => {
+            let at = Timestamp(i64::from_be_bytes(take(bytes)?));
+            let [outcome] = take(bytes)?;
+            let outcome = Outcome::from_number(i64::from(outcome))?;
+            let response_code = Some(u16::from_be_bytes(take(bytes)?)).filter(|code| *code != 0);
+            Some(Last { at, outcome, response_code })
+        }
+    };
+    Some(((start, subject), Row { figures: Figures::from_columns(&columns), last }))
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_as_they_were_noted() {
+        let mut tally = Tally::default();
+        let now = Timestamp(1_800_000_000_000);
+        tally.event(now, (ProjectId(1), OrganizationId(i64::MAX)), 70_000);
+        tally.late_delivery(now, ProjectId(1), OrganizationId(2));
+        for (outcome, response_code, duration_ms) in
+            [(Outcome::Success, Some(204), 0), (Outcome::Status, Some(599), u32::MAX), (Outcome::Unknown, None, 7)]
+        {
+            let ended = Ended { at: now, duration_ms, outcome, response_code };
+            tally.attempt(ProjectId(1), OrganizationId(2), WebhookId(i64::from(duration_ms)), ended);
+        }
+        let bytes = encode(tally.rows());
+        assert_eq!(decode(&bytes).unwrap().into_iter().collect::<Rows>(), tally.into_rows());
+        assert_eq!(decode(&[]).unwrap(), []);
+        assert!(decode(&bytes[..bytes.len() - 1]).is_err());
+    }
 }

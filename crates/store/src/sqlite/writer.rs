@@ -26,6 +26,8 @@ const RENEW_PAGES: u64 = 4 * FOLD_PAGES;
 /// Past this many pages the writer folds it all itself, so that the log stays bounded (512 MiB).
 const FOLD_AT_ONCE_PAGES: u64 = 65_536;
 
+/// After so long without operations, figures are written that would be gathered further.
+const IDLE: Duration = Duration::from_millis(250);
 /// How long the writer rests after outcomes could not be written.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -69,7 +71,7 @@ pub(super) fn run(core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures,
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut operations = Vec::with_capacity(BATCH);
     let mut listeners = Vec::with_capacity(BATCH);
-    while inbox.take(BATCH, BATCH_ROWS, &mut entries).is_some() {
+    while inbox.take_within(writer.patience(), BATCH, BATCH_ROWS, &mut entries).is_some() {
         for Entry { operation, done } in entries.drain(..) {
             match (wide::width(&operation), operation) {
                 (Some(_), Operation::Accept(accept)) => {
@@ -81,10 +83,14 @@ pub(super) fn run(core: Core, inbox: &Inbox, now: &Now, figures: &CommitFigures,
                 }
             }
         }
+        if operations.is_empty() && writer.wide.is_none() {
+            // Nothing came: time for the figures.
+            writer.core.gathered().hurry();
+        }
         writer.commit(&mut operations, &mut listeners);
         writer.fold();
     }
-    // What a full disk does not take now is a second's figures; there is nobody left to tell.
+    // What a full disk does not take now is noted, and written after the next start.
     let _ = writer.core.write_figures();
     writer.core.checkpoint();
 }
@@ -121,6 +127,16 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// For how long to wait for operations until there is something else to do; `None` while there is not.
+    fn patience(&mut self) -> Option<Duration> {
+        let gathered = self.core.gathered();
+        match (gathered.has_a_piece(), gathered.is_empty()) {
+            (true, _) => Some(Duration::ZERO),
+            (false, false) => Some(IDLE),
+            (false, true) => None,
+        }
+    }
+
     /// Carries operations out and tells their listeners. What must be kept and could not be written goes back to the inbox.
     #[expect(
         clippy::disallowed_methods,
