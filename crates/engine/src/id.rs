@@ -5,6 +5,7 @@
 //! in lower case, which sorts as the number does.
 
 use std::fmt;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -27,6 +28,11 @@ fn millis_of(id: i64) -> i64 {
 /// The smallest id that can have been made at `at` or later; for cutting lists and pruning by time.
 pub fn floor_at(at: Timestamp) -> i64 {
     (at.millis().saturating_sub(EPOCH_MS)).clamp(0, (1 << 41) - 1) << (NODE_BITS + SEQUENCE_BITS)
+}
+
+/// How far ids go on in this time.
+pub fn span_of(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(0, (1 << 41) - 1) << (NODE_BITS + SEQUENCE_BITS)
 }
 
 fn encode(id: i64, out: &mut [u8; TEXT_LEN]) {

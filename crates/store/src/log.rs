@@ -1,9 +1,10 @@
 //! Questions about events, deliveries and figures: what the lists and pages show.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use fanfare_engine::delivery::{SkipReason, State, Trigger};
-use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId, floor_at};
+use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId, floor_at, span_of};
 use fanfare_engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -216,9 +217,7 @@ fn delivery_source(filter: &DeliveryFilter, columns: &str) -> (String, Vec<Value
             "INDEXED BY deliveries_ended_badly WHERE state > 2 AND organization_id = ?1 AND state = ?2",
             crate::arguments![organization.0, state as i64],
         ),
-        (None, Some(organization), None) => {
-            ("INDEXED BY deliveries_by_organization WHERE organization_id = ?1", vec![Value::Int(organization.0)])
-        }
+        (None, Some(organization), None) => return deliveries_of(organization, columns, below, from, direction),
         (None, None, Some(state)) if filter.project.is_some() => (
             "INDEXED BY deliveries_ended_badly_anywhere WHERE state > 2 AND project_id = ?1 AND state = ?2",
             crate::arguments![filter.project.map_or(0, |project| project.0), state as i64],
@@ -232,6 +231,33 @@ fn delivery_source(filter: &DeliveryFilter, columns: &str) -> (String, Vec<Value
         next + 1
     );
     (sql, arguments)
+}
+
+/// For how long ids of an event's deliveries may go on after its own: far longer than it takes to make the ids of an event for all
+/// webhooks that an organization may have.
+const IDS_OF_ONE_EVENT: Duration = Duration::from_secs(10);
+
+/// The deliveries of an organization, by its events: each event's have ids that follow its own directly, so that no index of
+/// deliveries is needed, which every delivery would have to be added to. Those that were made late have one of their own.
+fn deliveries_of(
+    organization: OrganizationId,
+    columns: &str,
+    below: i64,
+    from: i64,
+    direction: &str,
+) -> (String, Vec<Value>) {
+    let columns = columns.split(", ").map(|column| format!("d.{column}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT {columns}, e.id AS run FROM events e INDEXED BY events_by_organization
+             CROSS JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
+             WHERE e.organization_id = ?1 AND e.id < ?2 AND e.id >= ?3 AND d.id < ?2 AND d.id >= ?4
+         UNION ALL
+         SELECT {columns}, d.id AS run FROM deliveries d INDEXED BY deliveries_late_by_organization
+             WHERE d.late = 1 AND d.organization_id = ?1 AND d.id < ?2 AND d.id >= ?4
+         ORDER BY run {direction}, id {direction}"
+    );
+    let event_from = from.saturating_sub(span_of(IDS_OF_ONE_EVENT));
+    (sql, crate::arguments![organization.0, below, event_from, from])
 }
 
 /// The newest delivery of an event to each of these webhooks that has one, however many deliveries the event has. `webhooks`

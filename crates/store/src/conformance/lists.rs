@@ -1,6 +1,6 @@
 //! Contract: the log's lists find what was asked for, page by page, within bounds.
 
-use fanfare_engine::delivery::{SkipReason, State};
+use fanfare_engine::delivery::{SkipReason, State, Trigger};
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, ProjectId, WebhookId};
 use fanfare_engine::time::Timestamp;
@@ -10,7 +10,7 @@ use super::rig::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_WEBHOOK, PROJECT, Rig, 
 use crate::backend::Backend;
 use crate::catalogue::webhooks;
 use crate::log::{self, DeliveryFilter, Search};
-use crate::queue::{Next, Operation, Resend};
+use crate::queue::{Deliver, Next, Operation, Resend};
 
 fn all() -> DeliveryFilter {
     DeliveryFilter::default()
@@ -273,4 +273,36 @@ pub(crate) async fn an_events_deliveries_by_webhook<B: Backend>(rig: &Rig<B>) {
     assert!(found(&[]).await.is_empty());
     let many: Vec<WebhookId> = (1..2_000).map(WebhookId).chain([WEBHOOK]).collect();
     assert_eq!(found(&many).await.last(), Some(&(WEBHOOK, made[2])));
+}
+
+pub(crate) async fn deliveries_made_late_stand_where_they_were_made<B: Backend>(rig: &Rig<B>) {
+    let mut made = Vec::new();
+    let first = rig.event("job.created");
+    let first_id = first.id;
+    made.extend(rig.keep(first, &[WEBHOOK, OTHER_WEBHOOK]).await);
+    rig.advance(1);
+    made.push(rig.waiting().await);
+    rig.advance(1);
+    let late = DeliveryId(rig.id());
+    let wish = Deliver { event: first_id, webhook: WebhookId(77), id: late, trigger: Trigger::Manual };
+    rig.released(Operation::Deliver(wish)).await;
+    made.push(late);
+    rig.advance(1);
+    made.push(rig.waiting().await);
+    let theirs = Event { organization: OTHER_ORGANIZATION, ..rig.event("job.created") };
+    rig.keep(theirs, &[WEBHOOK]).await;
+
+    let all = DeliveryFilter { organization: Some(ORGANIZATION), ..DeliveryFilter::default() };
+    let newest_first: Vec<DeliveryId> = made.iter().rev().copied().collect();
+    assert_eq!(rig.found(&all).await, newest_first);
+    let upwards = DeliveryFilter { after: Some(DeliveryId(0)), ..all.clone() };
+    assert_eq!(rig.found(&upwards).await, made);
+    for (place, id) in made.iter().enumerate() {
+        let before = DeliveryFilter { before: Some(*id), ..all.clone() };
+        assert_eq!(rig.found(&before).await, newest_first[made.len() - place..]);
+        let after = DeliveryFilter { after: Some(*id), ..all.clone() };
+        assert_eq!(rig.found(&after).await, made[place + 1..]);
+        let stopped = rig.read_one(log::delivery_scan_end(&all, place as u32 + 1)).await;
+        assert_eq!(stopped, Some(newest_first[place]));
+    }
 }

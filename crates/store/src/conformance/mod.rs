@@ -149,6 +149,7 @@ macro_rules! conformance_suite {
                 deliveries_by_state
                 deliveries_by_code
                 deliveries_by_time
+                deliveries_made_late_stand_where_they_were_made
                 pages_follow_each_other
                 a_page_looks_at_so_many_rows
                 a_webhooks_view_ends_at_its_newest

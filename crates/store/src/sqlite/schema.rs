@@ -449,6 +449,10 @@ INSERT INTO stats_by_time
 DROP TABLE stats;
 ALTER TABLE stats_by_time RENAME TO stats;
 
+-- An organization's deliveries are found by its events: their ids follow the event's. Only those that were made later do not.
+DROP INDEX deliveries_by_organization;
+CREATE INDEX deliveries_late_by_organization ON deliveries (organization_id, id) WHERE late = 1;
+
 -- What commits counted that is not in the figures yet, and how far the writing of it has come (0); see gathered.rs.
 CREATE TABLE uncounted (
     id    INTEGER PRIMARY KEY,
