@@ -20,7 +20,7 @@ use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, FromStore};
 use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
-use crate::delivery::dns::{DnsResolver, Resolver};
+use crate::delivery::dns::{self, DnsResolver, Resolver};
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
 use crate::dispatch::dispatcher::{Dispatcher, Tools};
 use crate::ids::Ids;
@@ -37,6 +37,9 @@ use crate::vault::Vault;
 
 /// Of the file descriptors that this process may open, one in so many may be a connection kept for further requests.
 const KEPT_SHARE_OF_DESCRIPTORS: usize = 4;
+
+/// Of the same, one in so many may be a socket that looks up a name.
+const LOOKUP_SHARE_OF_DESCRIPTORS: usize = 8;
 
 /// A running server.
 pub struct Server {
@@ -107,7 +110,7 @@ impl Server {
         let vault = Vault::new(&keys.master);
 
         let egress = settings.egress.clone().with_own_listeners([address]);
-        let resolver: Arc<dyn Resolver> = Arc::new(DnsResolver::from_system()?);
+        let resolver: Arc<dyn Resolver> = Arc::new(DnsResolver::from_system(lookup_limit())?);
         let http = HttpClient::new(ClientConfig {
             egress: egress.clone(),
             resolver: Arc::clone(&resolver),
@@ -240,6 +243,12 @@ async fn supervised<F: Future<Output = ()>>(
 fn descriptor_limit() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// How many names may be looked up at once.
+fn lookup_limit() -> usize {
+    let sockets = descriptor_limit() / LOOKUP_SHARE_OF_DESCRIPTORS;
+    (sockets / dns::SOCKETS_PER_LOOKUP).clamp(1, dns::MAX_LOOKUPS)
 }
 
 fn limits(settings: &Settings, memory: &MemoryBudget) -> Limits {

@@ -34,8 +34,10 @@ const MAX_TTL: Duration = Duration::from_secs(60);
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 /// How many names' addresses are remembered, each with at most 32 addresses.
 const CACHE_ENTRIES: u64 = 8_192;
-/// How many names are looked up at once. Each holds up to two sockets.
-const MAX_LOOKUPS: usize = 1_024;
+/// How many names are looked up at once at most.
+pub const MAX_LOOKUPS: usize = 1_024;
+/// How many sockets a lookup holds, one for each family.
+pub const SOCKETS_PER_LOOKUP: usize = 2;
 
 /// Why a name has no addresses. It says nothing of the name servers: customers read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,14 +78,14 @@ struct Questions {
 pub struct DnsSetupError(String);
 
 impl DnsResolver {
-    /// A resolver that asks the system's name servers. Must be called within the runtime.
-    pub fn from_system() -> Result<DnsResolver, DnsSetupError> {
+    /// A resolver that asks the system's name servers for at most `lookups` names at once. Must be called within the runtime.
+    pub fn from_system(lookups: usize) -> Result<DnsResolver, DnsSetupError> {
         let (config, _) = system_conf::read_system_conf().map_err(|error| DnsSetupError(error.to_string()))?;
-        DnsResolver::from_config(config)
+        DnsResolver::from_config(config, lookups)
     }
 
     /// A resolver that asks the name servers of `config`; its search domains are not used.
-    pub fn from_config(config: ResolverConfig) -> Result<DnsResolver, DnsSetupError> {
+    pub fn from_config(config: ResolverConfig, lookups: usize) -> Result<DnsResolver, DnsSetupError> {
         let config = ResolverConfig::from_parts(None, Vec::new(), config.name_servers().to_vec());
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let options = builder.options_mut();
@@ -91,10 +93,10 @@ impl DnsResolver {
         options.attempts = TRIES;
         // Its cache would hold answers as large as they came.
         options.cache_size = 0;
-        options.max_active_requests = 2 * MAX_LOOKUPS;
+        options.max_active_requests = SOCKETS_PER_LOOKUP * lookups;
         let resolver = builder.build().map_err(|error| DnsSetupError(error.to_string()))?;
         let known = Cache::builder().max_capacity(CACHE_ENTRIES).expire_after(Lifetime).build();
-        Ok(DnsResolver { questions: Arc::new(Questions { resolver, known }), in_flight: InFlight::new(MAX_LOOKUPS) })
+        Ok(DnsResolver { questions: Arc::new(Questions { resolver, known }), in_flight: InFlight::new(lookups) })
     }
 }
 

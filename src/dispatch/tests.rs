@@ -91,7 +91,7 @@ async fn stage() -> Stage {
     let clock = Arc::new(ManualClock::new(NOW));
     let http = HttpClient::new(ClientConfig {
         egress: EgressPolicy::default(),
-        resolver: Arc::new(DnsResolver::from_system().unwrap()),
+        resolver: Arc::new(DnsResolver::from_system(1).unwrap()),
         extra_roots: None,
         proxy: None,
         pool: PoolLimits::default(),

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
+/// How many names are looked up at once.
+const LOOKUPS: usize = 8;
 
 /// Answers `public.test`, `mixed.test` and others, fails for `broken.test`, is silent about the IPv6 addresses of `half.test`, and
 /// knows nothing else.
@@ -56,7 +58,7 @@ impl NameServer {
         let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![connection]);
         let domain = Name::from_ascii("corp.test.").unwrap();
         let search = vec![Name::from_ascii("search.test.").unwrap()];
-        DnsResolver::from_config(ResolverConfig::from_parts(Some(domain), search, vec![server])).unwrap()
+        DnsResolver::from_config(ResolverConfig::from_parts(Some(domain), search, vec![server]), LOOKUPS).unwrap()
     }
 }
 
