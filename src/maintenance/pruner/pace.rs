@@ -16,10 +16,10 @@ pub(super) fn rows(waiting: usize) -> u32 {
     if waiting < OTHERS { ROWS } else { ROWS_AMONG_OTHERS }
 }
 
-/// How long to rest after a piece that took so long, from when it was handed over until it was on the disk: as long again,
-/// so that pruning has at most every other commit. A busy writer lets it wait, and is left alone for as long.
+/// How long to rest after a piece that took so long, from when it was handed over until it was on the disk: twice as long, so
+/// that most commits are without one. A busy writer lets it wait, and is left alone the longer.
 pub(super) fn rest(took: Duration) -> Duration {
-    took.min(LONGEST_REST)
+    (2 * took).min(LONGEST_REST)
 }
 
 #[cfg(test)]
@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn the_rest_grows_with_the_piece_and_ends() {
-        assert_eq!(rest(Duration::from_millis(7)), Duration::from_millis(7));
-        assert_eq!(rest(Duration::from_millis(70)), Duration::from_millis(70));
+        assert_eq!(rest(Duration::from_millis(7)), Duration::from_millis(14));
+        assert_eq!(rest(Duration::from_millis(70)), Duration::from_millis(140));
         assert_eq!(rest(Duration::from_secs(60)), LONGEST_REST);
     }
 }

@@ -9,11 +9,14 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::claim;
+use super::kept::Kept;
 use super::lock::{self, DirectoryLock};
 use super::open;
 use super::owner::give_as;
+use super::rows;
 use super::schema::APPLICATION_ID;
 use super::store::FILE;
+use super::wide;
 use crate::error::{StoreError, StoreResult};
 
 /// How many faults of a damaged file are looked for; the first is shown.
@@ -151,6 +154,11 @@ fn copy(source: &Path, to: &Path) -> StoreResult<()> {
 fn settle(copy: &Path, unfinished: Unfinished) -> StoreResult<()> {
     let mut connection = Connection::open(copy).map_err(open::unavailable)?;
     let transaction = connection.transaction().map_err(open::unavailable)?;
+    // Of an event that was being written when the backup was made, the rest was sent since, too.
+    let has_plans = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'unfinished_events')";
+    if rows::first(&transaction, has_plans, (), |row| row.get(0))?.unwrap_or(false) {
+        wide::finish_all(&transaction, &mut Kept::of(&transaction))?;
+    }
     match unfinished {
         Unfinished::MayHaveBeenSent => claim::hand_to_backup_node(&transaction)?,
         Unfinished::Resend => claim::forget_leases(&transaction)?,

@@ -106,8 +106,8 @@ impl Gathered {
     }
 
     fn write_piece(&self, transaction: &Transaction<'_>) -> StoreResult<Option<Key>> {
-        let piece = self.writing.len().div_ceil(COMMITS).max(PIECE);
-        let Some((last, _)) = self.writing.iter().take(piece).last() else { return Ok(None) };
+        let piece = self.writing.len().div_ceil(COMMITS).max(PIECE).min(self.writing.len());
+        let Some(last) = piece.checked_sub(1).and_then(|place| self.writing.keys().nth(place)) else { return Ok(None) };
         tally::write(transaction, self.writing.range(..=*last))?;
         match self.writing.last_key_value().is_some_and(|(end, _)| end == last) {
             true => rows::execute(transaction, "DELETE FROM uncounted WHERE id <= ?1", [self.writing_to])?,

@@ -193,7 +193,7 @@ mod tests {
     use fanfare_engine::event::Event;
     use fanfare_engine::id::{NodeId, ProjectId};
 
-    use super::super::Core;
+    use super::super::{Core, Unfinished, restore};
     use super::*;
     use crate::log;
     use crate::query::Query;
@@ -281,6 +281,19 @@ mod tests {
         core.join(NOW).unwrap();
         assert_eq!(count(&core, "SELECT count(*) FROM deliveries WHERE lease_node <> 0"), 1);
         assert_eq!(count(&core, "SELECT lease_node FROM deliveries WHERE webhook_id = 1"), node.0);
+    }
+
+    #[test]
+    fn a_restored_event_is_whole_before_it_is_judged_what_was_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fanfare.db");
+        write_pieces(&path, 3, None);
+        let restored = tempfile::tempdir().unwrap();
+        restore(&path, restored.path(), Unfinished::MayHaveBeenSent).unwrap();
+        let mut core = Core::open(&restored.path().join("fanfare.db")).unwrap();
+        core.join(NOW).unwrap();
+        let held = "SELECT count(*) FROM deliveries WHERE lease_node = (SELECT lease_node FROM deliveries LIMIT 1) AND lease_node > 0";
+        assert_eq!(count(&core, held), MANY, "each may have been sent");
     }
 
     #[test]
