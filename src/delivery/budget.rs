@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Interim responses (1xx) before an answer.
 const MAX_INTERIM_RESPONSES: usize = 16;
-/// What each request adds to the frames that a receiver may send, and how many may be left. An answer takes some four, and
-/// one more for each 4 KiB of its head.
+/// What each request adds to the frames that a receiver may send, up to how many of these may be left. An answer takes some
+/// four, and one more for each 4 KiB of its head.
 const FRAMES_FOR_A_REQUEST: i64 = 64;
 const MAX_FRAMES: i64 = 1_024;
+/// So many bytes of a request's body add one more: a receiver opens its windows as it reads it.
+const BODY_BYTES_FOR_A_FRAME: usize = 4_096;
 /// A frame's head: length (3 bytes), kind, flags, stream (4 bytes).
 const FRAME_HEAD: usize = 9;
 const DATA: u8 = 0;
@@ -112,9 +114,10 @@ impl Default for FrameBudget {
 }
 
 impl FrameBudget {
-    /// A request goes out, which the receiver answers with frames.
-    pub(super) fn add_request(&self) {
-        let add = |left: i64| Some((left + FRAMES_FOR_A_REQUEST).min(MAX_FRAMES));
+    /// A request goes out, with a body of so many bytes, and the receiver answers with frames.
+    pub(super) fn add_request(&self, body: usize) {
+        let for_body = i64::try_from(body / BODY_BYTES_FOR_A_FRAME).unwrap_or(MAX_FRAMES);
+        let add = |left: i64| Some((left + FRAMES_FOR_A_REQUEST).min(left.max(MAX_FRAMES)) + for_body);
         // It always adds.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
@@ -176,10 +179,11 @@ mod tests {
     #[test]
     fn each_request_adds_to_what_may_come() {
         let budget = FrameBudget::default();
-        budget.add_request();
+        budget.add_request(BODY_BYTES_FOR_A_FRAME - 1);
         assert_eq!(budget.spend(MAX_FRAMES), Ok(()), "no more than there is room for");
         assert_eq!(budget.spend(1), Err(Flood::Frames));
-        budget.add_request();
+        budget.add_request(2 * BODY_BYTES_FOR_A_FRAME);
+        assert_eq!(budget.spend(2), Ok(()));
         assert_eq!(budget.spend(FRAMES_FOR_A_REQUEST - 1), Ok(()));
         assert_eq!(budget.spend(1), Err(Flood::Frames));
     }

@@ -97,7 +97,7 @@ impl Http2 {
         let mut sender = self.sender.clone();
         let (head, body) = into_parts(message, target);
         let whole = body.is_empty();
-        self.traffic.frames.add_request();
+        self.traffic.frames.add_request(body.len());
         let (response, mut upload) = sender.send_request(head, whole)?;
         if !whole {
             // The body is in memory anyway, so there is no need to wait until the receiver has room for it. Where this
