@@ -112,7 +112,8 @@ impl CompiledWebhook {
     pub fn lane(&self) -> LaneConfig {
         let Webhook { project, organization, .. } = self.webhook;
         let held = self.lane.held || self.holds.covers(project, organization, &self.host);
-        LaneConfig { held, ..self.lane }
+        let concurrency = self.lane.concurrency.min(self.allowed_at_once.load(Ordering::Relaxed));
+        LaneConfig { held, concurrency, ..self.lane }
     }
 
     /// Whether people may send its deliveries again.
@@ -129,13 +130,12 @@ impl CompiledWebhook {
         }
     }
 
-    /// Notes how many requests at once the receiver allows over one connection; `None` where it sets no limit. Returns the new
-    /// limit where it changes what the scheduler may do.
-    pub fn note_allowed(&self, at_once: Option<u32>) -> Option<Option<u32>> {
-        let to = at_once.filter(|limit| *limit < self.lane.concurrency).unwrap_or(ALL);
+    /// Notes how many requests at once the receiver allows over one connection; `None` where it sets no limit. Returns whether
+    /// [`CompiledWebhook::lane`] has changed.
+    pub fn note_allowed(&self, at_once: Option<u32>) -> bool {
+        let to = at_once.filter(|limit| *limit < self.lane.concurrency).map_or(ALL, |limit| limit.max(1));
         let from = self.allowed_at_once.load(Ordering::Relaxed);
-        let changed = from != to && self.allowed_at_once.swap(to, Ordering::Relaxed) != to;
-        changed.then(|| (to != ALL).then_some(to))
+        from != to && self.allowed_at_once.swap(to, Ordering::Relaxed) != to
     }
 
     /// Since when every attempt has failed.

@@ -260,10 +260,8 @@ async fn try_once(
         Err(reason) => return Trial::unsent(reason),
     };
     let (exchange, tail) = dispatcher.tools.http.start(outgoing(webhook, sender, &endpoint, rendered)).await;
-    if exchange.response.is_some()
-        && let Some(at_once) = webhook.note_allowed(exchange.streams_allowed)
-    {
-        dispatcher.tell(Input::Allowed { webhook: job.webhook, at_once });
+    if exchange.response.is_some() && webhook.note_allowed(exchange.streams_allowed) {
+        Box::pin(dispatcher.webhook_changed(job.webhook)).await;
     }
     if let Some(detail) = &exchange.detail {
         tracing::debug!(delivery = %job.delivery, webhook = %job.webhook, detail, "an attempt failed");

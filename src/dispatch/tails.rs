@@ -121,6 +121,7 @@ mod tests {
             .collect();
         assert!(enter(99).is_none());
         drop((first, others));
-        assert_eq!((tails.0.lock().total, tails.0.lock().organizations.len()), (0, 0));
+        let counts = tails.0.lock();
+        assert_eq!((counts.total, counts.organizations.len()), (0, 0));
     }
 }

@@ -37,8 +37,6 @@ pub(super) struct Lane {
     /// Bytes of what is admitted, queued or under way.
     pub(super) bytes: usize,
     in_flight: u32,
-    /// How many requests at once the receiver allows over one connection.
-    receiver_allows: u32,
     /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
     allowed: u32,
     /// The earliest moment for the next request under the rate limit, in nanoseconds.
@@ -85,7 +83,6 @@ impl Lane {
             admitted_slots: 0,
             bytes: 0,
             in_flight: 0,
-            receiver_allows: u32::MAX,
             allowed: config.concurrency.max(1),
             next_send_nanos: i64::MIN,
             behind: false,
@@ -125,13 +122,7 @@ impl Lane {
 
     /// How many requests may be under way while the receiver is not in trouble.
     fn limit(&self) -> u32 {
-        self.config.concurrency.min(self.receiver_allows).max(1)
-    }
-
-    /// Takes over how many requests at once the receiver allows; `None` where it sets no limit.
-    pub(super) fn allow(&mut self, at_once: Option<u32>) {
-        self.receiver_allows = at_once.unwrap_or(u32::MAX);
-        self.allowed = self.allowed.min(self.limit());
+        self.config.concurrency.max(1)
     }
 
     /// Takes note that the receiver cannot keep up.

@@ -107,11 +107,6 @@ impl Scheduler {
             }
             Input::ClaimFailed { webhook } => self.claim_failed(now, webhook),
             Input::Sent { webhook, weight, trouble } => self.sent(now, webhook, weight, trouble, commands),
-            Input::Allowed { webhook, at_once } => {
-                if let Some(lane) = self.lanes.get_mut(&webhook) {
-                    lane.allow(at_once);
-                }
-            }
             Input::Trouble { webhook } => {
                 if let Some(lane) = self.lanes.get_mut(&webhook) {
                     lane.slow_down();

@@ -81,28 +81,6 @@ fn a_webhook_sends_no_more_at_once_than_it_may() {
 }
 
 #[test]
-fn a_webhook_sends_no_more_at_once_than_its_receiver_allows() {
-    let mut scheduler = Scheduler::new(Limits::default());
-    let webhook = WebhookId(1);
-    assert_eq!(offer(&mut scheduler, NOW, config(1, 4), job(1, 0)).unwrap(), [0]);
-    step(&mut scheduler, NOW, Input::Allowed { webhook, at_once: Some(2) });
-    for delivery in 1..9 {
-        let sent = offer(&mut scheduler, NOW, config(1, 4), job(1, delivery)).unwrap();
-        assert_eq!(sent.is_empty(), delivery >= 2);
-    }
-    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [2]);
-    step(&mut scheduler, NOW, Input::Configured { webhook, config: config(1, 8) });
-    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [3]);
-    // It grows again with each success once the receiver sets no limit; and one is always tried.
-    step(&mut scheduler, NOW, Input::Allowed { webhook, at_once: None });
-    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [4, 5]);
-    step(&mut scheduler, NOW, Input::Allowed { webhook, at_once: Some(0) });
-    assert!(sends(&step(&mut scheduler, NOW, sent(1, false))).is_empty());
-    assert!(sends(&step(&mut scheduler, NOW, sent(1, false))).is_empty());
-    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [6]);
-}
-
-#[test]
 fn trouble_that_shows_late_slows_down_all_the_same() {
     let mut scheduler = Scheduler::new(Limits::default());
     for delivery in 0..6 {

@@ -97,8 +97,6 @@ pub enum Input {
     ClaimFailed { webhook: WebhookId },
     /// The request of a [`Command::Send`] is over, or was never made. `trouble`: the receiver showed that it cannot keep up.
     Sent { webhook: WebhookId, weight: usize, trouble: bool },
-    /// How many requests at once the receiver allows over one connection, where it says so: the webhook sends no more.
-    Allowed { webhook: WebhookId, at_once: Option<u32> },
     /// The receiver showed that it cannot keep up after [`Input::Sent`] was told.
     Trouble { webhook: WebhookId },
     /// What came of a [`Command::Send`] is on disk.
