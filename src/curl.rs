@@ -6,7 +6,9 @@ use http::{HeaderMap, Method};
 ///
 /// Bytes that are no UTF-8 cannot stand in a command and are shown as the replacement character.
 pub fn command(method: &Method, url: &str, headers: &HeaderMap, body: &[u8]) -> String {
-    let mut words = vec!["curl".to_owned(), "--request".to_owned(), method.to_string(), quoted(url)];
+    // Without --globoff, curl takes brackets and braces in a URL for patterns.
+    let mut words: Vec<String> = ["curl", "--globoff", "--request", method.as_str()].map(str::to_owned).into();
+    words.push(quoted(url));
     for (name, value) in headers {
         words.push("--header".to_owned());
         words.push(quoted(&header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))));
@@ -51,8 +53,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-empty", HeaderValue::from_static(""));
-        let made = command(&Method::POST, "https://example.com/h?a=1&b=2", &headers, br#"{"a":"it's"}"#);
-        let expected = r#"curl --request POST 'https://example.com/h?a=1&b=2' --header 'content-type: application/json' --header 'x-empty;' --data-raw '{"a":"it'\''s"}'"#;
+        let made = command(&Method::POST, "https://example.com/h?a=[1]&b={2}", &headers, br#"{"a":"it's"}"#);
+        let expected = r#"curl --globoff --request POST 'https://example.com/h?a=[1]&b={2}' --header 'content-type: application/json' --header 'x-empty;' --data-raw '{"a":"it'\''s"}'"#;
         assert_eq!(made, expected);
         assert!(
             command(&Method::GET, "https://example.com", &HeaderMap::new(), b"").ends_with("'https://example.com'")
@@ -69,9 +71,9 @@ mod tests {
             headers.insert(HeaderName::from_static("x-h"), HeaderValue::from_str(&value).unwrap());
             let words = words(&command(&Method::POST, "https://example.com/$(id)`id`;id", &headers, body.as_bytes()));
             let shown = if value.is_empty() { "x-h;".to_owned() } else { format!("x-h: {value}") };
-            prop_assert_eq!(&words[3], "https://example.com/$(id)`id`;id");
-            prop_assert_eq!(&words[5], &shown);
-            prop_assert_eq!(&words[7], &body);
+            prop_assert_eq!(&words[4], "https://example.com/$(id)`id`;id");
+            prop_assert_eq!(&words[6], &shown);
+            prop_assert_eq!(&words[8], &body);
         }
     }
 }

@@ -8,6 +8,8 @@ use fanfare_store::catalogue::api_keys::{self, ApiKey};
 use fanfare_store::{Store, StoreResult};
 use moka::sync::Cache;
 
+/// The longest key that is looked at, in bytes.
+pub const MAX_KEY_BYTES: usize = 256;
 /// How many keys are remembered.
 const REMEMBERED: u64 = 10_000;
 /// For how long; a key that another node deletes works here at most that much longer.

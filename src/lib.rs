@@ -33,6 +33,7 @@ pub mod random;
 pub mod receiver;
 pub mod recovery;
 pub mod server;
+pub mod terminal;
 pub mod test_event;
 pub mod trusted_clock;
 pub mod vault;

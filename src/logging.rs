@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, SettingsError};
 
@@ -30,6 +31,42 @@ pub fn start(filter: Option<&str>, format: LogFormat) -> Result<(), SettingsErro
 /// # Errors
 /// A filter that cannot be understood.
 pub fn filter(text: &str) -> Result<EnvFilter, SettingsError> {
-    EnvFilter::try_new(text)
-        .map_err(|error| SettingsError::Value { setting: "log", reason: format!("{text:?}: {error}") })
+    let wrong = |reason: String| SettingsError::Value { setting: "log", reason: format!("{text:?}: {reason}") };
+    if let Some(word) = text.split(',').map(str::trim).find(|word| is_mistyped_level(word)) {
+        return Err(wrong(format!("{word} is no level; use error, warn, info, debug or trace, or target=level")));
+    }
+    EnvFilter::try_new(text).map_err(|error| wrong(error.to_string()))
+}
+
+/// A word by itself that is no level names a part of the program, and nothing else would be logged. The parts of this program
+/// start with its name.
+fn is_mistyped_level(word: &str) -> bool {
+    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word && word.parse::<LevelFilter>().is_err() && !word.starts_with(env!("CARGO_PKG_NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_level_is_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "0",
+            "",
+            "fanfare",
+            "fanfare::delivery",
+            "warn,fanfare=debug",
+            "hyper=trace",
+            "[span]",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "info,verbose", "fanfare=inof"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use fanfare::cli::program::Program;
 use fanfare::cli::serve::Logged;
+use fanfare::terminal;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Logged>() => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("fanfare: {error:#}");
+            // Parts of it may be what a server answered.
+            eprintln!("fanfare: {}", terminal::lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -10,12 +10,10 @@ use fanfare_store::catalogue::organizations::Organization;
 use super::problem::{Answer, Code, Problem};
 use crate::app::App;
 use crate::catalogue::organizations;
-use crate::keyring::Bearer;
+use crate::keyring::{Bearer, MAX_KEY_BYTES};
 
 /// The header that says on which user's behalf the host acts.
 pub const USER_HEADER: &str = "fanfare-user";
-/// The longest key that is looked at, in bytes.
-const MAX_KEY_BYTES: usize = 256;
 /// The longest id of a user, in bytes.
 const MAX_USER_BYTES: usize = 255;
 

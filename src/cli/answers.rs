@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::client::{CallError, Client, Request};
 use super::connection::PageArgs;
-use super::table;
+use super::{shallow, table};
+use crate::terminal;
 
 /// A column of a list: its title, and the member that it shows (`filter.type` for one within another).
 pub type Column = (&'static str, &'static str);
@@ -81,14 +82,14 @@ impl Session {
         if body.is_empty() {
             return Ok(Some(Value::Null));
         }
-        serde_json::from_slice(&body).map(Some).context("the answer is not JSON; is --url right?")
+        shallow::read(&body).map(Some).context("the answer is not JSON; is --url right?")
     }
 }
 
 /// Says how a list goes on that has more.
 pub fn say_more(body: &Value) {
     if let Some(cursor) = body["next_cursor"].as_str() {
-        eprintln!("There are more: --cursor {cursor}");
+        eprintln!("There are more: --cursor {}", terminal::line(cursor));
     }
 }
 
@@ -96,7 +97,7 @@ fn print_json(body: &Bytes) -> anyhow::Result<()> {
     if body.is_empty() {
         return Ok(());
     }
-    print(&format!("{}\n", String::from_utf8_lossy(body).trim_end()))
+    print(&format!("{}\n", terminal::json(String::from_utf8_lossy(body).trim_end())))
 }
 
 /// Writes to standard output. Whoever read it may have seen enough.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::answers::{Session, print, say_more};
 use super::client::Request;
 use super::connection::{PageArgs, ServerArgs};
-use super::table;
+use crate::terminal;
 
 /// See deliveries and their attempts, resend or cancel them
 #[derive(Args, Debug)]
@@ -158,7 +158,7 @@ async fn attempts(session: &Session, delivery: &OneDelivery, full: bool, page: &
 
 /// One attempt with its request and its answer.
 fn in_full(attempt: &Value) -> String {
-    let text = |value: &Value| table::harmless(value.as_str().unwrap_or_default());
+    let text = |value: &Value| terminal::line(value.as_str().unwrap_or_default());
     let mut shown = format!(
         "Attempt {} at {}: {} after {} ms\n",
         attempt["number"],
@@ -191,12 +191,12 @@ fn message(message: &Value, mark: &str) -> String {
     let mut shown = String::new();
     for (name, value) in message["headers"].as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
-        shown.push_str(&format!("{mark}{}: {}\n", table::harmless(name), table::harmless(value)));
+        shown.push_str(&format!("{mark}{}: {}\n", terminal::line(name), terminal::line(value)));
     }
     let body = message["body"].as_str().unwrap_or_default();
     if !body.is_empty() {
         shown.push_str(&format!("{}\n", mark.trim_end()));
-        body.lines().for_each(|line| shown.push_str(&format!("{mark}{}\n", table::harmless(line))));
+        body.lines().for_each(|line| shown.push_str(&format!("{mark}{}\n", terminal::line(line))));
     }
     shown
 }

@@ -15,8 +15,8 @@ const HEAD: &str = "\
 The commands on organizations, users, entities, event types, webhooks, events, deliveries and API keys ask a running server:
 `--url` (or `FANFARE_URL`, by default `http://127.0.0.1:8686`) says which, and `--key` (or `FANFARE_KEY`, `FANFARE_ADMIN_KEY`,
 else the file `admin-key` in `./fanfare-data` or `./fanfare-demo`) with which key. They print tables, or with `--json` the API's
-answer as it is. `FANFARE_ORG` stands for `--org`. A refusal is said on standard error, with the fields that were wrong, and
-ends with exit code 1; a command line that cannot be understood ends with 2.
+answer; in JSON, characters that could mislead a terminal are escaped. `FANFARE_ORG` stands for `--org`. A refusal is said on
+standard error, with the fields that were wrong, and ends with exit code 1; a command line that cannot be understood ends with 2.
 ";
 
 /// Print the list of all commands as Markdown

@@ -173,7 +173,7 @@ mod tests {
             "f.toml:4: port: is no setting",
             "f.toml:5: https_only: invalid type: string \"yes\"",
             "f.toml:6: log: \"a=b=c\"",
-            "f.toml:8: admin_key: it must be at least",
+            "f.toml:8: admin_key: it must have 16 to 256",
             "f.toml:9: master_key: ",
             "profile: there is no profile \"none\"",
         ];

@@ -26,6 +26,7 @@ pub mod profile_try;
 pub mod program;
 pub mod serve;
 mod settings_page;
+mod shallow;
 pub mod table;
 pub mod user;
 pub mod webhook;

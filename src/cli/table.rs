@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use serde_json::Value;
 
 use super::answers::Column;
+use crate::terminal;
 
 /// The longest cell of a table on a terminal, in characters; what is longer ends in an ellipsis.
 const MAX_CELL: usize = 72;
@@ -50,7 +51,7 @@ pub fn fields(object: &Value) -> String {
     let Some(members) = object.as_object() else { return format!("{}\n", cell(object)) };
     let width = members.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     members.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "{name:<width$}{GAP}{}", cell(value));
+        let _ = writeln!(text, "{:<width$}{GAP}{}", terminal::line(name), cell(value));
         text
     })
 }
@@ -65,11 +66,11 @@ fn cell(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => harmless(text),
+        Value::String(text) => terminal::line(text),
         Value::Array(items) if items.iter().all(Value::is_string) => {
-            harmless(&items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
+            terminal::line(&items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
         }
-        other => harmless(&other.to_string()),
+        other => terminal::line(&other.to_string()),
     }
 }
 
@@ -78,11 +79,6 @@ fn shortened(text: String) -> String {
         None => text,
         Some(_) => text.chars().take(MAX_CELL - 1).chain(['…']).collect(),
     }
-}
-
-/// The text without characters that could steer the terminal it is shown in: customers write names and answers.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -116,6 +112,10 @@ mod tests {
         assert!(table(Cells::Whole).contains(&"x".repeat(500)));
         assert!(!fields(&json!({"a": "\u{1b}[2J\nb"})).contains(['\u{1b}']));
         assert_eq!(fields(&json!({"a": "x\ny"})).lines().count(), 1);
+        let turned = json!({"a": "\u{202e}gpj.exe", "b\u{2066}": [{"c": "\u{202e}"}]});
+        let columns = [("A", "a"), ("B", "b\u{2066}")];
+        let shown = of(std::slice::from_ref(&turned), &columns, Cells::Whole) + &fields(&turned);
+        assert!(!shown.contains(['\u{202e}', '\u{2066}']), "{shown}");
     }
 
     #[test]

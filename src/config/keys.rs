@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::SettingsError;
+use crate::keyring::MAX_KEY_BYTES;
 use crate::random;
 use crate::vault::MasterKey;
 
@@ -68,12 +69,12 @@ impl Keys {
 /// Whether an admin key can be used.
 ///
 /// # Errors
-/// It is too short, or holds what no header can.
+/// It is too short or too long for a request to be recognized by it, or holds what no header can.
 pub fn check_admin_key(key: &str) -> Result<(), SettingsError> {
-    if key.len() >= MIN_ADMIN_KEY && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if (MIN_ADMIN_KEY..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
-    let reason = format!("it must be at least {MIN_ADMIN_KEY} visible ASCII characters");
+    let reason = format!("it must have {MIN_ADMIN_KEY} to {MAX_KEY_BYTES} visible ASCII characters and no spaces");
     Err(SettingsError::value("admin_key", reason))
 }
 
@@ -191,6 +192,10 @@ mod tests {
             Keys::load(directory.path(), Some("long enough for a key"), None, false).is_err(),
             "a blank cannot be sent"
         );
+        let longest = "k".repeat(MAX_KEY_BYTES);
+        assert!(check_admin_key(&longest).is_ok());
+        let said = check_admin_key(&(longest + "k")).unwrap_err().to_string();
+        assert_eq!(said, "admin_key: it must have 16 to 256 visible ASCII characters and no spaces");
         assert!(Keys::load(directory.path(), None, Some("nonsense"), false).is_err());
     }
 
@@ -200,7 +205,7 @@ mod tests {
         let file = directory.path().join("admin-key");
         std::fs::write(&file, "short\n").unwrap();
         let said = Keys::check(directory.path(), None, None).unwrap_err().to_string();
-        assert!(said.starts_with(&format!("admin_key: {}: it must be", file.display())), "{said}");
+        assert!(said.starts_with(&format!("admin_key: {}: it must have", file.display())), "{said}");
     }
 
     #[test]

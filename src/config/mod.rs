@@ -141,8 +141,7 @@ impl Settings {
     /// The host of the base URL, with its port if it has one.
     pub fn base_authority(&self) -> &str {
         let after = self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest);
-        let authority = after.split(['/', '?', '#']).next().unwrap_or(after);
-        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+        after.split('/').next().unwrap_or(after)
     }
 }
 
@@ -174,12 +173,16 @@ fn read_roots(path: &Path) -> Result<Vec<u8>, SettingsError> {
 
 fn base_url(given: Option<&str>, listen: SocketAddr) -> Result<String, SettingsError> {
     let Some(given) = given else { return Ok(format!("http://{listen}")) };
-    let url = url::Url::parse(given)
-        .map_err(|error| SettingsError::value("base_url", format!("{given:?} is no URL: {error}")))?;
+    let wrong = |reason: String| SettingsError::value("base_url", format!("{given:?} {reason}"));
+    let url = url::Url::parse(given).map_err(|error| wrong(format!("is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-        return Err(SettingsError::value("base_url", format!("{given:?} must start with https:// or http://")));
+        return Err(wrong("must start with https:// or http://".to_owned()));
     }
-    Ok(given.trim_end_matches('/').to_owned())
+    // Paths are added at its end.
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must be a host, and a path if there is one, without user name, ? and #".to_owned()));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -210,6 +213,18 @@ mod tests {
         let host = |url: &str| settings(&format!("base_url = {url:?}")).unwrap().base_authority().to_owned();
         assert_eq!(host("https://hooks.example.com/fanfare/"), "hooks.example.com");
         assert_eq!(host("http://[::1]:8686"), "[::1]:8686");
+        assert_eq!(host(" https:hooks.example.com"), "hooks.example.com");
+    }
+
+    #[test]
+    fn a_base_url_is_one_to_which_a_path_can_be_added() {
+        let base = |url: &str| settings(&format!("base_url = {url:?}")).map(|settings| settings.base_url);
+        assert_eq!(base(" HTTPS://Example.com/a/ ").unwrap(), "https://example.com/a");
+        for bad in
+            ["https://example.com/?a", "https://example.com/#a", "https://u@example.com", "https://u:p@example.com"]
+        {
+            assert!(base(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::behaviour::Reply;
 use super::serve::Received;
 use super::verify::Verdict;
+use crate::terminal;
 
 /// How much of a body is shown, in bytes.
 pub const MAX_SHOWN_BODY: usize = 16 * 1024;
@@ -22,11 +23,11 @@ pub const MAX_SHOWN_VALUE: usize = 1024;
 pub fn text(received: &Received) -> String {
     let mut out = String::new();
     let Received { number, at, from, method, path, .. } = received;
-    let _ = writeln!(out, "#{number}  {at}  {method} {}  from {from}", harmless(path, false));
+    let _ = writeln!(out, "#{number}  {at}  {method} {}  from {from}", terminal::line(path));
     for (name, value) in received.headers.iter().take(MAX_SHOWN_HEADERS) {
         let (value, cut) = shortened(value.as_bytes(), MAX_SHOWN_VALUE);
         let mark = if cut { " …" } else { "" };
-        let _ = writeln!(out, "  {name}: {}{mark}", harmless(&String::from_utf8_lossy(value), false));
+        let _ = writeln!(out, "  {name}: {}{mark}", terminal::line(&String::from_utf8_lossy(value)));
     }
     if received.headers.len() > MAX_SHOWN_HEADERS {
         let _ = writeln!(out, "  … and {} more headers", received.headers.len() - MAX_SHOWN_HEADERS);
@@ -45,7 +46,7 @@ fn body_text(body: &[u8]) -> String {
     let (shown, cut) = shortened(whole, MAX_SHOWN_BODY);
     let mut out = String::from("\n");
     match std::str::from_utf8(shown) {
-        Ok(text) => harmless(text, true).lines().for_each(|line| {
+        Ok(text) => terminal::lines(text).lines().for_each(|line| {
             let _ = writeln!(out, "    {line}");
         }),
         Err(_) => return format!("  ({} bytes, not text)\n", body.len()),
@@ -97,7 +98,7 @@ pub fn json_line(received: &Received) -> String {
         Ok(text) => line["body"] = text.into(),
         Err(_) => line["body_base64"] = STANDARD.encode(shown).into(),
     }
-    line.to_string()
+    terminal::json(&line.to_string()).into_owned()
 }
 
 fn headers_json(headers: &HeaderMap) -> Value {
@@ -136,12 +137,6 @@ fn shortened(bytes: &[u8], most: usize) -> (&[u8], bool) {
         end -= 1;
     }
     (&bytes[..end], true)
-}
-
-/// The text without characters that could steer the terminal it is shown in.
-fn harmless(text: &str, lines: bool) -> String {
-    let steers = |c: char| c.is_control() && !(lines && (c == '\n' || c == '\t'));
-    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -191,8 +186,11 @@ mod tests {
 
     #[test]
     fn a_body_cannot_steer_the_terminal_nor_flood_it() {
-        let shown = text(&received("\u{1b}[2Jfine\u{9b}".as_bytes()));
-        assert!(shown.contains("fine") && !shown.contains('\u{1b}') && !shown.contains('\u{9b}'), "{shown}");
+        let steering = "\u{1b}[2Jfine\u{9b}\u{202e}".as_bytes();
+        let shown = text(&received(steering));
+        assert!(shown.contains("fine") && !shown.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{shown}");
+        let shown = json_line(&received(steering));
+        assert!(shown.contains("fine\\u009b\\u202e") && !shown.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{shown}");
         let shown = text(&received("é".repeat(MAX_SHOWN_BODY).as_bytes()));
         assert!(shown.contains("cut here; the body has 32768 bytes"));
         assert!(shown.len() < MAX_SHOWN_BODY + 1024, "{}", shown.len());

@@ -87,7 +87,10 @@ fn a_profile_is_tried_out_without_sending_anything() {
         printed.contains("&eventType=Flow.Executed&webhookId=1&entityId=11225&timestamp=1588429200207\n"),
         "{printed}"
     );
-    assert!(printed.contains("\n# signed with s'1\ncurl --request POST 'https://example.com/webhook' "), "{printed}");
+    assert!(
+        printed.contains("\n# signed with s'1\ncurl --globoff --request POST 'https://example.com/webhook' "),
+        "{printed}"
+    );
     let enate = command(&[&["enate", "--json"], &at[..]].concat()).well();
     let enate: Value = serde_json::from_str(&enate).unwrap();
     assert!(enate["body"].as_str().unwrap().starts_with(r#"{"CustomerName":"Acme","#), "{enate}");

@@ -13,6 +13,7 @@ use fanfare::receiver::verify::Keyring;
 use fanfare::server::Server;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -199,6 +200,64 @@ async fn a_refusal_is_said_with_its_fields() {
     assert_eq!((refused.code, &problem["code"]), (Some(1), &"validation_failed".into()));
     let said = scene.run("organization list --key wrong").await.badly();
     assert!(said.contains("(401 unauthenticated)") && said.contains("--key or FANFARE_KEY"), "{said}");
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_cannot_turn_the_text_around_them() {
+    let scene = Scene::start().await;
+    let name = "\u{202e}fdp.\u{9b}2Jexe";
+    let words = ["organization", "create", name, "--external-id", "a"].map(str::to_owned);
+    // The API refuses the control character, and the refusal is as safe as what is shown.
+    assert!(scene.run_words(words.to_vec(), None).await.badly().contains("name: must have"));
+    let name = "\u{202e}fdp.exe";
+    scene
+        .run_words(["organization", "create", name, "--external-id", "a"].map(str::to_owned).to_vec(), None)
+        .await
+        .well();
+    for line in ["organization list", "organization get a", "organization list --json", "organization get a --json"] {
+        let shown = scene.run(line).await.well();
+        assert!(shown.contains("fdp.exe") && !shown.contains('\u{202e}'), "{line}: {shown}");
+    }
+    assert_eq!(scene.json("organization get a").await["name"], name);
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_says_cannot_steer_the_terminal() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let body = "{\"title\":\"No\u{202e}\",\"code\":\"x\",\"detail\":\"a\\u001b[2Jb\"}";
+        let answer = format!("HTTP/1.1 400 No\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        // Until the client has read it.
+        assert_eq!(stream.read(&mut [0; 4096]).await.unwrap_or_default(), 0);
+    });
+    let ran = tokio::task::spawn_blocking(move || {
+        let directory = tempfile::tempdir().unwrap();
+        run(fanfare(directory.path()).args(["organization", "list", "--key", "k", "--url", &url]))
+    });
+    let said = ran.await.unwrap().badly();
+    assert_eq!(said, "fanfare: No\u{fffd} (400 x)\n  a\u{fffd}[2Jb\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_data_are_shown() {
+    let scene = Scene::start().await;
+    scene.run("organization create A --external-id a").await.well();
+    scene.run("event-type create deep.made").await.well();
+    // The answer has more levels than the data, and a page more than an event.
+    let deep = format!("{}1{}", "[".repeat(126), "]".repeat(126));
+    let send = ["event", "send", "--org", "a", "--type", "deep.made", "--id", "e1", "--data", &deep].map(str::to_owned);
+    scene.run_words(send.to_vec(), None).await.well();
+    let shown = scene.run("event get --org a e1").await.well();
+    assert!(shown.contains("deep.made") && shown.contains(&deep), "{shown}");
+    let listed = scene.run("event list --org a").await.well();
+    assert!(listed.contains("deep.made"), "{listed}");
     scene.stop().await;
 }
 

@@ -385,7 +385,7 @@ async fn every_profile_is_shown_with_a_request() {
     for path in paths {
         let page = visit.get(&path).await.ok();
         assert_eq!(page.count("pre.request"), 1, "{path}: {}", page.text);
-        assert!(page.texts("pre").concat().contains("curl --request"), "{path}");
+        assert!(page.texts("pre").concat().contains("curl --globoff --request"), "{path}");
     }
     let chosen = visit.get("/console/profiles/one-click-contractor?event_type=job.nothing").await.ok();
     assert!(chosen.only(".notice.bad").contains("is no event type"), "{}", chosen.text);

@@ -129,7 +129,10 @@ async fn a_delivery_shows_every_attempt_and_can_be_sent_again() {
     assert!(failed.only(".advice").starts_with("What to do: The receiver failed while handling the request"));
     assert!(!failed.text.contains("canary"));
     let curl = failed.attribute(".request-line [data-copy]", "data-copy").unwrap();
-    assert!(curl.starts_with("curl --request POST 'http://127.0.0.1:") && curl.contains("Basic ****"), "{curl}");
+    assert!(
+        curl.starts_with("curl --globoff --request POST 'http://127.0.0.1:") && curl.contains("Basic ****"),
+        "{curl}"
+    );
     sink.answer(200);
     let from_list = visit.post(&format!("{page}/resend"), &[("from", "list"), ("list", "state=pending")]).await.leads();
     assert_eq!(from_list, "/portal/deliveries?state=pending");

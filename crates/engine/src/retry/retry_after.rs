@@ -22,19 +22,21 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
+/// HTTP's own form; RFC 850 and asctime, which receivers may still send.
+const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+
 fn date(value: &str) -> Option<Timestamp> {
-    let moment = rfc2822::DateTimeParser::new()
-        .parse_timestamp(value)
-        .ok()
-        .or_else(|| obsolete("%A, %d-%b-%y %H:%M:%S GMT", value))
-        .or_else(|| obsolete("%a %b %e %H:%M:%S %Y", value))?;
-    Some(Timestamp(moment.as_millisecond()))
+    // Takes spellings, too, that HTTP does not: other offsets, no weekday.
+    let moment = rfc2822::DateTimeParser::new().parse_timestamp(value).map(jiff::Timestamp::as_millisecond);
+    moment.ok().or_else(|| FORMS.iter().find_map(|form| in_form(form, value))).map(Timestamp)
 }
 
-/// RFC 850 and asctime: receivers may still send them.
-fn obsolete(form: &str, value: &str) -> Option<jiff::Timestamp> {
+/// Milliseconds since the epoch. They are counted from the date itself, since a `jiff::Timestamp` ends a day before the year
+/// 9999 does.
+fn in_form(form: &str, value: &str) -> Option<i64> {
     let civil = strtime::parse(form, value).ok()?.to_datetime().ok()?;
-    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|moment| moment.timestamp())
+    let since_epoch = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
+    i64::try_from(since_epoch.as_millis()).ok()
 }
 
 #[cfg(test)]
@@ -60,7 +62,13 @@ mod tests {
 
     #[test]
     fn case_034_at_most_a_day() {
-        for value in ["86401", "99999999999999999999999999", "Tue, 20 Apr 2094 02:07:55 GMT"] {
+        for value in [
+            "86401",
+            "99999999999999999999999999",
+            "Tue, 20 Apr 2094 02:07:55 GMT",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Fri Dec 31 23:59:59 9999",
+        ] {
             assert_eq!(parse_retry_after(value, NOW), Some(MAX_RETRY_AFTER), "{value}");
         }
     }
