@@ -24,8 +24,10 @@ use crate::catalogue::{CatalogueError, event_types, projects, watching};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
+use crate::guesses::Guesses;
 use crate::ids::Ids;
 use crate::keyring::Keyring;
+use crate::request_log::RequestLog;
 use crate::vault::{Vault, VaultError};
 
 /// Is told what changed in the catalogue: after the commit and before the answer, so that whoever got the answer sees
@@ -115,6 +117,10 @@ pub struct App {
     pub max_grants: usize,
     /// The API keys in use.
     pub keyring: Keyring,
+    /// Who tried which wrong keys.
+    pub guesses: Guesses,
+    /// Requests that were refused or failed.
+    pub request_log: Arc<RequestLog>,
     /// The project on which the admin key acts.
     pub default_project: ProjectId,
     /// Requests that are brought to their end even where the client has gone.
@@ -183,6 +189,8 @@ impl App {
             stopping: parts.stopping,
             max_grants: parts.max_grants,
             keyring,
+            guesses: Guesses::default(),
+            request_log: Arc::default(),
             default_project,
             background: Background::default(),
             turns: Turns::default(),

@@ -2,7 +2,8 @@
 //!
 //! A socket that is closed while unread bytes wait in it is reset, and a reset makes the other side lose what it has not
 //! read yet: a client that still sends its much too large body would never see why it was refused. So what still comes
-//! is read and thrown away, for a while.
+//! is read and thrown away, for a while: also where nothing waits at the moment, if the body of the last request was not read
+//! to its end.
 
 use std::io;
 use std::pin::Pin;
@@ -11,10 +12,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::incoming::Unread;
 
 /// How long the rest of a request is thrown away at most.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the next piece of it is waited for.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How much of it is, in bytes.
 const MOST: usize = 64 * 1024 * 1024;
 /// Bytes thrown away at once.
@@ -25,18 +30,36 @@ const PIECES_IN_A_ROW: usize = 16;
 /// See the module.
 pub struct Lingering {
     stream: TcpStream,
+    unread: Unread,
     ending: Option<Ending>,
 }
 
 /// The end of a connection whose other side still sends.
 struct Ending {
+    /// The end of a pause.
     until: Pin<Box<Sleep>>,
+    end: Instant,
     left: usize,
 }
 
+impl Ending {
+    fn begin() -> Self {
+        Ending { until: Box::pin(sleep(PAUSE)), end: Instant::now() + PATIENCE, left: MOST }
+    }
+
+    /// Counts a piece. `false` where nothing more is waited for.
+    fn goes_on(&mut self, came: usize) -> bool {
+        let now = Instant::now();
+        self.left = self.left.saturating_sub(came);
+        self.until.as_mut().reset((now + PAUSE).min(self.end));
+        self.left > 0 && now < self.end
+    }
+}
+
 impl Lingering {
-    pub fn new(stream: TcpStream) -> Self {
-        Lingering { stream, ending: None }
+    /// `unread` says whether the client may still be sending when the connection ends.
+    pub fn new(stream: TcpStream, unread: Unread) -> Self {
+        Lingering { stream, unread, ending: None }
     }
 
     /// Throws away what comes. Ready when nothing more is to be expected or enough was done.
@@ -48,14 +71,14 @@ impl Lingering {
             let came = buffer.filled().len();
             match (read, &mut self.ending) {
                 // Nothing was on its way: there is nothing that a close would cut off.
-                (Poll::Pending, None) => return Poll::Ready(()),
-                (Poll::Pending, Some(ending)) => return ending.until.as_mut().poll(context),
+                (Poll::Pending, None) if !self.unread.get() => return Poll::Ready(()),
+                (Poll::Pending, ending) => {
+                    return ending.get_or_insert_with(Ending::begin).until.as_mut().poll(context);
+                }
                 (Poll::Ready(Err(_)), _) => return Poll::Ready(()),
                 (Poll::Ready(Ok(())), _) if came == 0 => return Poll::Ready(()),
                 (Poll::Ready(Ok(())), ending) => {
-                    let ending = ending.get_or_insert_with(|| Ending { until: Box::pin(sleep(PATIENCE)), left: MOST });
-                    ending.left = ending.left.saturating_sub(came);
-                    if ending.left == 0 || ending.until.as_mut().poll(context).is_ready() {
+                    if !ending.get_or_insert_with(Ending::begin).goes_on(came) {
                         return Poll::Ready(());
                     }
                 }
@@ -112,7 +135,7 @@ mod tests {
     async fn pair() -> (TcpStream, Lingering) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (client, Lingering::new(listener.accept().await.unwrap().0))
+        (client, Lingering::new(listener.accept().await.unwrap().0, Unread::default()))
     }
 
     #[tokio::test]
@@ -133,10 +156,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_reaches_a_client_that_sends_in_pieces() {
+        let (mut client, mut server) = pair().await;
+        server.unread.set(true);
+        let mut ending = JoinSet::new();
+        server.write_all(b"refused").await.unwrap();
+        ending.spawn(async move { server.shutdown().await });
+        let mut answer = Vec::new();
+        // Nothing is on its way when the connection ends, and more comes then.
+        client.read_to_end(&mut answer).await.unwrap();
+        for _ in 0..4 {
+            client.write_all(&vec![b'x'; 1024 * 1024]).await.unwrap();
+        }
+        client.shutdown().await.unwrap();
+        assert_eq!(answer, b"refused");
+        ending.join_next().await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_more_is_not_waited_for_long() {
+        let (_client, mut server) = pair().await;
+        server.unread.set(true);
+        tokio::time::pause();
+        let before = Instant::now();
+        server.shutdown().await.unwrap();
+        assert!(before.elapsed() >= PAUSE && before.elapsed() < PATIENCE);
+    }
+
+    #[tokio::test]
     async fn a_connection_on_which_nothing_comes_ends_at_once() {
         let (_client, mut server) = pair().await;
         tokio::time::pause();
-        let before = tokio::time::Instant::now();
+        let before = Instant::now();
         server.shutdown().await.unwrap();
         assert_eq!(before.elapsed(), Duration::ZERO);
     }

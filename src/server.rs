@@ -184,7 +184,12 @@ impl Server {
         }));
         tasks.spawn(maintenance::run(Arc::clone(&dispatcher), joined.dead, retention));
         let mut listening = JoinSet::new();
-        listening.spawn(listener::serve(listener, api::router(&app).merge(portal::router(&app)), stopped));
+        listening.spawn(listener::serve(
+            listener,
+            api::router(&app).merge(portal::router(&app)),
+            settings.trusted_proxies.clone(),
+            stopped,
+        ));
         Ok(Server {
             address,
             admin_key: keys.admin,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::{HeaderMap, header, request::Parts};
+use fanfare_engine::caller::Caller;
 use fanfare_engine::id::{ApiKeyId, OrganizationId, ProjectId};
 use fanfare_store::catalogue::organizations::Organization;
 
@@ -148,14 +149,12 @@ impl Principal {
     }
 }
 
-/// Says who asks, from the headers of a request.
-pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
-    let key = bearer(headers)?;
-    let bearer = app.keyring.find(&app.store, app.vault.hash_api_key(key)).await?;
+/// Says who asks, from the headers of a request and its caller, if that is known.
+pub async fn authenticate(app: &App, headers: &HeaderMap, caller: Option<&Caller>) -> Answer<Principal> {
+    let bearer = find(app, bearer(headers)?, caller.copied()).await?;
     let named = named_user(headers)?;
     match bearer {
-        None => Err(unauthenticated("the API key is not known")),
-        Some(Bearer::Admin) => Ok(Principal {
+        Bearer::Admin => Ok(Principal {
             key: None,
             project: app.default_project,
             scopes: Scope::ALL.to_vec(),
@@ -163,7 +162,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
             user: named,
             bound: false,
         }),
-        Some(Bearer::Key(key)) => {
+        Bearer::Key(key) => {
             if key.expires_at.is_some_and(|end| app.now() >= end) {
                 return Err(unauthenticated("the API key has expired"));
             }
@@ -190,6 +189,28 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Answer<Principal> {
     }
 }
 
+/// Whose key it is. Wrong keys are counted for each caller.
+async fn find(app: &App, key: &str, caller: Option<Caller>) -> Answer<Bearer> {
+    let now = app.now();
+    let too_many =
+        || Problem::new(Code::TooManyWrongKeys, "too many wrong API keys came from this address; retry later");
+    if caller.is_some_and(|caller| !app.guesses.may_try(caller, key, now)) {
+        return Err(too_many());
+    }
+    let found = match key.len() <= MAX_KEY_BYTES {
+        true => app.keyring.find(&app.store, app.vault.hash_api_key(key)).await?,
+        false => None,
+    };
+    match (found, caller) {
+        (Some(bearer), caller) => {
+            caller.into_iter().for_each(|caller| app.guesses.right(caller, now));
+            Ok(bearer)
+        }
+        (None, Some(caller)) if !app.guesses.wrong(caller, now) => Err(too_many()),
+        (None, _) => Err(unauthenticated("the API key is not known")),
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Answer<&str> {
     let missing = || unauthenticated("send the API key as \"Authorization: Bearer KEY\"");
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
@@ -197,9 +218,6 @@ fn bearer(headers: &HeaderMap) -> Answer<&str> {
     let key = key.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
         return Err(missing());
-    }
-    if key.len() > MAX_KEY_BYTES {
-        return Err(unauthenticated("the API key is not known"));
     }
     Ok(key)
 }
@@ -229,7 +247,7 @@ impl FromRequestParts<Arc<App>> for Principal {
         if let Some(known) = parts.extensions.get::<Principal>() {
             return Ok(known.clone());
         }
-        let principal = authenticate(app, &parts.headers).await?;
+        let principal = authenticate(app, &parts.headers, parts.extensions.get()).await?;
         parts.extensions.insert(principal.clone());
         Ok(principal)
     }

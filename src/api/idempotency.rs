@@ -65,7 +65,7 @@ pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
 async fn keyed(app: Arc<App>, request: Request, next: Next) -> Answer<Response> {
     let (mut parts, body) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers).await?;
+    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
     let name = key_of(&parts.headers)?;
     let bytes = body::read(&parts.headers, body, body::MAX_BODY_BYTES).await?;
     let route = parts.uri.path_and_query().map_or("", |path| path.as_str());

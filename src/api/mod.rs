@@ -23,7 +23,6 @@ pub mod problem;
 pub mod projects;
 mod query;
 pub mod request;
-pub mod request_id;
 pub mod stats;
 mod systems;
 pub mod users;
@@ -37,7 +36,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower::util::{MapRequestLayer, MapResponseLayer};
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::PropagateRequestIdLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -46,6 +45,8 @@ use utoipa_axum::router::OpenApiRouter;
 use self::problem::{Code, Problem};
 use crate::app::App;
 use crate::metered::Metered;
+use crate::request_id;
+use crate::request_log::{self, Noted, RequestLog};
 
 /// The routes of what is set up, with their descriptions. Each route is said once, at its handler.
 pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
@@ -86,7 +87,11 @@ pub fn router(app: &Arc<App>) -> Router {
     let routes = routes.layer(query::OnlyKnown::of(&description));
     let description = Arc::new(openapi::complete(description));
     let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
-    routes.with_state(Arc::clone(app)).layer(metered).merge(docs::routes(description)).pipe(finish)
+    routes
+        .with_state(Arc::clone(app))
+        .layer(metered)
+        .merge(docs::routes(description))
+        .pipe(|routes| finish(routes, &app.request_log))
 }
 
 /// Brings a request that changes something to its end though its client may go: what is written must also be told to the
@@ -95,20 +100,24 @@ async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let id = request.headers().get(request_id::HEADER).cloned();
-    // Also a fault that nobody waits for any more is in the log.
-    match app.background.start(async move { problem::log_at_once(next.run(request).await, id.as_ref()) }) {
+    let (noted, log) = (Noted::of(&request), Arc::clone(&app.request_log));
+    let work = async move {
+        let mut response = next.run(request).await;
+        log.log_fault(&noted, &mut response);
+        response
+    };
+    match app.background.start(work) {
         Some(answer) => answer.await.unwrap_or_else(|_| Problem::internal(&"a request panicked").into_response()),
         None => Problem::new(Code::Unavailable, "too many changes are at work; send it again soon").into_response(),
     }
 }
 
-/// What every answer has in common: a name, problems for what no route takes and for panics, and no caching, since answers may
+/// What every answer has in common: a name, a line in the log where it is none of success, problems for what no route takes and for panics, and no caching, since answers may
 /// hold secrets and are always of the moment. One layer of all of it: a router boxes each request once for each layer.
-fn finish(routes: Router) -> Router {
+fn finish(routes: Router, log: &Arc<RequestLog>) -> Router {
     let common = (
         MapRequestLayer::new(request_id::name),
-        MapResponseLayer::new(problem::log_cause),
+        from_fn_with_state(Arc::clone(log), request_log::layer),
         PropagateRequestIdLayer::new(request_id::HEADER),
         SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -161,7 +170,7 @@ mod tests {
             .route("/here", get(async || "here"))
             .route("/panics", get(async || -> &'static str { panic!("canary") }));
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let response = finish(routes).oneshot(request).await.unwrap();
+        let response = finish(routes, &Arc::default()).oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, headers, serde_json::from_slice(&body).unwrap())
@@ -202,6 +211,7 @@ mod tests {
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let name = headers[request_id::HEADER].to_str().unwrap();
         assert!(text.contains(&format!("request_id=\"{name}\"")) && text.contains("canary"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.contains(name)).count(), 1, "{text}");
     }
 
     #[tokio::test]

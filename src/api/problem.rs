@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fanfare_engine::profile::FieldError;
 use fanfare_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::request_id;
 use crate::catalogue::CatalogueError;
+use crate::guesses::WRONG_KEYS;
+use crate::request_id;
+use crate::request_log::Reason;
 
 /// The media type of problems.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -59,6 +61,8 @@ codes! {
         "`cursor` is not the `next_cursor` of the same list. Start the list anew without it.";
     Unauthenticated = "unauthenticated" UNAUTHORIZED "A valid key is needed"
         "The request has no API key, or one that is unknown, deleted or expired. Send `Authorization: Bearer KEY`.";
+    TooManyWrongKeys = "too_many_wrong_keys" TOO_MANY_REQUESTS "Too many wrong keys were tried"
+        "Too many requests from this address had no valid API key. Retry after `Retry-After` seconds. Keys that Fanfare made still work.";
     ScopeTooSmall = "scope_too_small" FORBIDDEN "The key may not do this"
         "The API key lacks the scope that the request needs. `detail` names the scope.";
     OrganizationKey = "organization_key" FORBIDDEN "The key is bound to an organization"
@@ -112,32 +116,7 @@ pub struct Problem {
     /// The fields that were wrong.
     pub errors: Vec<FieldError>,
     /// What the log is told of a fault of the server, and the client is not.
-    pub cause: Option<Cause>,
-}
-
-/// What made the server fail. It goes with the answer up to where the request's name is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause(Arc<str>);
-
-/// Tells the log of an answer's cause, under the name that the answer carries.
-pub(super) fn log_cause<B>(response: Response<B>) -> Response<B> {
-    if let Some(cause) = response.extensions().get() {
-        log(cause, response.headers().get(request_id::HEADER));
-    }
-    response
-}
-
-/// Tells the log of an answer's cause before the answer has its request's name, and takes the cause from it.
-pub(super) fn log_at_once<B>(mut response: Response<B>, request_id: Option<&HeaderValue>) -> Response<B> {
-    if let Some(cause) = response.extensions_mut().remove() {
-        log(&cause, request_id);
-    }
-    response
-}
-
-fn log(Cause(cause): &Cause, request_id: Option<&HeaderValue>) {
-    let request_id = request_id.and_then(|id| id.to_str().ok());
-    tracing::error!(request_id, %cause, "a request failed");
+    pub cause: Option<Arc<str>>,
 }
 
 /// The result of a handler.
@@ -167,7 +146,7 @@ impl Problem {
     /// A fault of the server, told to the log and not to the client.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         let told = Problem::new(Code::Internal, "the server failed; its log has more under this answer's X-Request-Id");
-        Problem { cause: Some(Cause(cause.to_string().into())), ..told }
+        Problem { cause: Some(cause.to_string().into()), ..told }
     }
 }
 
@@ -209,8 +188,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(cause) => {
-                tracing::warn!(%cause, "the store is unavailable");
-                Problem::new(Code::Unavailable, "the server cannot do this at the moment; send it again soon")
+                let told = "the server cannot do this at the moment; send it again soon";
+                Problem { cause: Some(cause.into()), ..Problem::new(Code::Unavailable, told) }
             }
             other => Problem::internal(&other),
         }
@@ -245,11 +224,17 @@ pub struct ProblemField {
 }
 
 impl Problem {
-    /// The problem as it is written.
-    pub fn into_body(self) -> ProblemBody {
-        if let Some(Cause(cause)) = &self.cause {
-            tracing::error!(%cause, "a part of a request failed");
+    /// The problem with a part of the request that has these headers. Its cause is in the log, once.
+    pub fn into_part(self, headers: &HeaderMap) -> ProblemBody {
+        if let Some(cause) = &self.cause {
+            let request_id = headers.get(request_id::HEADER).and_then(|id| id.to_str().ok());
+            tracing::error!(request_id, code = self.code.name(), %cause, "a part of a request failed");
         }
+        self.into_body()
+    }
+
+    /// The problem as it is written.
+    fn into_body(self) -> ProblemBody {
         let fields = self.errors.into_iter().map(|error| ProblemField { field: error.field, message: error.message });
         ProblemBody {
             kind: format!("/docs#{}", self.code.name()),
@@ -266,18 +251,21 @@ impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let code = self.code;
         let status = code.status();
-        let cause = self.cause.take();
+        let reason = Reason { code: code.name(), cause: self.cause.take() };
         let mut response = (status, Json(self.into_body())).into_response();
-        if let Some(cause) = cause {
-            response.extensions_mut().insert(cause);
-        }
+        response.extensions_mut().insert(reason);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(code, Code::Unavailable | Code::IdempotencyInProgress) {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        match code {
+            Code::Unavailable | Code::IdempotencyInProgress => drop(headers.insert(header::RETRY_AFTER, RETRY_AFTER)),
+            Code::TooManyWrongKeys => {
+                let seconds = WRONG_KEYS.one_more.as_secs();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            _ => {}
         }
         response
     }

@@ -43,6 +43,12 @@ pub fn make_key() -> String {
     key
 }
 
+/// Whether a key looks like those that Fanfare makes, API keys and admin keys, which nobody can guess.
+pub fn is_made(key: &str) -> bool {
+    let rest = key.strip_prefix(KEY_PREFIX).unwrap_or_default();
+    rest.len() >= KEY_CHARS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Makes a key; answers the key itself, too, which is shown this once.
 ///
 /// # Errors
@@ -101,6 +107,11 @@ mod tests {
         let (one, other) = (make_key(), make_key());
         assert_ne!(one, other);
         assert_eq!(one.len(), KEY_PREFIX.len() + KEY_CHARS);
+        assert!(
+            is_made(&one)
+                && !is_made("ffk_short")
+                && !is_made("a key that somebody thought up, longer than forty-four")
+        );
         assert!(one[KEY_PREFIX.len()..].bytes().all(|byte| byte.is_ascii_alphanumeric()), "{one}");
     }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fanfare_engine::caller::TrustedProxies;
 use fanfare_engine::egress::EgressPolicy;
 use fanfare_engine::profile::DEFAULT_PROFILE;
 
@@ -41,6 +42,8 @@ pub struct Settings {
     pub extra_roots: Option<Vec<u8>>,
     /// How the server is reached from outside.
     pub base_url: String,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Events, deliveries and attempts are kept so long.
     pub retention: Duration,
     /// Final deliveries kept of each webhook; `None` keeps all within the retention.
@@ -115,6 +118,12 @@ impl Settings {
                 .map_err(|reason| SettingsError::value("egress_proxy", reason))?,
             extra_roots: sources.tls_ca_file.as_deref().map(read_roots).transpose()?,
             base_url: base_url(sources.base_url.as_deref(), listen)?,
+            trusted_proxies: sources
+                .trusted_proxies
+                .as_deref()
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| SettingsError::value("trusted_proxies", format!("{error}")))?,
             retention: Duration::from_secs(u64::from(days) * 86_400),
             retention_deliveries: sources
                 .retention_deliveries
@@ -236,6 +245,9 @@ mod tests {
         assert!(settings("base_url = \"ftp://x\"").is_err());
         assert!(settings("egress_allow = \"10.0.0.0/33\"").is_err());
         assert!(settings("egress_allow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]").is_err());
+        assert!(
+            settings("trusted_proxies = [\"proxy.example.com\"]").unwrap_err().to_string().contains("is no network")
+        );
         assert!(settings("egress_allow = 7").unwrap_err().to_string().contains("or a list of texts"));
     }
 

@@ -82,6 +82,9 @@ sources! {
     tls_ca_file: PathBuf = "FANFARE_TLS_CA_FILE",
     /// How the server is reached from outside [default: http:// and the listening address]
     base_url: String = "FANFARE_BASE_URL",
+    /// Networks of proxies before this server whose X-Forwarded-For says who sends a request, such as 10.0.0.0/8 [default: none]
+    #[serde(default, deserialize_with = "text_or_list")]
+    trusted_proxies: String = "FANFARE_TRUSTED_PROXIES",
     /// How long events, deliveries and attempts are kept, in days [default: 30]
     retention_days: u32 = "FANFARE_RETENTION_DAYS",
     /// How many deliveries each webhook keeps, the newest; an event goes with its last delivery, and each organization keeps
@@ -139,7 +142,7 @@ fn text_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 
 impl Sources {
     /// The settings of which the file may have a list.
-    pub const LISTS: &[&str] = &["egress_allow"];
+    pub const LISTS: &[&str] = &["egress_allow", "trusted_proxies"];
 
     /// Reads the text of a settings file. `file` names it in errors.
     pub fn parse(file: &str, text: &str) -> Result<Self, SettingsError> {

@@ -18,6 +18,8 @@ use super::visitor::{Known, language};
 use super::webhook_form;
 use crate::app::App;
 use crate::catalogue::projects;
+use crate::request_id;
+use crate::request_log::Noted;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The most bytes of what somebody sends who is not in: a key, or nothing.
@@ -28,11 +30,29 @@ pub(super) const MAX_STRANGERS_BYTES: usize = 16 * 1024;
 pub(super) struct Framed(pub(super) Project);
 
 /// Says who asks, has the request carried out, and dresses the answer.
-pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    logged(&app, request, |request| admit(&app, request, next)).await
+}
+
+/// Gives a request its id, which its answer carries, too; and logs it where it is refused or fails.
+pub(super) async fn logged<F>(app: &App, request: Request, carry_out: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let request = request_id::name(request);
+    let noted = Noted::of(&request);
+    let id = request.headers().get(request_id::HEADER).cloned();
+    let mut answer = carry_out(request).await;
+    app.request_log.log(&noted, &mut answer);
+    answer.headers_mut().extend(id.map(|id| (request_id::HEADER, id)));
+    answer
+}
+
+async fn admit(app: &App, mut request: Request, next: Next) -> Response {
     let t = language(request.headers());
-    let known = match Known::of(&app, request.headers()).await {
+    let known = match Known::of(app, request.headers()).await {
         Ok(known) => known,
-        Err(error) => return dressed(&app, Refusal::from(error).show(t), None).await,
+        Err(error) => return dressed(app, Refusal::from(error).show(t), None).await,
     };
     let project = match &known {
         Known::Visitor(visitor) => Some(visitor.project.clone()),
@@ -41,7 +61,7 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     };
     let most = if matches!(known, Known::Visitor(_)) { form::MAX_BYTES } else { MAX_STRANGERS_BYTES };
     request.extensions_mut().insert(known);
-    let answer = run(&app, request, next, most).await;
+    let answer = run(app, request, next, most).await;
     // Where a page was refused, it is shown now that the language is known.
     let answer = match answer.extensions().get::<Refusal>() {
         Some(refusal) => {
@@ -51,7 +71,7 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         }
         None => answer,
     };
-    dressed(&app, answer, project).await
+    dressed(app, answer, project).await
 }
 
 /// Carries a request out. What changes something is brought to its end though the browser may go. Its body is read before

@@ -5,7 +5,9 @@
 //! randomness come in as arguments; requests to send and facts to record come out as values.
 
 pub mod access;
+pub mod allowance;
 pub mod attempt;
+pub mod caller;
 pub mod clock_watch;
 pub mod delivery;
 pub mod egress;

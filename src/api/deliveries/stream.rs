@@ -86,7 +86,7 @@ fn asking_again(app: Arc<App>, headers: HeaderMap, org: String, begun: Principal
         let asked = Arc::clone(&asked);
         Box::pin(async move {
             let (app, headers, org, begun) = &*asked;
-            let Ok(principal) = authenticate(app, headers).await else { return false };
+            let Ok(principal) = authenticate(app, headers, None).await else { return false };
             principal == *begun && seen_organization(app, &principal, org).await.is_ok_and(|found| found.id == id)
         })
     })

@@ -64,7 +64,7 @@ pub(super) async fn batch(
     request: Request<Body>,
 ) -> Answer<(StatusCode, Json<BatchAnswer>)> {
     let (parts, content) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers).await?;
+    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
     principal.require_poster()?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;
     body::check_media_type(&parts.headers)?;
@@ -83,7 +83,7 @@ pub(super) async fn batch(
     for event in pending {
         results.push(match end(event).await {
             Ok(receipt) => EventResult::Accepted(receipt),
-            Err(problem) => EventResult::Refused { error: problem.into_body() },
+            Err(problem) => EventResult::Refused { error: problem.into_part(&parts.headers) },
         });
     }
     Ok((StatusCode::ACCEPTED, Json(BatchAnswer { results })))

@@ -39,7 +39,7 @@ const ENVELOPE: usize = 64 * 1024;
 )]
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<Response> {
     let (mut parts, content) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers).await?;
+    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
     principal.require_poster()?;
     let Path(org) =
         Path::<String>::from_request_parts(&mut parts, &app).await.map_err(|_| Problem::not_found("organization"))?;

@@ -8,10 +8,10 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use fanfare_engine::caller::Caller;
 use fanfare_store::catalogue::sessions::Session;
 
 use super::operator::{COOKIE_NAME, Operator, Sent};
-use super::tries::Tries;
 use super::{Answer, HOME};
 use crate::app::App;
 use crate::catalogue::{CatalogueError, operators, sessions};
@@ -33,7 +33,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/open/{code}", get(show_link).post(open))
         .route("/console/sign-out", post(sign_out))
         .route("/console/project", post(turn))
-        .layer(Extension(Arc::new(Tries::default())))
 }
 
 #[derive(Template)]
@@ -75,15 +74,18 @@ fn destination(wanted: &str) -> String {
     if own && plain && !entry { wanted.to_owned() } else { HOME.to_owned() }
 }
 
-async fn sign_in(State(app): State<Arc<App>>, Extension(tries): Extension<Arc<Tries>>, request: Request) -> Answer {
+async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    let caller = parts.extensions.get::<Caller>().copied();
     let t = language(&parts.headers);
     let form = Form::sent(&parts, body).await?;
     let to = destination(form.get("to"));
-    // The key is looked at first: however many wrong ones are tried, and by whom, they never keep a right one out.
-    let Some(operates) = operators::by_key(&app, form.get("key").trim()).await? else {
-        if !tries.another(app.now()) {
-            let fault = "Too many wrong keys were tried, and this one is wrong, too. Wait a minute, then try again.";
+    let (key, now) = (form.get("key").trim(), app.now());
+    let may_try = caller.is_none_or(|caller| app.guesses.may_try(caller, key, now));
+    let found = if may_try { operators::by_key(&app, key).await? } else { None };
+    let Some(operates) = found else {
+        if !may_try || caller.is_some_and(|caller| !app.guesses.wrong(caller, now)) {
+            let fault = "Too many wrong keys were tried. Wait a minute, then try again.";
             return answer(StatusCode::TOO_MANY_REQUESTS, t, Some(fault), to);
         }
         tracing::warn!("a key was tried at the console that does not open it");
@@ -91,6 +93,7 @@ async fn sign_in(State(app): State<Arc<App>>, Extension(tries): Extension<Arc<Tr
              organization, or made for posting events only.";
         return answer(StatusCode::UNAUTHORIZED, t, Some(fault), to);
     };
+    caller.into_iter().for_each(|caller| app.guesses.right(caller, now));
     let (_, code) = operators::begin(&app, &operates).await?;
     let (session, token) = sessions::open(&app, &code, std::collections::BTreeMap::new()).await?;
     tracing::info!(session = %session.id, "an operator signed in at the console");

@@ -12,7 +12,7 @@ use super::operator::Operator;
 use super::{HOME, entry};
 use crate::app::App;
 use crate::portal::form;
-use crate::portal::gate::{MAX_STRANGERS_BYTES, run};
+use crate::portal::gate::{MAX_STRANGERS_BYTES, logged, run};
 use crate::portal::refusal::Refusal;
 use crate::portal::texts::Texts;
 use crate::portal::visitor::language;
@@ -28,12 +28,16 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Says who asks, has the request carried out, and dresses the answer.
-pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    logged(&app, request, |request| admit(&app, request, next)).await
+}
+
+async fn admit(app: &App, mut request: Request, next: Next) -> Response {
     let t = language(request.headers());
     let uri = request.uri().clone();
     let safe = request.method().is_safe();
     let part = request.headers().contains_key(HX_REQUEST);
-    let most = match Operator::of(&app, request.headers()).await {
+    let most = match Operator::of(app, request.headers()).await {
         Ok(Some(operator)) => {
             request.extensions_mut().insert(operator);
             form::MAX_BYTES
@@ -41,7 +45,7 @@ pub(super) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         Ok(None) => MAX_STRANGERS_BYTES,
         Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe, part)),
     };
-    let answer = run(&app, request, next, most).await;
+    let answer = run(app, request, next, most).await;
     match answer.extensions().get::<Refusal>() {
         Some(refusal) => dressed(refused(t, refusal, &uri, safe, part)),
         None => dressed(answer),

@@ -27,7 +27,6 @@ mod profile_words;
 mod profiles;
 mod shell;
 mod system;
-mod tries;
 mod visits;
 
 use std::sync::Arc;

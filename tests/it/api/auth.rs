@@ -1,5 +1,7 @@
 //! Who may do what: keys, scopes, and keys that are bound to an organization.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use serde_json::json;
 
@@ -19,6 +21,52 @@ async fn without_a_right_key_there_is_401() {
     let long = "x".repeat(10_000);
     ask().header("authorization", &format!("Bearer {long}")).send().await.problem(401, "unauthenticated");
     ask().header("authorization", &format!("bearer  {ADMIN}")).send().await.ok();
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn who_tries_keys_is_slowed_down_and_keeps_no_known_key_out() {
+    let api = Api::start().await;
+    let made = api.key(&["read"], json!({})).await;
+    let from =
+        async |address: &str, key: &str| api.ask(Method::GET, "/v1/organizations").key(key).from(address).send().await;
+    let (bad, good) = ("2001:db8::1", "192.0.2.1");
+    from(good, ADMIN).await.ok();
+    for address in [bad, good] {
+        for number in 0..20 {
+            from(address, &format!("a-wrong-key-{number}")).await.problem(401, "unauthenticated");
+        }
+        let refused = from(address, "a-wrong-key").await;
+        assert_eq!(refused.headers["retry-after"], "3");
+        refused.problem(429, "too_many_wrong_keys");
+        // One that Fanfare made, which nobody can guess, is looked at from everywhere.
+        from(address, &made).await.ok();
+        from(address, &format!("{made}x")).await.problem(429, "too_many_wrong_keys");
+    }
+    // The whole network is one caller; another one is not slowed down.
+    from("2001:db8::ffff", "a-wrong-key").await.problem(429, "too_many_wrong_keys");
+    from("2001:db8:0:1::1", "a-wrong-key").await.problem(401, "unauthenticated");
+    // Where a key was right, others are looked at, too.
+    from(good, ADMIN).await.ok();
+    from(good, "a-wrong-key").await.problem(429, "too_many_wrong_keys");
+    api.clock.advance(Duration::from_secs(3));
+    from(bad, "a-wrong-key").await.problem(401, "unauthenticated");
+    from(bad, "a-wrong-key").await.problem(429, "too_many_wrong_keys");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_thought_up_key_is_not_looked_at_after_too_many_wrong_ones() {
+    let api = Api::start().await;
+    let ask = |key: &str| api.ask(Method::GET, "/v1/organizations").key(key).from("192.0.2.1").send();
+    for number in 0..20 {
+        ask(&format!("a-wrong-key-{number}")).await.problem(401, "unauthenticated");
+    }
+    // Else the admin key could be guessed by trying faster than the answers say.
+    ask(ADMIN).await.problem(429, "too_many_wrong_keys");
+    api.clock.advance(Duration::from_secs(3));
+    ask(ADMIN).await.ok();
+    ask(ADMIN).await.ok();
     api.stop().await;
 }
 

@@ -50,6 +50,7 @@ use fanfare::app::App;
 use fanfare::clock::{Clock, ManualClock};
 use fanfare::config::Sources;
 use fanfare::server::Server;
+use fanfare_engine::caller::Caller;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -192,6 +193,12 @@ impl Ask<'_> {
 
     pub(crate) fn without_key(mut self) -> Self {
         self.key = None;
+        self
+    }
+
+    /// From this address, as the listener names it.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.request = self.request.extension(Caller::at(address.parse().unwrap()));
         self
     }
 

@@ -20,10 +20,11 @@ mod verify_rust;
 mod webhook;
 mod webhooks;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::{Extension, Router};
 use fanfare::portal;
+use fanfare_engine::caller::Caller;
 use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -77,7 +78,14 @@ impl Api {
 
     /// A browser that is not in.
     pub(crate) fn stranger(&self) -> Visit {
-        Visit { router: portal::router(self.app()), cookie: String::new(), mark: String::new(), project: String::new() }
+        // As the listener does it.
+        let caller = Extension(Caller::at([127, 0, 0, 1].into()));
+        Visit {
+            router: portal::router(self.app()).layer(caller),
+            cookie: String::new(),
+            mark: String::new(),
+            project: String::new(),
+        }
     }
 }
 

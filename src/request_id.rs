@@ -27,7 +27,7 @@ fn is_plain(value: &HeaderValue) -> bool {
 }
 
 /// A name that no other request has: it need not be hard to guess, so the system is asked for randomness only once.
-fn fresh() -> HeaderValue {
+pub fn fresh() -> HeaderValue {
     static START: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(random::bytes()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let id = format!("req_{:016x}{:016x}", *START, COUNT.fetch_add(1, Ordering::Relaxed));
