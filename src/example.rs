@@ -165,5 +165,6 @@ fn event(profile: &Profile, wanted: &Wanted, settings: &Settings, event_type: Op
         scope: chosen.scope,
         occurred_at: wanted.at,
         ordering_key: None,
+        hops: 0,
     }
 }

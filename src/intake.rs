@@ -30,6 +30,8 @@ pub struct NewEvent {
     pub scope: Vec<EntityRef>,
     pub occurred_at: Option<Timestamp>,
     pub ordering_key: Option<String>,
+    /// See [`Event::hops`].
+    pub hops: u8,
     pub idempotency: Option<IdempotencyKey>,
 }
 
@@ -83,6 +85,7 @@ pub fn accept(dispatcher: &Arc<Dispatcher>, organization: &CompiledOrganization,
         scope: new.scope,
         occurred_at: new.occurred_at.unwrap_or(now),
         ordering_key: new.ordering_key,
+        hops: new.hops,
     };
     let learn = organization.learns(&event);
     let webhooks: Vec<&Arc<CompiledWebhook>> = organization.matches(&event).collect();

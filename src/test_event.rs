@@ -46,6 +46,7 @@ impl TestEvent {
             scope: self.scope,
             occurred_at: now,
             ordering_key: None,
+            hops: 0,
         }
     }
 }

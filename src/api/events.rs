@@ -2,6 +2,7 @@
 
 mod batch;
 mod explain;
+mod hops;
 mod input;
 pub(super) mod post;
 mod read;

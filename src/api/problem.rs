@@ -99,6 +99,8 @@ codes! {
         "The body is JSON, but some fields are unknown, missing, of a wrong type, or not allowed here. `errors` names each.";
     AddressDenied = "address_denied" UNPROCESSABLE_ENTITY "The address may not be called"
         "The URL leads to an address, port or name that webhooks may not call, such as one of a private network.";
+    LoopDetected = "loop_detected" UNPROCESSABLE_ENTITY "Deliveries come back as events"
+        "The request is a delivery that was forwarded to the API, and its event was more than three deliveries before. Find the webhook whose receiver forwards its requests here, and disable it or give it another URL.";
     IdempotencyKeyReused = "idempotency_key_reused" UNPROCESSABLE_ENTITY "The key was used for another request"
         "This `Idempotency-Key` came with another body within the last 24 hours. Use a new key for a new request.";
     Internal = "internal" INTERNAL_SERVER_ERROR "Something went wrong here"

@@ -196,6 +196,7 @@ async fn what_an_event_teaches_is_watched_where_a_filter_names_it() {
             scope: scope.iter().map(|id| EntityRef { kind: "Company".to_owned(), id: (*id).to_owned() }).collect(),
             occurred_at: Timestamp(0),
             ordering_key: None,
+            hops: 0,
         })
     };
     assert_eq!(learns("17", &["c"]), Learn::WatchedScope);

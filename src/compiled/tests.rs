@@ -174,6 +174,7 @@ fn event() -> fanfare_engine::event::Event {
         scope: Vec::new(),
         occurred_at: fanfare_engine::time::Timestamp(0),
         ordering_key: None,
+        hops: 0,
     }
 }
 

@@ -146,6 +146,7 @@ async fn make(
         scope: Vec::new(),
         occurred_at: now,
         ordering_key: None,
+        hops: 0,
     };
     let webhooks: Vec<WebhookId> = operator.matches(&event).map(|webhook| webhook.webhook.id).collect();
     if webhooks.is_empty() {

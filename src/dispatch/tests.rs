@@ -129,6 +129,7 @@ impl Stage {
             scope: Vec::new(),
             occurred_at: NOW,
             ordering_key: None,
+            hops: 0,
         });
         let lease = Some(tools.node);
         let new = NewDelivery { id: delivery, webhook: WEBHOOK, lease, due: NOW, trigger: Trigger::Schedule };

@@ -14,6 +14,7 @@ mod ingest;
 mod ledger;
 mod limits;
 mod load;
+mod loops;
 mod metrics;
 mod moving;
 mod patience;

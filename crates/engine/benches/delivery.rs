@@ -79,6 +79,7 @@ fn event(number: u32) -> Event {
         scope: vec![EntityRef { kind: "Client".to_owned(), id: "client-17".to_owned() }],
         occurred_at: Timestamp(1_588_429_200_207),
         ordering_key: None,
+        hops: 0,
     }
 }
 

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use crate::id::{EventId, OrganizationId, ProjectId};
 use crate::time::Timestamp;
 
+/// How many deliveries an event may have been before it was posted. One that was more comes from a loop and is refused.
+pub const MAX_HOPS: u8 = 3;
 /// The longest name of an event type, in bytes.
 pub const MAX_TYPE_NAME: usize = 128;
 
@@ -76,6 +78,8 @@ pub struct Event {
     pub occurred_at: Timestamp,
     /// Deliveries to one webhook that share a key are sent one after the other, in the order of their acceptance.
     pub ordering_key: Option<String>,
+    /// How many deliveries it was before it was posted: more than 0 where a receiver forwards its requests to the API.
+    pub hops: u8,
 }
 
 impl Event {

@@ -24,8 +24,12 @@ const CONNECTION: [&str; 10] = [
     "keep-alive",
     "http2-settings",
 ];
-/// Headers that are on every request anyway, or would contradict it.
-const AUTOMATIC: [&str; 5] = ["user-agent", "accept", "accept-encoding", "content-type", "content-encoding"];
+/// On the delivery of an event that was a delivery before: how many it is now. Other deliveries have no such header, so that their
+/// wire format is the profile's alone.
+pub const HOPS: HeaderName = HeaderName::from_static("fanfare-hops");
+/// Headers that are on every request anyway, would contradict it, or would hide a loop.
+const AUTOMATIC: [&str; 6] =
+    ["user-agent", "accept", "accept-encoding", "content-type", "content-encoding", "fanfare-hops"];
 /// Parts of header names by which a value is taken for a credential.
 const CREDENTIALS: [&str; 11] = [
     "auth",

@@ -248,6 +248,7 @@ mod tests {
             scope,
             occurred_at: Timestamp(0),
             ordering_key: None,
+            hops: 0,
         }
     }
 

@@ -55,6 +55,7 @@ impl Source {
             scope: Vec::new(),
             occurred_at: NOW,
             ordering_key: None,
+            hops: 0,
         };
         let delivery = DeliveryId(self.ids.next(NOW));
         let new = NewDelivery { id: delivery, webhook, lease: Some(self.node), due: NOW, trigger: Trigger::Schedule };

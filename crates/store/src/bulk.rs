@@ -67,6 +67,8 @@ fn decode(row: &dyn Row) -> StoreResult<Received> {
         scope: row.text_or_null(7)?.as_deref().map_or(Ok(Vec::new()), entity::read_scope)?,
         occurred_at: Timestamp(row.int(5)?),
         ordering_key: row.text_or_null(8)?,
+        // Like the data, it is read when the delivery is sent.
+        hops: 0,
     };
     Ok(Received { event, is_test: row.int(9)? != 0, is_forgotten: row.int(13)? != 0, delivery })
 }

@@ -112,6 +112,7 @@ fn accept(id: i64) -> Operation {
         scope: Vec::new(),
         occurred_at: NOW,
         ordering_key: None,
+        hops: 0,
     };
     let (id, webhook) = (DeliveryId(id + 1), WebhookId(1));
     let delivery = NewDelivery { id, webhook, lease: None, due: NOW, trigger: Trigger::Schedule };

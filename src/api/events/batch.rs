@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::hops;
 use super::input::EventInput;
 use super::post::{EventReceipt, organization, receipt};
 use crate::api::auth::{Principal, authenticate};
@@ -66,6 +67,7 @@ pub(super) async fn batch(
     let (parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
     principal.require_poster()?;
+    let hops = hops::of(&parts.headers, &app.profiles)?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;
     body::check_media_type(&parts.headers)?;
     let batch: EventBatch<'_> = serde_json::from_slice(&content)
@@ -77,7 +79,7 @@ pub(super) async fn batch(
     // All are on their way before the first is waited for, so that they share commits.
     let mut pending = Vec::with_capacity(batch.events.len());
     for text in batch.events {
-        pending.push(begin(&app, &principal, text).await);
+        pending.push(begin(&app, &principal, hops, text).await);
     }
     let mut results = Vec::with_capacity(pending.len());
     for event in pending {
@@ -89,7 +91,7 @@ pub(super) async fn batch(
     Ok((StatusCode::ACCEPTED, Json(BatchAnswer { results })))
 }
 
-async fn begin(app: &Arc<App>, principal: &Principal, text: &RawValue) -> Answer<Pending> {
+async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue) -> Answer<Pending> {
     // A copy of its own, so that an event that waits does not keep the whole batch in memory.
     let content = Bytes::copy_from_slice(text.get().as_bytes());
     let mut input = EventInput::parse(&content)?;
@@ -98,7 +100,7 @@ async fn begin(app: &Arc<App>, principal: &Principal, text: &RawValue) -> Answer
     };
     let organization = organization(app, principal, &org).await?;
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.max_event_bytes, None)?;
+    let event = input.check(&content, &types, app.max_event_bytes, hops, None)?;
     Ok(intake::accept(&app.dispatcher, &organization, event))
 }
 

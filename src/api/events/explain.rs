@@ -206,5 +206,6 @@ fn to_event(row: EventRow, project: ProjectId) -> Answer<Event> {
         scope: row.scope.as_deref().map_or(Ok(Vec::new()), entity::read_scope)?,
         occurred_at: row.occurred_at,
         ordering_key: row.ordering_key,
+        hops: 0,
     })
 }

@@ -89,6 +89,7 @@ impl<'a> EventInput<'a> {
         body: &Bytes,
         types: &EventTypes,
         max_bytes: usize,
+        hops: u8,
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<NewEvent> {
         let entity_data = self.entity.as_ref().and_then(|entity| entity.data);
@@ -126,6 +127,7 @@ impl<'a> EventInput<'a> {
             scope: self.scope,
             occurred_at: self.occurred_at,
             ordering_key: self.ordering_key.map(Cow::into_owned),
+            hops,
             idempotency,
         })
     }

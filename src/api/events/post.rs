@@ -11,6 +11,7 @@ use fanfare_engine::access::Action;
 use fanfare_engine::id::OrganizationId;
 use fanfare_store::queue::IdempotencyKey;
 
+use super::hops;
 use super::input::EventInput;
 use crate::api::auth::{Principal, authenticate};
 use crate::api::body;
@@ -41,6 +42,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) ->
     let (mut parts, content) = request.into_parts();
     let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
     principal.require_poster()?;
+    let hops = hops::of(&parts.headers, &app.profiles)?;
     let Path(org) =
         Path::<String>::from_request_parts(&mut parts, &app).await.map_err(|_| Problem::not_found("organization"))?;
     let organization = organization(&app, &principal, &org).await?;
@@ -54,7 +56,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) ->
     let idempotency = idempotency_key(&parts.headers, organization.id, &content)?;
     let keyed = idempotency.is_some();
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.max_event_bytes, idempotency)?;
+    let event = input.check(&content, &types, app.max_event_bytes, hops, idempotency)?;
     let pending = intake::accept(&app.dispatcher, &organization, event);
     let kept = pending.wait().await?;
     let replayed = keyed && matches!(kept, Receipt::Kept { repeated: true, .. });

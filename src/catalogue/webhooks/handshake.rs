@@ -90,6 +90,7 @@ async fn challenge(
         scope: Vec::new(),
         occurred_at: now,
         ordering_key: None,
+        hops: 0,
     };
     let whole = compiled::whole(webhook.row.clone(), webhook.credentials.clone());
     let plan = Plan::compile(profile, &whole).map_err(|error| refused(error.to_string()))?;

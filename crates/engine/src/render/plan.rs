@@ -12,6 +12,7 @@ use super::value::{Escape, Facts};
 use super::{RenderError, Rendered, body, message_signatures};
 use crate::egress::parse_url;
 use crate::event::Event;
+use crate::header::HOPS;
 use crate::id::{DeliveryId, WebhookId};
 use crate::profile::{Missing, Profile};
 use crate::signing::{Key, KeyError, SIGNATURE, check_secret};
@@ -174,6 +175,9 @@ impl Plan {
         if let Some(kind) = content_type {
             headers.remove(header::CONTENT_TYPE);
             headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+        }
+        if facts.event.hops > 0 {
+            headers.insert(HOPS, HeaderValue::from(u16::from(facts.event.hops) + 1));
         }
         self.add_profile_headers(facts, headers)?;
         self.add_signatures(facts, body, headers)?;

@@ -31,6 +31,7 @@ fn job(webhook: i64, delivery: i64) -> Job {
         scope: Vec::new(),
         occurred_at: NOW,
         ordering_key: None,
+        hops: 0,
     };
     Job {
         delivery: DeliveryId(delivery),

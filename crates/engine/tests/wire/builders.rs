@@ -99,6 +99,7 @@ pub(crate) fn event(kind: &str, data: &str) -> Event {
         scope: vec![EntityRef { kind: "Company".to_owned(), id: "c-17".to_owned() }],
         occurred_at: Timestamp(1_588_429_200_207),
         ordering_key: None,
+        hops: 0,
     }
 }
 

@@ -43,6 +43,7 @@ impl Post {
             scope: Vec::new(),
             occurred_at: clock,
             ordering_key: self.ordering_key.clone(),
+            hops: 0,
         }
     }
 

@@ -131,6 +131,7 @@ impl<B: Backend> Rig<B> {
             scope: Vec::new(),
             occurred_at: self.now(),
             ordering_key: None,
+            hops: 0,
         }
     }
 

@@ -25,8 +25,8 @@ pub(super) const FIND_OLD_KEY: &str = "SELECT 1 FROM event_keys WHERE organizati
 /// changes, in case it fails halfway.
 pub(super) const INSERT_EVENT: &str =
     "INSERT INTO events (id, project_id, organization_id, type, external_id, fingerprint, occurred_at, entity, scope,
-         ordering_key, deliveries, last_delivery_id, is_test, data, entity_data)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+         ordering_key, deliveries, last_delivery_id, is_test, data, entity_data, hops)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
      ON CONFLICT (organization_id, external_id) WHERE external_id IS NOT NULL DO NOTHING";
 
 pub(super) const INSERT_DELIVERY: &str =
@@ -202,7 +202,8 @@ fn insert_event(kept: &mut Kept<'_>, accept: &Accept) -> StoreResult<bool> {
         last,
         deliveries.iter().any(|delivery| delivery.trigger.is_test()),
         &*event.data,
-        entity_data
+        entity_data,
+        event.hops
     ])?;
     Ok(inserted > 0)
 }

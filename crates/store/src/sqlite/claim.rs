@@ -128,7 +128,8 @@ fn next_due(transaction: &Transaction<'_>, webhook: WebhookId) -> StoreResult<Op
 pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreResult<Event> {
     rows::first(
         transaction,
-        "SELECT project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key, data, entity_data
+        "SELECT project_id, organization_id, type, external_id, occurred_at, entity, scope, ordering_key, data, entity_data,
+             hops
          FROM events WHERE id = ?1",
         [id.0],
         |row| {
@@ -144,6 +145,7 @@ pub(super) fn load_event(transaction: &Transaction<'_>, id: EventId) -> StoreRes
                     scope: Vec::new(),
                     ordering_key: row.get(7)?,
                     data: Bytes::from(row.get::<_, Vec<u8>>(8)?),
+                    hops: row.get(10)?,
                 },
                 row.get::<_, Option<String>>(5)?,
                 row.get::<_, Option<String>>(6)?,
@@ -355,6 +357,7 @@ mod tests {
             scope: Vec::new(),
             occurred_at: NOW,
             ordering_key: None,
+            hops: 0,
         };
         let (id, webhook) = (DeliveryId(71), WebhookId(1));
         let delivery = NewDelivery { id, webhook, lease: None, due: NOW, trigger: Trigger::Schedule };

@@ -328,6 +328,7 @@ mod tests {
             scope: Vec::new(),
             occurred_at: Timestamp(0),
             ordering_key: None,
+            hops: 0,
         };
         let delivery = |id| NewDelivery {
             id: DeliveryId(id),

@@ -459,4 +459,8 @@ CREATE TABLE uncounted (
     facts BLOB NOT NULL
 );
 "#,
+    r#"
+-- How many deliveries an event was before it was posted. Where it was none, it takes no byte of the row's content.
+ALTER TABLE events ADD COLUMN hops INTEGER NOT NULL DEFAULT 0;
+"#,
 ];

@@ -216,6 +216,7 @@ mod tests {
             scope: Vec::new(),
             occurred_at: NOW,
             ordering_key: ordering_key.map(str::to_owned),
+            hops: 0,
         };
         let delivery = |number| NewDelivery {
             id: DeliveryId(EVENT + number),

@@ -57,6 +57,7 @@ impl Feed {
             scope: Vec::new(),
             occurred_at: NOW,
             ordering_key: None,
+            hops: 0,
         };
         let id = DeliveryId(self.ids.next(NOW));
         let delivery =
