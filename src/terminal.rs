@@ -36,18 +36,31 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character is what it looks like. Control characters steer the terminal, directional ones reorder the text around
-/// them, and invisible ones make two names look the same. The two joiners (U+200C, U+200D) are safe: scripts and emoji need them.
+/// A line of the log, which has its own control characters: with a replacement character for each one that hides or reorders
+/// text.
+pub fn log_line(text: &str) -> Cow<'_, str> {
+    match text.contains(misleads) {
+        true => text.replace(misleads, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// Whether a character is what it looks like, and does not steer the terminal.
 pub fn is_safe(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c,
-            '\u{ad}' // soft hyphen
-            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // directional
-            | '\u{2028}' | '\u{2029}' // line and paragraph separators
-            | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' // invisible
-            | '\u{fff9}'..='\u{fffb}' // annotations
-            | '\u{e0000}'..='\u{e007f}' // tags
-        )
+    !c.is_control() && !misleads(c)
+}
+
+/// Directional characters reorder the text around them, and invisible ones make two names look the same. The two joiners (U+200C,
+/// U+200D) are not among them: scripts and emoji need them.
+fn misleads(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' // soft hyphen
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // directional
+        | '\u{2028}' | '\u{2029}' // line and paragraph separators
+        | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' // invisible
+        | '\u{fff9}'..='\u{fffb}' // annotations
+        | '\u{e0000}'..='\u{e007f}' // tags
+    )
 }
 
 #[cfg(test)]
@@ -78,6 +91,13 @@ mod tests {
         {
             assert_eq!((line(honest).as_str(), &*json(honest)), (honest, honest));
         }
+    }
+
+    #[test]
+    fn a_log_line_keeps_its_colours() {
+        let line = "\u{1b}[32mINFO\u{1b}[0m user=\"\u{202e}a\"\n";
+        assert_eq!(log_line(line), "\u{1b}[32mINFO\u{1b}[0m user=\"\u{fffd}a\"\n");
+        assert!(matches!(log_line("plain\n"), Cow::Borrowed(_)));
     }
 
     #[test]
