@@ -257,12 +257,8 @@ fn lookup_limit() -> usize {
 }
 
 fn limits(settings: &Settings, memory: &MemoryBudget) -> Limits {
-    Limits {
-        in_flight: settings.concurrency,
-        in_flight_per_organization: (settings.concurrency / 2).max(1),
-        bytes: memory.limit(Use::Deliveries) / 2,
-        ..Limits::default()
-    }
+    let bytes = memory.limit(Use::Deliveries) / 2;
+    Limits { in_flight: settings.concurrency, bytes, ..Limits::default() }
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {

@@ -9,17 +9,26 @@ use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::webhook::Status;
 
 use crate::chance::Chance;
-use crate::plan::Cast;
+use crate::plan::{Beside, Cast};
 use crate::receiver::Manner;
 
 /// The organization that floods, where there is one.
 pub(crate) const FLOODING: OrganizationId = OrganizationId(1);
 /// The organization whose receivers hang, where there is one.
-pub(crate) const HANGING: OrganizationId = OrganizationId(2);
-/// Its webhooks.
+const HANGING: OrganizationId = OrganizationId(2);
+/// The organization most of whose receivers are slow, where there is one.
+const SLOW: OrganizationId = OrganizationId(3);
+/// Organizations with a quiet webhook each.
+const QUIET: std::ops::RangeInclusive<i64> = 11..=14;
+/// Organizations whose receivers hang, where there are many.
+pub(crate) const MANY_HANGING: std::ops::RangeInclusive<i64> = 101..=150;
+/// Webhooks of an organization whose receivers hang.
 const HANGING_WEBHOOKS: usize = 6;
-/// Organizations of a cast of neighbours beside those two.
-const NEIGHBOURS: i64 = 4;
+/// Slow webhooks, and quiet ones in the same organization.
+const SLOW_WEBHOOKS: usize = 36;
+const BESIDE_SLOW: usize = 4;
+/// How long slow receivers take, at most, in milliseconds.
+const SLOW_TAKES: i64 = 5_000;
 
 /// A webhook as it is set now.
 #[derive(Clone, Debug)]
@@ -48,6 +57,8 @@ pub(crate) struct Catalogue {
     pub(crate) held: BTreeSet<OrganizationId>,
     /// Webhooks that took no events at some time: their deliveries may be skipped.
     pub(crate) once_inactive: BTreeSet<WebhookId>,
+    /// Webhooks whose deliveries must not be delayed by others.
+    pub(crate) quiet: BTreeSet<WebhookId>,
 }
 
 impl Catalogue {
@@ -58,6 +69,7 @@ impl Catalogue {
             owners: BTreeMap::new(),
             held: BTreeSet::new(),
             once_inactive: BTreeSet::new(),
+            quiet: BTreeSet::new(),
         };
         match cast {
             Cast::Mixed => {
@@ -69,16 +81,36 @@ impl Catalogue {
                     }
                 }
             }
-            Cast::Neighbours { disturbed } => {
-                let from = if disturbed { FLOODING.0 } else { HANGING.0 + 1 };
-                for organization in from..=HANGING.0 + NEIGHBOURS {
-                    let organization = OrganizationId(organization);
-                    let webhooks = if organization == HANGING { HANGING_WEBHOOKS } else { 1 };
-                    (0..webhooks).for_each(|_| catalogue.add(organization, neighbour));
-                }
-            }
+            Cast::Neighbours(beside) => catalogue.add_neighbours(beside),
         }
         catalogue
+    }
+
+    fn add_neighbours(&mut self, beside: Beside) {
+        QUIET.for_each(|organization| self.add_quiet(OrganizationId(organization)));
+        let hangs = |id, organization| neighbour(id, organization, Manner::Hangs);
+        match beside {
+            Beside::Nobody => {}
+            Beside::FloodAndHanging => {
+                self.add(FLOODING, |id, organization| neighbour(id, organization, Manner::Fine));
+                (0..HANGING_WEBHOOKS).for_each(|_| self.add(HANGING, hangs));
+            }
+            Beside::ManyHanging => {
+                for organization in MANY_HANGING.map(OrganizationId) {
+                    (0..HANGING_WEBHOOKS).for_each(|_| self.add(organization, hangs));
+                }
+            }
+            Beside::SlowWebhooks => {
+                let slow = |id, organization| neighbour(id, organization, Manner::Slow(SLOW_TAKES));
+                (0..SLOW_WEBHOOKS).for_each(|_| self.add(SLOW, slow));
+                (0..BESIDE_SLOW).for_each(|_| self.add_quiet(SLOW));
+            }
+        }
+    }
+
+    fn add_quiet(&mut self, organization: OrganizationId) {
+        self.add(organization, |id, organization| neighbour(id, organization, Manner::Fine));
+        self.quiet.extend(self.webhooks.last_key_value().map(|(id, _)| *id));
     }
 
     fn add(&mut self, organization: OrganizationId, make: impl FnOnce(WebhookId, OrganizationId) -> Webhook) {
@@ -172,8 +204,7 @@ fn mixed(id: WebhookId, organization: OrganizationId, span: i64, chance: &mut Ch
     }
 }
 
-fn neighbour(id: WebhookId, organization: OrganizationId) -> Webhook {
-    let manner = if organization == HANGING { Manner::Hangs } else { Manner::Fine };
+fn neighbour(id: WebhookId, organization: OrganizationId, manner: Manner) -> Webhook {
     let retry = RetryPolicy {
         delays: vec![Duration::from_secs(1), Duration::from_secs(5)],
         jitter: 0.2,

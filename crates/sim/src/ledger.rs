@@ -45,7 +45,6 @@ pub(crate) struct Kept {
 pub(crate) struct Story {
     pub(crate) event: EventId,
     pub(crate) webhook: WebhookId,
-    pub(crate) organization: OrganizationId,
     pub(crate) ordering_key: Option<String>,
     pub(crate) kept_at: i64,
     /// Who may finish it now, and since when.
@@ -153,7 +152,6 @@ impl Ledger {
             let story = Story {
                 event: event.id,
                 webhook: delivery.webhook,
-                organization: event.organization,
                 ordering_key: event.ordering_key.clone(),
                 kept_at: at,
                 lease: lease.map(|node| (Lease { delivery: delivery.id, node, claim: 1 }, at)),

@@ -24,7 +24,7 @@ mod timeline;
 mod trace;
 mod world;
 
-pub use plan::{Cast, Plan, Sabotage};
+pub use plan::{Beside, Cast, Plan, Sabotage};
 pub use report::{Report, Violation};
 
 /// Runs a world to its end.

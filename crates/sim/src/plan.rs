@@ -33,9 +33,20 @@ pub struct Plan {
 pub enum Cast {
     /// Organizations whose webhooks have receivers of every kind.
     Mixed,
-    /// Organizations with one good receiver each. Where `disturbed`, another one floods, and another one's receiver
-    /// hangs.
-    Neighbours { disturbed: bool },
+    /// Quiet webhooks with good receivers, and what there is beside them.
+    Neighbours(Beside),
+}
+
+/// What there is beside quiet webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    Nobody,
+    /// An organization that floods, and one whose receivers hang.
+    FloodAndHanging,
+    /// Fifty organizations whose receivers hang, with more deliveries than slots at any time.
+    ManyHanging,
+    /// In the same organization, nine times as many webhooks whose receivers take seconds, with more deliveries than slots.
+    SlowWebhooks,
 }
 
 impl Plan {
@@ -71,11 +82,16 @@ impl Plan {
         }
     }
 
-    /// A run without faults that measures how long others' deliveries take.
-    pub fn neighbours(disturbed: bool) -> Self {
-        let limits = Limits { in_flight: 32, in_flight_per_organization: 8, bytes: 4 << 20, window_per_slot: 16 };
+    /// A run without faults that measures how long the deliveries of quiet webhooks take.
+    pub fn neighbours(beside: Beside) -> Self {
+        let in_flight = match beside {
+            Beside::Nobody | Beside::FloodAndHanging => 32,
+            Beside::ManyHanging => 512,
+            Beside::SlowWebhooks => 128,
+        };
+        let limits = Limits { in_flight, bytes: 64 << 20, window_per_slot: 16 };
         Plan {
-            cast: Cast::Neighbours { disturbed },
+            cast: Cast::Neighbours(beside),
             events: 120,
             seconds: 60,
             crashes: 0,

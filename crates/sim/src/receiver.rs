@@ -13,8 +13,8 @@ pub(crate) const TIMEOUT: i64 = 5_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Manner {
     Fine,
-    /// Takes seconds, and succeeds.
-    Slow,
+    /// Takes so long at most, in milliseconds, and half of that at least; and succeeds.
+    Slow(i64),
     /// Fails so many times of a hundred.
     Flaky(u32),
     /// Never answers.
@@ -43,7 +43,7 @@ impl Manner {
     pub(crate) fn draw(chance: &mut Chance, span: i64) -> Manner {
         match chance.index(10) {
             0..=2 => Manner::Fine,
-            3 => Manner::Slow,
+            3 => Manner::Slow(chance.pick(&[400, 4_000, TIMEOUT])),
             4 | 5 => Manner::Flaky(chance.pick(&[20, 50, 100])),
             6 => Manner::Hangs,
             7 => Manner::DownUntil(chance.between(0, span * 2)),
@@ -57,7 +57,7 @@ impl Manner {
         let quick = chance.between(1, 30);
         match self {
             Manner::Fine => answer(quick, chance.between(1, 40), 200),
-            Manner::Slow => answer(quick, chance.between(500, 4_000), 204),
+            Manner::Slow(most) => answer(quick, chance.between(most / 2, most), 204),
             Manner::Flaky(percent) if chance.percent(percent) => {
                 let latency = chance.between(1, 200);
                 match chance.index(3) {

@@ -24,7 +24,9 @@ pub struct Report {
     pub crashes: u32,
     /// Outcomes of processes taken for dead that the store turned away.
     pub fenced: u32,
-    /// Of undisturbed organizations: milliseconds from acceptance to arrival that 99 of 100 deliveries stay below.
+    /// Slot-milliseconds: requests under way, summed over the time in which the host posts.
+    pub busy_ms: u64,
+    /// Of quiet webhooks: milliseconds from acceptance to arrival that 99 of 100 deliveries stay below.
     pub neighbours_p99_ms: i64,
     /// A number that two runs share only if everything in them happened alike.
     pub digest: u64,
@@ -45,6 +47,7 @@ impl Report {
         self.cancelled += other.cancelled;
         self.crashes += other.crashes;
         self.fenced += other.fenced;
+        self.busy_ms += other.busy_ms;
         self.neighbours_p99_ms = self.neighbours_p99_ms.max(other.neighbours_p99_ms);
         self.digest ^= other.digest;
     }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::slots::Slots;
+use super::slots::{Seat, Slots};
+use super::usage::SPAN;
 use super::{Job, LaneConfig};
-use crate::id::OrganizationId;
+use crate::id::{OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
 /// Most deliveries that one claim asks for.
@@ -36,7 +37,8 @@ pub(super) struct Lane {
     admitted_slots: usize,
     /// Bytes of what is admitted, queued or under way.
     pub(super) bytes: usize,
-    in_flight: u32,
+    /// What it uses of the slots, and its place in line for more.
+    pub(super) seat: Seat,
     /// How many requests may be under way now: halved by each sign of trouble, one more with each success.
     allowed: u32,
     /// The earliest moment for the next request under the rate limit, in nanoseconds.
@@ -56,10 +58,6 @@ pub(super) struct Lane {
     pub(super) claimed_slots: u32,
     /// Whether its settings changed since the claim that is under way was asked for: its answer tells older ones.
     pub(super) reconfigured: bool,
-    /// Whether it stands in the round.
-    pub(super) in_round: bool,
-    /// Whether it waits for a slot of its organization.
-    pub(super) parked: bool,
     /// Whether it waits for memory.
     pub(super) starved: bool,
     pub(super) timer: Option<Timestamp>,
@@ -75,14 +73,14 @@ pub(super) enum Turn {
 }
 
 impl Lane {
-    pub(super) fn new(config: LaneConfig) -> Self {
+    pub(super) fn new(now: Timestamp, webhook: WebhookId, config: LaneConfig) -> Self {
         Lane {
             config,
             queue: VecDeque::new(),
             reserved: 0,
             admitted_slots: 0,
             bytes: 0,
-            in_flight: 0,
+            seat: Seat::new(now, webhook),
             allowed: config.concurrency.max(1),
             next_send_nanos: i64::MIN,
             behind: false,
@@ -93,8 +91,6 @@ impl Lane {
             claimed_bytes: (LaneConfig::UNKNOWN.organization, 0),
             claimed_slots: 0,
             reconfigured: false,
-            in_round: false,
-            parked: false,
             starved: false,
             timer: None,
         }
@@ -161,13 +157,18 @@ impl Lane {
         u32::try_from((window - held).min(MAX_CLAIM)).ok()
     }
 
-    pub(super) fn may_join_round(&self, now: Timestamp) -> bool {
-        !self.in_round && !self.parked && self.has_a_turn(now)
+    pub(super) fn may_join_line(&self, now: Timestamp) -> bool {
+        !self.seat.is_in_line() && self.has_a_turn(now)
+    }
+
+    /// Requests under way, and slots that were taken ahead.
+    fn in_flight(&self) -> u32 {
+        u32::try_from(self.seat.in_flight()).unwrap_or(u32::MAX)
     }
 
     fn has_a_turn(&self, now: Timestamp) -> bool {
         let has_work = if self.config.at_most_once { self.may_claim_late(now) } else { !self.queue.is_empty() };
-        has_work && !self.config.held && self.in_flight < self.allowed
+        has_work && !self.config.held && self.in_flight() < self.allowed
     }
 
     /// Whether a claim with slots in hand would bring something.
@@ -199,7 +200,10 @@ impl Lane {
     /// Until when it waits for more slots to come back before it claims for those that it has: for a moment at most, and only
     /// while more than one in eight is in use.
     fn gathering(&mut self, now: Timestamp) -> Option<Timestamp> {
-        if self.allowed < GATHER_FROM || self.in_flight * 8 <= self.allowed || self.config.per_second.is_some() {
+        if self.allowed < GATHER_FROM
+            || self.in_flight().saturating_mul(8) <= self.allowed
+            || self.config.per_second.is_some()
+        {
             self.gathers_until = None;
             return None;
         }
@@ -213,7 +217,7 @@ impl Lane {
 
     /// How many requests it may start now, all at once; at least one where it is its turn.
     pub(super) fn may_start(&self, now: Timestamp) -> u32 {
-        let free = self.allowed.saturating_sub(self.in_flight);
+        let free = self.allowed.saturating_sub(self.in_flight());
         let Some(pace) = self.pace_nanos() else { return free };
         let late = nanos(now).saturating_sub(self.paced_from(now, pace)) / pace;
         free.min(u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1))
@@ -221,12 +225,11 @@ impl Lane {
 
     /// Takes a slot for a delivery that is yet to be written, if there is one. Under a rate limit there is none: what waits
     /// for its moment waits in the store.
-    pub(super) fn admit_with_slot(&mut self, slots: &mut Slots) -> bool {
-        let may = self.config.per_second.is_none() && self.in_flight < self.allowed;
-        if !may || !slots.try_take(self.config.organization) {
+    pub(super) fn admit_with_slot(&mut self, now: Timestamp, slots: &mut Slots) -> bool {
+        let may = self.config.per_second.is_none() && self.in_flight() < self.allowed;
+        if !may || !slots.try_take(now, self.config.organization, &mut self.seat) {
             return false;
         }
-        self.in_flight += 1;
         self.admitted_slots += 1;
         true
     }
@@ -238,25 +241,23 @@ impl Lane {
         may
     }
 
-    /// Whether a slot that was taken ahead may be used now. An edit or trouble may have lowered the cap since it was taken.
+    /// Whether a slot that was taken ahead may be used now. An edit or trouble may have lowered the cap, and the rate, since
+    /// the slot was taken.
     fn is_below_its_cap(&self) -> bool {
         let taken_ahead = self.claimed_slots + u32::try_from(self.admitted_slots).unwrap_or(u32::MAX);
-        self.in_flight.saturating_sub(taken_ahead) < self.allowed
+        self.in_flight().saturating_sub(taken_ahead) < self.allowed
     }
 
     /// Gives back the slots that were taken for what is admitted no more; answers how many.
-    pub(super) fn return_admitted_slots(&mut self) -> u32 {
+    pub(super) fn return_admitted_slots(&mut self) -> usize {
         let unused = self.admitted_slots.saturating_sub(self.reserved);
         self.admitted_slots -= unused;
-        let unused = u32::try_from(unused).unwrap_or(u32::MAX);
-        self.in_flight -= unused;
         unused
     }
 
-    /// A request is counted as under way before it is known which.
-    pub(super) fn take_slot(&mut self) {
+    /// A slot was taken before it is known for what.
+    pub(super) fn took_slot(&mut self) {
         self.gathers_until = None;
-        self.in_flight += 1;
         self.claimed_slots += 1;
     }
 
@@ -272,12 +273,11 @@ impl Lane {
     }
 
     /// Gives back the slots that were taken and not used; answers how many.
-    pub(super) fn return_slots(&mut self) -> u32 {
+    pub(super) fn return_slots(&mut self) -> usize {
         let unused = std::mem::take(&mut self.claimed_slots);
-        self.in_flight -= unused;
         // There was nothing left that it was late with.
         self.behind &= unused == 0;
-        unused
+        unused as usize
     }
 
     /// Until when the rate limit lets no further request start; `None` where one may start now.
@@ -301,9 +301,9 @@ impl Lane {
         self.next_send_nanos.max(nanos(now).saturating_sub(catch_up))
     }
 
+    /// The next to be sent, in a slot that was taken for it.
     pub(super) fn send(&mut self, now: Timestamp) -> Option<Job> {
         let job = self.queue.pop_front()?;
-        self.in_flight += 1;
         self.pace(now);
         Some(job)
     }
@@ -317,7 +317,6 @@ impl Lane {
     }
 
     pub(super) fn sent(&mut self, trouble: bool) {
-        self.in_flight -= 1;
         match trouble {
             true => self.slow_down(),
             false => self.allowed = (self.allowed + 1).min(self.limit()),
@@ -330,15 +329,20 @@ impl Lane {
         first.into_iter().chain(self.stored).min()
     }
 
+    /// Until when it is remembered though it is idle, or looked at again; `None` where it may be forgotten.
+    pub(super) fn remembered_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let used = (!self.seat.is_negligible(now)).then(|| now.plus(Duration::from_millis(SPAN)));
+        self.paced_until(now).into_iter().chain(used).max()
+    }
+
     /// Whether nothing is left to do.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.reserved == 0
-            && self.in_flight == 0
+            && self.in_flight() == 0
             && self.stored.is_none()
             && !self.claiming
-            && !self.in_round
-            && !self.parked
+            && !self.seat.is_in_line()
             && !self.starved
     }
 }

@@ -14,19 +14,19 @@ impl Scheduler {
     pub(super) fn claim_with_slots(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         let (organization, most) = (lane.config.organization, lane.may_start(now));
-        if !self.slots.take(organization, webhook) {
-            lane.parked = true;
+        if !self.slots.try_take(now, organization, &mut lane.seat) {
+            self.make_ready(now, webhook);
             return;
         }
-        let Some(max_bytes) = self.reserve_for_claim(webhook) else {
-            self.slots.give_back_unused(organization);
-            self.unpark(now, organization);
+        let max_bytes = self.reserve_for_claim(webhook);
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let Some(max_bytes) = max_bytes else {
+            self.slots.give_back_unused(now, organization, &mut lane.seat);
             return;
         };
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        lane.take_slot();
-        while lane.claimed_slots < most && self.slots.try_take(organization) {
-            lane.take_slot();
+        lane.took_slot();
+        while lane.claimed_slots < most && self.slots.try_take(now, organization, &mut lane.seat) {
+            lane.took_slot();
         }
         commands.push(Command::Claim { webhook, limit: lane.claimed_slots, max_bytes, slots: true });
     }
@@ -76,15 +76,13 @@ impl Scheduler {
         self.hand_on(now, webhook, Lane::return_admitted_slots);
     }
 
-    fn hand_on(&mut self, now: Timestamp, webhook: WebhookId, unused: fn(&mut Lane) -> u32) {
+    fn hand_on(&mut self, now: Timestamp, webhook: WebhookId, unused: fn(&mut Lane) -> usize) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let organization = lane.config.organization;
         for _ in 0..unused(lane) {
-            self.slots.give_back_unused(organization);
-            self.unpark(now, organization);
+            self.slots.give_back_unused(now, lane.config.organization, &mut lane.seat);
         }
         // Where it may be sent to more than once by now, it may have a queue, too.
-        if self.lanes.get(&webhook).is_some_and(|lane| !lane.config.at_most_once) {
+        if !lane.config.at_most_once {
             self.make_ready(now, webhook);
         }
     }

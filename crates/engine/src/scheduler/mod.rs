@@ -1,9 +1,9 @@
 //! In which order everything is sent: a state machine without clock, sockets or store.
 //!
 //! Each webhook has a *lane*: deliveries in memory, leased to this node; the rest waits in the store. Lanes take turns,
-//! one request each, so a webhook with a million deliveries delays no other. A lane sends no more at once than its
-//! concurrency allows (less while its receiver is in trouble), no faster than its rate limit, and an organization uses
-//! only a share of all slots. What does not fit into a lane's window or the budget of bytes goes to the store, and what
+//! one request each, so a webhook with a million deliveries delays no other; `slots` says whose turn it is, so that
+//! receivers which hold their requests for long delay no other either. A lane sends no more at once than its
+//! concurrency allows (less while its receiver is in trouble), and no faster than its rate limit. What does not fit into a lane's window or the budget of bytes goes to the store, and what
 //! comes later queues behind it there. A webhook that is sent to at most once has nothing in memory: see `late`.
 //!
 //! Facts go in by [`Scheduler::step`]; [`Command`]s come out. Each is to be carried out and its result told.
@@ -12,16 +12,17 @@ mod lane;
 mod late;
 mod memory;
 mod slots;
+mod usage;
 mod words;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use self::lane::{Lane, Turn};
 use self::memory::Memory;
 use self::slots::Slots;
 pub use self::words::{Command, Figures, Input, Job, LaneConfig, Limits};
-use crate::id::{OrganizationId, WebhookId};
+use crate::id::WebhookId;
 use crate::time::Timestamp;
 
 /// How long a lane waits after the store could not give it work.
@@ -34,8 +35,6 @@ const CLOCK_JITTER: Duration = Duration::from_secs(1);
 pub struct Scheduler {
     limits: Limits,
     lanes: HashMap<WebhookId, Lane>,
-    /// Lanes that have a delivery to send and may send it, in turn.
-    ready: VecDeque<WebhookId>,
     /// When lanes must be looked at again.
     timers: BTreeSet<(Timestamp, WebhookId)>,
     slots: Slots,
@@ -56,9 +55,8 @@ impl Scheduler {
         Scheduler {
             limits,
             lanes: HashMap::new(),
-            ready: VecDeque::new(),
             timers: BTreeSet::new(),
-            slots: Slots::new(limits.in_flight, limits.in_flight_per_organization),
+            slots: Slots::new(limits.in_flight),
             memory: Memory::new(limits.bytes),
             queued: 0,
             admitted: 0,
@@ -74,7 +72,7 @@ impl Scheduler {
         if self.draining || config.held || !self.memory.has_room(config.organization, weight) {
             return false;
         }
-        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(now, webhook, config));
         lane.learn(config);
         if lane.config.held {
             // It is held no longer, as who asks knows; news of that was lost.
@@ -83,7 +81,7 @@ impl Scheduler {
         let has_room = lane.bytes + weight <= self.memory.lane_share()
             && lane.has_room(self.limits.window_per_slot)
             && !lane.waits_in_store(now);
-        if !has_room || (lane.config.at_most_once && !lane.admit_with_slot(&mut self.slots)) {
+        if !has_room || (lane.config.at_most_once && !lane.admit_with_slot(now, &mut self.slots)) {
             // It may not be told of what it is not written for: the store may know it already, or fail.
             self.forget_if_idle(now, webhook);
             return false;
@@ -98,6 +96,7 @@ impl Scheduler {
     /// Takes in a fact and adds what is to be done to `commands`.
     pub fn step(&mut self, now: Timestamp, input: Input, commands: &mut Vec<Command>) {
         self.look_at_clock(now, commands);
+        self.slots.forget_faded(now);
         match input {
             Input::Accepted(job) => self.accepted(now, job, commands),
             Input::Refused { webhook, weight } => self.refused(now, webhook, weight, commands),
@@ -199,7 +198,7 @@ impl Scheduler {
         due: Timestamp,
         commands: &mut Vec<Command>,
     ) {
-        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(LaneConfig::UNKNOWN));
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(now, webhook, LaneConfig::UNKNOWN));
         if let Some(config) = config {
             lane.learn(config);
         }
@@ -220,7 +219,7 @@ impl Scheduler {
         next_due: Option<Timestamp>,
         commands: &mut Vec<Command>,
     ) {
-        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(config));
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(now, webhook, config));
         if std::mem::take(&mut lane.reconfigured) {
             lane.learn(config);
         } else {
@@ -264,28 +263,14 @@ impl Scheduler {
             self.memory.let_go(organization, weight);
             lane.bytes -= weight;
             lane.sent(trouble);
+            self.slots.give_back(now, organization, &mut lane.seat, Some(trouble));
             if trouble {
                 let keep = lane.window(self.limits.window_per_slot);
                 self.give_back_beyond(webhook, keep, commands);
             }
-            self.slots.give_back(organization);
-            self.unpark(now, organization);
         }
         self.make_ready(now, webhook);
         self.claim_or_wait(now, webhook, commands);
-    }
-
-    /// Lets the next lane of an organization have a slot that is free.
-    fn unpark(&mut self, now: Timestamp, organization: OrganizationId) {
-        while let Some(webhook) = self.slots.unpark(organization) {
-            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            lane.parked = false;
-            if lane.may_join_round(now) {
-                self.make_ready(now, webhook);
-                return;
-            }
-            self.rest(now, webhook);
-        }
     }
 
     /// Lets lanes that wait for memory ask again, as long as there is some.
@@ -331,7 +316,6 @@ impl Scheduler {
     fn drain(&mut self, commands: &mut Vec<Command>) {
         self.draining = true;
         self.timers.clear();
-        self.ready.clear();
         let mut webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
         // The order of a hash map differs from run to run, and a simulated run must not.
         webhooks.sort_unstable();
@@ -360,41 +344,34 @@ impl Scheduler {
         commands.push(Command::Release { webhook, leases });
     }
 
-    /// Puts a lane into the round if it has something to send and may send it.
+    /// Puts a lane in line if it has something to send and may send it.
     fn make_ready(&mut self, now: Timestamp, webhook: WebhookId) {
         if self.draining {
             return;
         }
         if let Some(lane) = self.lanes.get_mut(&webhook)
-            && lane.may_join_round(now)
+            && lane.may_join_line(now)
         {
-            lane.in_round = true;
-            self.ready.push_back(webhook);
+            self.slots.wait(now, lane.config.organization, &mut lane.seat);
         }
     }
 
-    /// Sends as long as there are slots, a delivery of each ready lane in turn.
+    /// Sends as long as there are slots for who is next.
     fn send(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        while self.slots.is_free()
-            && let Some(webhook) = self.ready.pop_front()
+        while !self.draining
+            && let Some(webhook) = self.slots.next(now)
         {
-            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            lane.in_round = false;
+            let Some(lane) = self.lanes.get_mut(&webhook) else { return };
             let organization = lane.config.organization;
+            self.slots.leave(now, organization, &mut lane.seat);
             match lane.turn(now) {
-                // It may have been given a slot that another lane of its organization waits for.
-                Turn::Nothing => {
-                    self.unpark(now, organization);
-                    self.rest(now, webhook);
-                }
-                Turn::Wait(until) => {
-                    self.set_timer(webhook, until);
-                    self.unpark(now, organization);
-                }
+                Turn::Nothing => self.rest(now, webhook),
+                Turn::Wait(until) => self.set_timer(webhook, until),
                 Turn::Claim => self.claim_with_slots(now, webhook, commands),
-                Turn::Send if !self.slots.take(organization, webhook) => lane.parked = true,
                 Turn::Send => {
-                    if let Some(job) = lane.send(now) {
+                    if self.slots.try_take(now, organization, &mut lane.seat)
+                        && let Some(job) = lane.send(now)
+                    {
                         self.queued -= 1;
                         commands.push(Command::Send(job));
                     }
@@ -461,8 +438,8 @@ impl Scheduler {
 
     fn forget_if_idle(&mut self, now: Timestamp, webhook: WebhookId) {
         let Some(lane) = self.lanes.get_mut(&webhook).filter(|lane| lane.is_idle()) else { return };
-        // When it was last sent to is remembered until that does not matter any more.
-        if let Some(until) = lane.paced_until(now) {
+        // When it was last sent to, and what it used, is remembered until that does not matter any more.
+        if let Some(until) = lane.remembered_until(now) {
             self.set_timer(webhook, until);
         } else if let Some(at) = self.lanes.remove(&webhook).and_then(|lane| lane.timer) {
             self.timers.remove(&(at, webhook));

@@ -1,6 +1,7 @@
 //! The scheduler alone, in time that the test sets.
 
 mod at_most_once;
+mod fairness;
 mod memory;
 mod pace;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use super::*;
 use crate::delivery::{Single, Trigger};
 use crate::event::Event;
-use crate::id::{DeliveryId, EventId, ProjectId};
+use crate::id::{DeliveryId, EventId, OrganizationId, ProjectId};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -127,18 +128,6 @@ fn lanes_take_turns() {
 }
 
 #[test]
-fn an_organization_uses_only_its_share() {
-    let limits = Limits { in_flight: 10, in_flight_per_organization: 2, ..Limits::default() };
-    let mut scheduler = Scheduler::new(limits);
-    for webhook in 1..=5 {
-        offer(&mut scheduler, NOW, config(1, 8), job(webhook, webhook)).unwrap();
-    }
-    assert_eq!(scheduler.figures().in_flight, 2);
-    assert_eq!(offer(&mut scheduler, NOW, config(2, 8), job(9, 9)).unwrap(), [9]);
-    assert_eq!(sends(&step(&mut scheduler, NOW, sent(1, false))), [3]);
-}
-
-#[test]
 fn a_rate_limit_spaces_requests_evenly() {
     let mut scheduler = Scheduler::new(Limits::default());
     let slow = LaneConfig { per_second: Some(4), ..config(1, 8) };
@@ -251,8 +240,7 @@ fn idle_lanes_are_forgotten() {
 
 /// A webhook is known to the scheduler by id only, since something of it waits in the store.
 fn with_something_stored(webhook: i64, due: Timestamp) -> Scheduler {
-    let mut scheduler =
-        Scheduler::new(Limits { in_flight_per_organization: 3, window_per_slot: 4, ..Limits::default() });
+    let mut scheduler = Scheduler::new(Limits { in_flight: 3, window_per_slot: 4, ..Limits::default() });
     step(&mut scheduler, NOW, Input::Stored { webhook: WebhookId(webhook), config: None, due });
     scheduler
 }
@@ -282,6 +270,7 @@ fn slots_go_back_to_the_organization_that_they_were_taken_from() {
     step(&mut scheduler, later(1), skipped);
     for _ in 0..3 {
         step(&mut scheduler, later(1), sent(1, false));
+        step(&mut scheduler, later(1), Input::Recorded);
     }
     for delivery in 10..13 {
         assert_eq!(offer(&mut scheduler, later(1), config(1, 8), job(2, delivery)).unwrap(), [delivery]);
@@ -342,7 +331,7 @@ fn room_that_was_kept_in_vain_is_used_for_what_waits_in_the_store() {
 
 #[test]
 fn a_lane_that_cannot_use_its_slot_hands_it_on() {
-    let limits = Limits { in_flight_per_organization: 1, ..Limits::default() };
+    let limits = Limits { in_flight: 1, ..Limits::default() };
     let mut scheduler = Scheduler::new(limits);
     let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
     assert_eq!(offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap(), [1]);
@@ -350,14 +339,16 @@ fn a_lane_that_cannot_use_its_slot_hands_it_on() {
     offer(&mut scheduler, NOW, config(1, 8), job(3, 3)).unwrap();
     // The next in the queue for the slot is told, just then, that it may send only later.
     step(&mut scheduler, NOW, Input::Recall { webhook: WebhookId(2) });
-    let mut slots = sends(&step(&mut scheduler, NOW, sent(1, false)));
+    step(&mut scheduler, NOW, sent(1, false));
+    let mut slots = sends(&step(&mut scheduler, NOW, Input::Recorded));
     assert_eq!(slots, [3], "webhook 2 has nothing to send any more");
 
     let mut scheduler = Scheduler::new(limits);
     offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap();
     offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap();
     offer(&mut scheduler, NOW, config(1, 8), job(3, 3)).unwrap();
-    slots = sends(&step(&mut scheduler, NOW, sent(1, false)));
+    step(&mut scheduler, NOW, sent(1, false));
+    slots = sends(&step(&mut scheduler, NOW, Input::Recorded));
     assert_eq!(slots, [3], "webhook 1 may not send yet");
 }
 

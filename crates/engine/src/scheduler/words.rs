@@ -12,8 +12,6 @@ use crate::time::Timestamp;
 pub struct Limits {
     /// Requests under way or not yet recorded, over all webhooks.
     pub in_flight: usize,
-    /// Requests under way for one organization.
-    pub in_flight_per_organization: usize,
     /// Bytes of deliveries in memory, over all webhooks.
     pub bytes: usize,
     /// Deliveries that a lane holds for each request it may have under way.
@@ -22,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { in_flight: 4_096, in_flight_per_organization: 1_024, bytes: 64 << 20, window_per_slot: 64 }
+        Limits { in_flight: 4_096, bytes: 64 << 20, window_per_slot: 64 }
     }
 }
 

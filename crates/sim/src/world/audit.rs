@@ -12,7 +12,6 @@ use fanfare_store::queue::MAX_CLAIMS;
 
 use super::World;
 use super::exchange::EVENT_HEADER;
-use crate::catalogue::HANGING;
 use crate::ledger::{Checked, Fault, Story, fault};
 
 /// Deliveries read at once.
@@ -157,9 +156,10 @@ impl World {
         Ok(())
     }
 
-    /// Milliseconds from acceptance to arrival that 99 of 100 deliveries of undisturbed organizations stay below.
+    /// Milliseconds from acceptance to arrival that 99 of 100 deliveries of quiet webhooks stay below.
     fn neighbours_p99(&self) -> i64 {
-        let stories = self.ledger.stories.values().filter(|story| story.organization > HANGING);
+        let quiet = &self.catalogue.quiet;
+        let stories = self.ledger.stories.values().filter(|story| quiet.contains(&story.webhook));
         let mut waits: Vec<i64> =
             stories.filter_map(|story| story.first_arrival.map(|arrived| arrived - story.kept_at)).collect();
         waits.sort_unstable();

@@ -175,10 +175,10 @@ impl World {
         self.clock_steps += 1;
         note!(self, "--- the clock is set by {by} ms to {}", self.clock());
         if let Some(process) = &mut self.process {
-            process.wakes_at = None;
             // It looks at the clock every second, at least.
-            let process = process.number;
             let after = self.chance.between(0, 1_000);
+            process.wakes_at = Some(self.now + after);
+            let process = process.number;
             self.after(after, Happening::Wake { process });
         }
         Ok(())

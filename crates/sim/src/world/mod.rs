@@ -122,6 +122,8 @@ pub(crate) struct World {
     /// Times that the wall clock was set.
     clock_steps: u32,
     quiet: bool,
+    /// Milliseconds for which the host posts.
+    span: i64,
     timeline: Timeline<Happening>,
     disk: Disk,
     catalogue: Catalogue,
@@ -151,14 +153,13 @@ impl World {
         let span = i64::from(plan.seconds) * 1_000;
         let limits = plan.limits.unwrap_or_else(|| Limits {
             in_flight: chance.pick(&[2, 4, 16, 64]),
-            in_flight_per_organization: chance.pick(&[1, 2, 4, 32]),
             bytes: chance.pick(&[4 << 10, 16 << 10, 256 << 10]),
             window_per_slot: chance.pick(&[1, 2, 8, 64]),
         });
         let pace = match plan.cast {
             Cast::Mixed => Pace { batch: chance.pick(&[1, 4, 50]), stutters: true },
             // Neighbours share a writer that keeps up: what is measured is the scheduler.
-            Cast::Neighbours { .. } => Pace { batch: 1_000, stutters: false },
+            Cast::Neighbours(_) => Pace { batch: 1_000, stutters: false },
         };
         let disk = Disk::new(pace).map_err(|error| Violation {
             seed,
@@ -177,6 +178,7 @@ impl World {
             clock_error: 0,
             clock_steps: 0,
             quiet: false,
+            span,
             timeline: Timeline::new(),
             disk,
             catalogue,
@@ -215,6 +217,7 @@ impl World {
         }
         note!(self, "{:?}", self.limits);
         while let Some((at, happening)) = self.timeline.take() {
+            self.count_busy(at);
             self.now = at;
             self.report.steps += 1;
             if self.report.steps > MOST_STEPS {
@@ -223,6 +226,13 @@ impl World {
             self.happen(happening)?;
         }
         self.audit()
+    }
+
+    /// Counts the slots that are in use until something happens.
+    fn count_busy(&mut self, until: i64) {
+        let passed = (until.min(self.span) - self.now).max(0).unsigned_abs();
+        let under_way = self.process.as_ref().map_or(0, |process| process.under_way);
+        self.report.busy_ms += passed * under_way as u64;
     }
 
     fn happen(&mut self, happening: Happening) -> Checked {

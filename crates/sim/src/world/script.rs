@@ -5,12 +5,16 @@ use bytes::Bytes;
 use super::customers::{Edit, EditKind};
 use super::intake::Post;
 use super::{Happening, World};
-use crate::catalogue::FLOODING;
+use crate::catalogue::{FLOODING, MANY_HANGING};
 use crate::chance::Chance;
 use crate::plan::{Cast, Plan};
 
 /// Events that a flooding organization posts for each event of another.
 const FLOOD: u32 = 20;
+/// Events that each of many organizations posts whose receivers hang; all of them in the first part of the run, so that they
+/// keep the slots busy until its end.
+const HANGING_EVENTS: u32 = 8;
+const HANGING_POSTS_FOR: i64 = 10_000;
 /// How often it is looked whether anything waits for too long, in milliseconds.
 const INSPECTED_EVERY: i64 = 10 * 60_000;
 /// How long after the faults' end it is looked.
@@ -22,7 +26,7 @@ impl World {
         self.timeline.put(0, Happening::Start);
         match plan.cast {
             Cast::Mixed => self.write_posts(plan, span, &mut chance),
-            Cast::Neighbours { disturbed } => self.write_neighbours(plan, span, disturbed, &mut chance),
+            Cast::Neighbours(_) => self.write_neighbours(plan, span, &mut chance),
         }
         let moments =
             |count: u32, chance: &mut Chance| -> Vec<i64> { (0..count).map(|_| chance.between(1, span)).collect() };
@@ -80,10 +84,13 @@ impl World {
         }
     }
 
-    fn write_neighbours(&mut self, plan: &Plan, span: i64, disturbed: bool, chance: &mut Chance) {
+    fn write_neighbours(&mut self, plan: &Plan, span: i64, chance: &mut Chance) {
         for organization in self.catalogue.organizations.clone() {
-            let floods = disturbed && organization == FLOODING;
-            let count = if floods { plan.events * FLOOD } else { plan.events };
+            let (count, until) = match organization {
+                FLOODING => (plan.events * FLOOD, span),
+                other if MANY_HANGING.contains(&other.0) => (HANGING_EVENTS, HANGING_POSTS_FOR),
+                _ => (plan.events, span),
+            };
             for _ in 0..count {
                 let number = self.posts.len();
                 self.posts.push(Post {
@@ -95,7 +102,7 @@ impl World {
                     data: data(number as u32, 200),
                     answered: None,
                 });
-                self.timeline.put(chance.between(1, span), Happening::Post(number));
+                self.timeline.put(chance.between(1, until), Happening::Post(number));
             }
         }
     }
