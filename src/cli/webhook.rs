@@ -120,6 +120,9 @@ struct CreateArgs {
     /// Requests a second, at most
     #[arg(long, value_name = "N")]
     rate_limit: Option<u32>,
+    /// Requests a minute, at most, for less than one a second
+    #[arg(long, value_name = "N", conflicts_with = "rate_limit")]
+    rate_limit_per_minute: Option<u32>,
     /// Make it switched off
     #[arg(long)]
     disabled: bool,
@@ -186,6 +189,11 @@ fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Val
     members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
+fn rate_limit(args: &CreateArgs) -> Option<Value> {
+    let per_second = args.rate_limit.map(|count| json!({"per_second": count}));
+    per_second.or_else(|| args.rate_limit_per_minute.map(|count| json!({"per_minute": count})))
+}
+
 fn body(args: &CreateArgs) -> anyhow::Result<Map<String, Value>> {
     let events = match args.events.as_slice() {
         [] => None,
@@ -208,7 +216,7 @@ fn body(args: &CreateArgs) -> anyhow::Result<Map<String, Value>> {
         ("headers", (!headers.is_empty()).then_some(headers.into())),
         ("retry", (!args.retry.is_empty()).then(|| json!({"delays_seconds": args.retry}))),
         ("timeout_seconds", args.timeout.map(Value::from)),
-        ("rate_limit", args.rate_limit.map(|per_second| json!({"per_second": per_second}))),
+        ("rate_limit", rate_limit(args)),
         ("enabled", args.disabled.then_some(false.into())),
     ]);
     if let Some(settings) = &args.settings {

@@ -91,7 +91,7 @@ impl CompiledWebhook {
             lane: LaneConfig {
                 organization: webhook.organization,
                 concurrency,
-                per_second: webhook.settings.rate_limit.map(|limit| limit.per_second),
+                rate: webhook.settings.rate_limit,
                 held: webhook.status == Status::Paused || sender.is_err(),
                 at_most_once: sender.as_ref().is_ok_and(|sender| sender.retry.stop_after_unknown),
             },

@@ -217,6 +217,11 @@ impl Dispatcher {
         .is_ok()
     }
 
+    /// Until when a webhook gets nothing because its receiver asked for that; see [`Scheduler::backs_off_until`].
+    pub fn backs_off_until(&self, webhook: WebhookId) -> Option<Timestamp> {
+        self.scheduler.lock().backs_off_until(self.tools.clock.now(), webhook)
+    }
+
     /// Figures for the metrics.
     pub fn figures(&self) -> Figures {
         self.scheduler.lock().figures()

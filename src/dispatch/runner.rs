@@ -187,6 +187,9 @@ async fn attempt(
     let ending = Ending { outcome: trial.outcome, status, retry_after };
     let conclusion = verdict::conclude(&turn.job, webhook, &ending, now, random::jitter());
 
+    if let Some(until) = conclusion.back_off {
+        dispatcher.tell(Input::BackOff { webhook: turn.job.webhook, until });
+    }
     turn.sent(conclusion.trouble);
     let job = &turn.job;
     tools.metrics.attempt(trial.outcome, trial.duration_ms);

@@ -27,6 +27,8 @@ pub(super) struct Conclusion {
     pub(super) disable: Option<String>,
     /// Whether the receiver showed that it cannot keep up.
     pub(super) trouble: bool,
+    /// Until when the receiver asked for no requests.
+    pub(super) back_off: Option<Timestamp>,
 }
 
 /// `chance` is random, from 0 to 1.
@@ -39,7 +41,7 @@ pub(super) fn conclude(
 ) -> Conclusion {
     let trouble = is_trouble(ending);
     let Ok(sender) = webhook.sender() else {
-        return Conclusion { next: single(job, Next::Exhausted), disable: None, trouble };
+        return Conclusion { next: single(job, Next::Exhausted), disable: None, trouble, back_off: None };
     };
     let ended = Ended { outcome: ending.outcome, status: ending.status, retry_after: ending.retry_after };
     let (next, disable) = match retry::next(&sender.retry, job.failures + 1, &ended, now, chance) {
@@ -57,7 +59,8 @@ pub(super) fn conclude(
             Health::Disable(reason) => Some(reason),
         },
     });
-    Conclusion { next: single(job, next), disable, trouble }
+    let back_off = retry::back_off(&sender.retry, &ended, now, chance);
+    Conclusion { next: single(job, next), disable, trouble, back_off }
 }
 
 /// A single attempt is not followed by others, and what was delivered stays delivered.

@@ -100,7 +100,7 @@ texts! {
         rule_optional, rule_required, rule_types, rule_id_required, rule_id_none, auth, auth_hint, auth_none,
         auth_basic, auth_bearer, username, password, token, kept, secret, secret_made, secret_given, secret_keep,
         headers, headers_hint, headers_one_hint, header_name, header_value, headers_more, header_remove, delivery,
-        rate_limit, rate_limit_hint, retry, retry_default, retry_own, retry_delays, retry_hint, timeout,
+        rate_limit, rate_limit_hint, rate_unit, rate_second, rate_minute, retry, retry_default, retry_own, retry_delays, retry_hint, timeout,
         timeout_hint, active, active_hint, submit_add, submit_save, bad_number, bad_delay, no_password, or, handshake,
         test_on_creation, test_on_switch, not_saved, changed, changed_look, profile_changed,
     }
@@ -108,11 +108,11 @@ texts! {
     webhook: WebhookTexts {
         overview, settings, edit, last_hour, last_24_hours, last_7_days, counts, average, last_attempt, no_attempt,
         created, created_by, owner, number, uuid, id, pause, resume, enable, disable, paused_note, off_note,
-        auto_disabled_note, test_title, test_lead, test_type, test_default, test_send, test_off, delete,
+        auto_disabled_note, backs_off, test_title, test_lead, test_type, test_default, test_send, test_off, delete,
         delete_lead, delete_confirm, secret_title, secret_none, secret_lead, secret_reveal, secret_hide,
         secret_masked, secret_current, secret_previous, secret_until, rotate, rotate_lead, rotate_overlap,
         rotate_now, rotate_own, rotate_own_hint, rotate_span, rotate_not, rotate_default, rotated, log, log_all, log_empty, resumed, paused,
-        events, filter, sends, auth, headers, rate_limit, per_second, retries, timeout, seconds, profile,
+        events, filter, sends, auth, headers, rate_limit, per_second, per_minute, retries, timeout, seconds, profile,
         entity_included, actions,
     }
     /// How a receiver checks signatures.

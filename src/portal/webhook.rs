@@ -63,6 +63,8 @@ struct Page {
     standing: Standing,
     reason: Option<String>,
     failing_since: Option<Moment>,
+    /// Until when its receiver asked for no requests.
+    backs_off: Option<Moment>,
     /// What follows from how it stands.
     note: Option<&'static str>,
     takes_events: bool,
@@ -140,6 +142,7 @@ impl Page {
             standing: Standing::of(row.status, row.failing_since),
             reason,
             failing_since,
+            backs_off: app.dispatcher.backs_off_until(row.id).map(Moment::from),
             note: match row.status {
                 Status::Active => None,
                 Status::Paused => Some(t.webhook.paused_note),

@@ -68,7 +68,7 @@ pub fn permission_headers(origin: &str, rate: Option<RateLimit>) -> HeaderMap {
         headers.insert(REQUEST_ORIGIN, origin);
     }
     if let Some(rate) = rate {
-        headers.insert(REQUEST_RATE, HeaderValue::from(per_minute(rate)));
+        headers.insert(REQUEST_RATE, HeaderValue::from(rate.per_minute()));
     }
     headers
 }
@@ -92,18 +92,15 @@ pub fn judge_permission(origin: &str, rate: Option<RateLimit>, status: u16, head
     let Some(allowed) = header(headers, ALLOWED_RATE).and_then(|text| text.trim().parse::<u64>().ok()) else {
         return Ok(());
     };
-    if rate.is_some_and(|rate| per_minute(rate) <= allowed) {
+    if rate.is_some_and(|rate| rate.per_minute() <= allowed) {
         return Ok(());
     }
-    let advice = match allowed / 60 {
-        0 => "a rate limit cannot be below one request a second, so raise it there".to_owned(),
-        most => format!("set rate_limit.per_second to {most} or less"),
+    let advice = match allowed {
+        0 => "raise it there".to_owned(),
+        most if most % 60 == 0 => format!("set rate_limit.per_second to {} or less", most / 60),
+        most => format!("set rate_limit.per_minute to {most} or less"),
     };
     Err(Refusal::TooFast { allowed, advice })
-}
-
-fn per_minute(rate: RateLimit) -> u64 {
-    u64::from(rate.per_second) * 60
 }
 
 fn header(headers: &Headers, name: &str) -> Option<String> {
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn a_rate_is_kept() {
         let judge = |rate: Option<u32>, allowed| {
-            let rate = rate.map(|per_second| RateLimit { per_second });
+            let rate = rate.map(RateLimit::PerSecond);
             judge_permission("a", rate, 200, &answer(&[(ALLOWED_ORIGIN, "*"), (ALLOWED_RATE, allowed)]))
         };
         assert_eq!(judge(Some(2), "120"), Ok(()));
@@ -173,12 +170,13 @@ mod tests {
         let refusal = judge(Some(3), "120").unwrap_err().to_string();
         assert_eq!(refusal, "takes 120 requests a minute at most; set rate_limit.per_second to 2 or less");
         assert!(judge(None, "120").is_err(), "without a limit of its own it would be faster");
-        assert!(judge(Some(1), "59").unwrap_err().to_string().contains("raise it there"));
+        assert!(judge(Some(1), "59").unwrap_err().to_string().contains("set rate_limit.per_minute to 59 or less"));
+        assert!(judge(Some(1), "0").unwrap_err().to_string().contains("raise it there"));
     }
 
     #[test]
     fn what_is_asked() {
-        let headers = permission_headers("hooks.example.com", Some(RateLimit { per_second: 2 }));
+        let headers = permission_headers("hooks.example.com", Some(RateLimit::PerSecond(2)));
         assert_eq!(headers[REQUEST_ORIGIN], "hooks.example.com");
         assert_eq!(headers[REQUEST_RATE], "120");
         assert!(!permission_headers("a", None).contains_key(REQUEST_RATE));

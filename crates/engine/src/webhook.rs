@@ -161,11 +161,35 @@ pub struct RetryOverride {
     pub jitter: f64,
 }
 
-/// How many requests a second the receiver is sent at most.
+/// How many requests the receiver is sent at most, evenly spaced: `{"per_second": 5}` or `{"per_minute": 30}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    pub per_second: u32,
+#[serde(rename_all = "snake_case")]
+pub enum RateLimit {
+    PerSecond(u32),
+    PerMinute(u32),
+}
+
+impl RateLimit {
+    /// The limit in requests a minute.
+    pub fn per_minute(self) -> u64 {
+        match self {
+            RateLimit::PerSecond(count) => u64::from(count) * 60,
+            RateLimit::PerMinute(count) => u64::from(count),
+        }
+    }
+
+    /// The time from the start of one request to that of the next, in nanoseconds.
+    pub fn interval_nanos(self) -> u64 {
+        60_000_000_000u64.div_ceil(self.per_minute().max(1))
+    }
+
+    /// The name of the member that sets it.
+    pub fn field(self) -> &'static str {
+        match self {
+            RateLimit::PerSecond(_) => "rate_limit.per_second",
+            RateLimit::PerMinute(_) => "rate_limit.per_minute",
+        }
+    }
 }
 
 /// Whether a webhook gets events, and if not, why.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use fanfare_engine::retry::RetryPolicy;
 use fanfare_engine::scheduler::LaneConfig;
-use fanfare_engine::webhook::Status;
+use fanfare_engine::webhook::{RateLimit, Status};
 
 use crate::chance::Chance;
 use crate::plan::{Beside, Cast};
@@ -39,7 +39,7 @@ pub(crate) struct Webhook {
     pub(crate) concurrency: u32,
     /// What the concurrency was before the last change, until the process knows of the change.
     pub(crate) concurrency_before: u32,
-    pub(crate) per_second: Option<u32>,
+    pub(crate) rate: Option<RateLimit>,
     /// Gets events whose kind's number, modulo this, is 0.
     pub(crate) every: u32,
     pub(crate) retry: RetryPolicy,
@@ -166,7 +166,7 @@ impl Catalogue {
         LaneConfig {
             organization: webhook.organization,
             concurrency: webhook.concurrency,
-            per_second: webhook.per_second,
+            rate: webhook.rate,
             held: webhook.status == Status::Paused || self.held.contains(&webhook.organization),
             at_most_once: webhook.retry.stop_after_unknown,
         }
@@ -191,7 +191,14 @@ fn mixed(id: WebhookId, organization: OrganizationId, span: i64, chance: &mut Ch
         status: Status::Active,
         concurrency,
         concurrency_before: concurrency,
-        per_second: chance.percent(30).then(|| chance.pick(&[1, 3, 10])),
+        rate: chance.percent(30).then(|| {
+            chance.pick(&[
+                RateLimit::PerMinute(20),
+                RateLimit::PerSecond(1),
+                RateLimit::PerSecond(3),
+                RateLimit::PerSecond(10),
+            ])
+        }),
         every: chance.pick(&[1, 1, 2]),
         retry: RetryPolicy {
             delays,
@@ -218,7 +225,7 @@ fn neighbour(id: WebhookId, organization: OrganizationId, manner: Manner) -> Web
         status: Status::Active,
         concurrency: 8,
         concurrency_before: 8,
-        per_second: None,
+        rate: None,
         every: 1,
         retry,
         manner,

@@ -123,6 +123,8 @@ pub enum Sabotage {
     IgnoreConcurrency,
     /// The scheduler is not told of the webhook's rate limit.
     IgnoreRate,
+    /// The scheduler is not told that a receiver asked for no requests for a while.
+    IgnoreRetryAfter,
     /// Leases that the scheduler gives back are kept.
     ForgetRelease,
     /// An outcome that the store could not take is dropped.
@@ -142,7 +144,7 @@ pub enum Sabotage {
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 15] = [
+    pub const ALL: [Sabotage; 16] = [
         Sabotage::ForgetStored,
         Sabotage::AnswerBeforeCommit,
         Sabotage::IgnoreFence,
@@ -150,6 +152,7 @@ impl Sabotage {
         Sabotage::SkipRescue,
         Sabotage::IgnoreConcurrency,
         Sabotage::IgnoreRate,
+        Sabotage::IgnoreRetryAfter,
         Sabotage::ForgetRelease,
         Sabotage::LoseOutcomes,
         Sabotage::SendToDeactivated,

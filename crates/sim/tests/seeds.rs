@@ -61,6 +61,7 @@ fn expected(sabotage: Sabotage, found: &'static str) -> &'static str {
         Sabotage::SendBeforeDue => &["nothing before it is due"],
         Sabotage::IgnoreConcurrency => &["a webhook's concurrency holds"],
         Sabotage::IgnoreRate => &["a rate limit holds"],
+        Sabotage::IgnoreRetryAfter => &["a receiver that asks to wait is left alone"],
         Sabotage::ForgetRelease | Sabotage::LoseOutcomes => {
             &["a drain gives everything back", "nothing is forgotten in memory", "everything accepted ends"]
         }

@@ -30,6 +30,10 @@ pub(super) struct WebhookStats {
     /// Since when every attempt has failed; null where the last one succeeded or none was made.
     #[schema(value_type = Option<String>, format = "date-time")]
     failing_since: Option<Timestamp>,
+    /// Until when nothing is sent because the receiver asked for that, with 429 or 503 and Retry-After: an hour at most. Null
+    /// where it did not.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    backs_off_until: Option<Timestamp>,
     /// Null where none is known.
     last_attempt: Option<LastAttemptBody>,
 }
@@ -94,6 +98,7 @@ pub(super) async fn stats(
         last_24_hours: day.into(),
         last_7_days: week.into(),
         failing_since: row.failing_since,
+        backs_off_until: app.dispatcher.backs_off_until(row.id),
         last_attempt: last.map(LastAttemptBody::from),
     }))
 }

@@ -66,8 +66,8 @@ fn is_same(profile: &Profile, before: Option<&OpenWebhook>, after: &OpenWebhook)
 
 /// Whether the rate that a webhook had is raised or not limited any more.
 fn is_faster(before: &OpenWebhook, after: &OpenWebhook) -> bool {
-    let per_second = |webhook: &OpenWebhook| webhook.row.settings.rate_limit.map(|limit| limit.per_second);
-    per_second(before).is_some_and(|before| per_second(after).is_none_or(|after| after > before))
+    let rate = |webhook: &OpenWebhook| webhook.row.settings.rate_limit.map(|limit| limit.per_minute());
+    rate(before).is_some_and(|before| rate(after).is_none_or(|after| after > before))
 }
 
 async fn challenge(

@@ -183,10 +183,12 @@ pub struct RetryShape {
     pub jitter: f64,
 }
 
-/// How many requests a second are sent at most.
+/// How many requests are sent at most, a second or, for less than one a second, a minute.
 #[derive(Serialize, ToSchema)]
-pub struct RateLimitShape {
-    pub per_second: u32,
+#[serde(rename_all = "snake_case")]
+pub enum RateLimitShape {
+    PerSecond(u32),
+    PerMinute(u32),
 }
 
 /// A signing secret.

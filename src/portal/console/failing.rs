@@ -53,6 +53,7 @@ struct Row {
     standing: Standing,
     since: Option<Moment>,
     reason: Option<String>,
+    backs_off: Option<Moment>,
     last: Option<(Moment, &'static str, Option<u16>)>,
 }
 
@@ -83,6 +84,7 @@ async fn list(State(app): State<Arc<App>>, operator: Operator, uri: Uri) -> Answ
             standing: Standing::of(webhook.status, webhook.failing_since),
             since: webhook.failing_since.map(Moment::from),
             reason: webhook.status_reason,
+            backs_off: app.dispatcher.backs_off_until(webhook.id).map(Moment::from),
             last: last.map(|last| (last.at.into(), words::outcome(t, last.outcome), last.response_code)),
             url: webhook.settings.url,
         }

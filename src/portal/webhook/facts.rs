@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanfare_engine::id::WebhookId;
 use fanfare_engine::profile::{Profile, SecretRule};
 use fanfare_engine::time::Timestamp;
-use fanfare_engine::webhook::{Auth, Events};
+use fanfare_engine::webhook::{Auth, Events, RateLimit};
 use fanfare_store::stats::{self, Attempts};
 
 use crate::app::App;
@@ -126,7 +126,11 @@ pub(super) fn settings(t: &Texts, profile: Option<&Profile>, webhook: &OpenWebho
         add(w.timeout, vec![fill(w.seconds, &[("n", &timeout)])], false);
     }
     if let Some(limit) = settings.rate_limit {
-        add(w.rate_limit, vec![fill(w.per_second, &[("n", &limit.per_second)])], false);
+        let (text, count) = match limit {
+            RateLimit::PerSecond(count) => (w.per_second, count),
+            RateLimit::PerMinute(count) => (w.per_minute, count),
+        };
+        add(w.rate_limit, vec![fill(text, &[("n", &count)])], false);
     }
     add(w.profile, vec![row.profile.clone()], false);
     add(w.owner, row.owner.iter().cloned().collect(), false);

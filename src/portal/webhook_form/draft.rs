@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) secret: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) rate_limit: String,
+    /// Whether the rate limit is one of requests a minute.
+    pub(super) rate_is_per_minute: bool,
     pub(super) own_retry: bool,
     pub(super) delays: String,
     pub(super) timeout: String,
@@ -84,7 +86,8 @@ impl Draft {
             auth: auth.to_owned(),
             username,
             headers: shown_headers(&webhook.credentials.headers),
-            rate_limit: settings.rate_limit.map(|limit| limit.per_second.to_string()).unwrap_or_default(),
+            rate_limit: settings.rate_limit.map(typed_rate).unwrap_or_default(),
+            rate_is_per_minute: matches!(settings.rate_limit, Some(RateLimit::PerMinute(_))),
             own_retry: retry.is_some(),
             delays: retry.map(|retry| typed_delays(&retry.delays_seconds)).unwrap_or_default(),
             timeout: settings.timeout_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
@@ -117,6 +120,7 @@ impl Draft {
             secret: text("secret"),
             headers: headers.filter(|(name, value)| !name.is_empty() || !value.is_empty()).collect(),
             rate_limit: text("rate_limit"),
+            rate_is_per_minute: form.get("rate_unit") == "minute",
             own_retry: form.get("retry") == "own",
             delays: text("delays"),
             timeout: text("timeout"),
@@ -180,7 +184,8 @@ impl Draft {
                 None
             }
         };
-        let rate_limit = number("rate_limit.per_second", &self.rate_limit).map(|per_second| RateLimit { per_second });
+        let rate = if self.rate_is_per_minute { RateLimit::PerMinute } else { RateLimit::PerSecond };
+        let rate_limit = number("rate_limit", &self.rate_limit).map(rate);
         let timeout = number("timeout_seconds", &self.timeout);
         let retry = self.schedule(profile, schedule).map_err(|delay| {
             errors.push(FieldError::new("retry", fill(t.form.bad_delay, &[("delay", &delay)])));

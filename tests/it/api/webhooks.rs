@@ -149,6 +149,9 @@ async fn what_the_profile_does_not_allow_is_named() {
         (json!({"url": URL, "filter": {"type": ""}}), "filter"),
         (json!({"url": URL, "timeout_seconds": 61}), "timeout_seconds"),
         (json!({"url": URL, "rate_limit": {"per_second": 0}}), "rate_limit.per_second"),
+        (json!({"url": URL, "rate_limit": {"per_minute": 0}}), "rate_limit.per_minute"),
+        (json!({"url": URL, "rate_limit": {"per_second": 1, "per_minute": 1}}), "rate_limit"),
+        (json!({"url": URL, "rate_limit": {}}), "rate_limit"),
         (json!({"url": URL, "retry": {"delays_seconds": [0]}}), "retry.delays_seconds[0]"),
         (json!({"url": URL, "retry": {"delays_seconds": [1], "jitter": 2}}), "retry.jitter"),
         (json!({"url": URL, "secret": "short"}), "secret"),
@@ -236,6 +239,7 @@ async fn many_edits_at_once_are_all_kept() {
         json!({"name": "n"}),
         json!({"timeout_seconds": 9}),
         json!({"rate_limit": {"per_second": 4}}),
+        json!({"rate_limit": {"per_minute": 4}}),
         json!({"metadata": {"k": "v"}}),
     ];
     let replies = futures_util::future::join_all(edits.iter().map(|edit| api.patch(&path, edit.clone()))).await;

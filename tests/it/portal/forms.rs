@@ -53,6 +53,7 @@ async fn a_webhook_is_added_with_everything_set() {
             "retry",
             "delays",
             "rate_limit",
+            "rate_unit",
             "timeout",
             "enabled"
         ]
@@ -79,6 +80,7 @@ async fn a_webhook_is_added_with_everything_set() {
                 ("retry", "own"),
                 ("delays", "30s, 5m"),
                 ("rate_limit", "20"),
+                ("rate_unit", "minute"),
                 ("timeout", "9"),
                 ("enabled", "yes"),
             ],
@@ -96,7 +98,7 @@ async fn a_webhook_is_added_with_everything_set() {
         ("auth", json!({"type": "basic", "username": "ada", "password": null})),
         ("headers", json!({"X-Tenant": "acme"})),
         ("retry", json!({"delays_seconds": [30, 300], "jitter": 0.1})),
-        ("rate_limit", json!({"per_second": 20})),
+        ("rate_limit", json!({"per_minute": 20})),
         ("timeout_seconds", json!(9)),
         ("status", json!("active")),
     ] {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::patience::until;
 use super::receiver::{Receiver, Reply};
 use super::scene::{ORG, Scene, event, webhook};
 
@@ -111,6 +112,30 @@ async fn case_070_a_tenant_that_floods_delays_no_other() {
     }
     assert!(scene.receiver.requests_to("/flood").len() < 2 * BACKLOG, "the flood was over before");
     scene.api.post("/v1/pauses", &json!({"organization": ORG})).await.expect(201);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn case_034_a_receiver_that_asks_to_wait_holds_its_whole_webhook() {
+    let scene = Scene::start().await;
+    let asks = || Reply::Answer { status: 429, headers: vec![("Retry-After", "1800".to_owned())], body: "" };
+    scene.receiver.script(move |request| if request.path == "/busy" { asks() } else { Reply::status(200) });
+    let busy = scene.webhook("/busy").await;
+    let first = scene.post(json!({"n": 0})).await;
+    scene.receiver.received_at("/busy", 1).await;
+    until("the attempt is recorded", async || {
+        (scene.api.delivery_of(ORG, &first).await["attempts"] == 1).then_some(())
+    })
+    .await;
+    // Another webhook gets what comes later, and this one does not.
+    scene.webhook("/other").await;
+    for n in 1..=OTHERS {
+        scene.post(json!({"n": n})).await;
+    }
+    scene.receiver.received_at("/other", OTHERS).await;
+    assert_eq!(scene.receiver.requests_to("/busy").len(), 1);
+    let stats = scene.api.get(&busy.path("/stats")).await.expect(200);
+    assert!(stats["backs_off_until"].is_string(), "{stats}");
     scene.server.stop().await;
 }
 

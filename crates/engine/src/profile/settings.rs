@@ -66,7 +66,9 @@ impl Profile {
             check("include_entity", Err("must be false: this profile's payload has no entity".to_owned()));
         }
         check("timeout_seconds", self.check_timeout(settings.timeout_seconds));
-        check("rate_limit.per_second", check_rate(settings.rate_limit));
+        if let Some(limit) = settings.rate_limit {
+            check(limit.field(), check_rate(limit));
+        }
         check("metadata", check_metadata(&settings.metadata));
         errors.extend(self.check_filter(&settings.events, settings.filter.as_ref()));
         let mut check = |field: &str, result: Result<(), String>| {
@@ -248,13 +250,12 @@ fn check_auth_text(auth: &Auth) -> Result<(), String> {
     }
 }
 
-fn check_rate(limit: Option<RateLimit>) -> Result<(), String> {
-    match limit {
-        Some(limit) if !(1..=MAX_RATE_PER_SECOND).contains(&limit.per_second) => {
-            Err(format!("must be from 1 to {MAX_RATE_PER_SECOND}"))
-        }
-        _ => Ok(()),
-    }
+fn check_rate(limit: RateLimit) -> Result<(), String> {
+    let (count, most) = match limit {
+        RateLimit::PerSecond(count) => (count, MAX_RATE_PER_SECOND),
+        RateLimit::PerMinute(count) => (count, MAX_RATE_PER_SECOND * 60),
+    };
+    if (1..=most).contains(&count) { Ok(()) } else { Err(format!("must be from 1 to {most}")) }
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), String> {

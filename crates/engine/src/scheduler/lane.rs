@@ -20,6 +20,10 @@ const CATCH_UP: i64 = 20_000_000;
 const CATCH_UP_BELOW: i64 = 100_000_000;
 const NANOS_OF_MILLI: i64 = 1_000_000;
 
+/// The longest for which a receiver's Retry-After holds all of its webhook's deliveries: a wrong one must not stop a webhook
+/// for long, and whoever is asked again too soon can say so again.
+pub const MAX_BACK_OFF: Duration = Duration::from_secs(3_600);
+
 /// How long a lane that claims with slots in hand gathers them: there is one claim at a time, and it takes as long for one
 /// delivery as for many.
 const GATHERING: Duration = Duration::from_millis(2);
@@ -43,6 +47,8 @@ pub(super) struct Lane {
     allowed: u32,
     /// The earliest moment for the next request under the rate limit, in nanoseconds.
     next_send_nanos: i64,
+    /// Until when its receiver asked for no requests.
+    backs_off_until: Option<Timestamp>,
     /// Whether it waited for nothing but that moment, so that it may catch up on what it is late.
     behind: bool,
     /// Until when it gathers slots for a claim; `None` where it does not.
@@ -83,6 +89,7 @@ impl Lane {
             seat: Seat::new(now, webhook),
             allowed: config.concurrency.max(1),
             next_send_nanos: i64::MIN,
+            backs_off_until: None,
             behind: false,
             gathers_until: None,
             stored: None,
@@ -132,6 +139,30 @@ impl Lane {
         memory.let_go(self.claimed_bytes.0, std::mem::take(&mut self.claimed_bytes.1));
     }
 
+    /// Its receiver asked for no requests before `until`, which is looked at anew where the clock is set back.
+    pub(super) fn back_off(&mut self, now: Timestamp, until: Timestamp) {
+        let until = until.min(now.plus(MAX_BACK_OFF));
+        self.backs_off_until = self.backs_off_until.max(Some(until));
+        // It begins anew with one request at once.
+        self.allowed = 1;
+    }
+
+    /// Until when its receiver asked for no requests, if that is ahead.
+    pub(super) fn backs_off(&self, now: Timestamp) -> Option<Timestamp> {
+        // Never further ahead, unless the clock was set back.
+        self.backs_off_until.map(|until| until.min(now.plus(MAX_BACK_OFF))).filter(|until| *until > now)
+    }
+
+    /// Whether nothing may be sent and everything waits in the store: it is held, or its receiver asked for it.
+    fn is_still(&self, now: Timestamp) -> bool {
+        self.config.held || self.backs_off(now).is_some()
+    }
+
+    /// Whether its deliveries may wait in memory.
+    pub(super) fn may_queue(&self, now: Timestamp) -> bool {
+        !self.config.at_most_once && !self.is_still(now)
+    }
+
     /// How many deliveries it may hold in memory: fewer while its receiver is in trouble.
     pub(super) fn window(&self, per_slot: usize) -> usize {
         self.allowed as usize * per_slot
@@ -168,7 +199,7 @@ impl Lane {
 
     fn has_a_turn(&self, now: Timestamp) -> bool {
         let has_work = if self.config.at_most_once { self.may_claim_late(now) } else { !self.queue.is_empty() };
-        has_work && !self.config.held && self.in_flight() < self.allowed
+        has_work && !self.is_still(now) && self.in_flight() < self.allowed
     }
 
     /// Whether a claim with slots in hand would bring something.
@@ -202,7 +233,7 @@ impl Lane {
     fn gathering(&mut self, now: Timestamp) -> Option<Timestamp> {
         if self.allowed < GATHER_FROM
             || self.in_flight().saturating_mul(8) <= self.allowed
-            || self.config.per_second.is_some()
+            || self.config.rate.is_some()
         {
             self.gathers_until = None;
             return None;
@@ -226,7 +257,7 @@ impl Lane {
     /// Takes a slot for a delivery that is yet to be written, if there is one. Under a rate limit there is none: what waits
     /// for its moment waits in the store.
     pub(super) fn admit_with_slot(&mut self, now: Timestamp, slots: &mut Slots) -> bool {
-        let may = self.config.per_second.is_none() && self.in_flight() < self.allowed;
+        let may = self.config.rate.is_none() && self.in_flight() < self.allowed;
         if !may || !slots.try_take(now, self.config.organization, &mut self.seat) {
             return false;
         }
@@ -235,8 +266,8 @@ impl Lane {
     }
 
     /// Uses a slot that was taken for what is admitted, if there is one and the lane may still use it.
-    pub(super) fn use_admitted_slot(&mut self) -> bool {
-        let may = self.admitted_slots > 0 && !self.config.held && self.is_below_its_cap();
+    pub(super) fn use_admitted_slot(&mut self, now: Timestamp) -> bool {
+        let may = self.admitted_slots > 0 && !self.is_still(now) && self.is_below_its_cap();
         self.admitted_slots -= usize::from(may);
         may
     }
@@ -264,7 +295,7 @@ impl Lane {
     /// Uses a slot that was taken for what a claim brought, if there is one and the lane may still use it.
     pub(super) fn use_claimed_slot(&mut self, now: Timestamp) -> bool {
         let may =
-            self.claimed_slots > 0 && !self.config.held && self.is_below_its_cap() && self.paced_until(now).is_none();
+            self.claimed_slots > 0 && !self.is_still(now) && self.is_below_its_cap() && self.paced_until(now).is_none();
         if may {
             self.claimed_slots -= 1;
             self.pace(now);
@@ -292,7 +323,7 @@ impl Lane {
 
     /// Nanoseconds from one request to the next under the rate limit.
     fn pace_nanos(&self) -> Option<i64> {
-        self.config.per_second.map(|per_second| i64::from(1_000_000_000u32.div_ceil(per_second.max(1))))
+        self.config.rate.map(|rate| i64::try_from(rate.interval_nanos()).unwrap_or(i64::MAX))
     }
 
     /// From when on a request that starts now counts: from when it might have started, where it is only a little late.
@@ -316,10 +347,11 @@ impl Lane {
         }
     }
 
-    pub(super) fn sent(&mut self, trouble: bool) {
-        match trouble {
-            true => self.slow_down(),
-            false => self.allowed = (self.allowed + 1).min(self.limit()),
+    pub(super) fn sent(&mut self, now: Timestamp, trouble: bool) {
+        if trouble {
+            self.slow_down();
+        } else if self.backs_off(now).is_none() {
+            self.allowed = (self.allowed + 1).min(self.limit());
         }
     }
 
@@ -332,7 +364,7 @@ impl Lane {
     /// Until when it is remembered though it is idle, or looked at again; `None` where it may be forgotten.
     pub(super) fn remembered_until(&mut self, now: Timestamp) -> Option<Timestamp> {
         let used = (!self.seat.is_negligible(now)).then(|| now.plus(Duration::from_millis(SPAN)));
-        self.paced_until(now).into_iter().chain(used).max()
+        self.paced_until(now).into_iter().chain(self.backs_off(now)).chain(used).max()
     }
 
     /// Whether nothing is left to do.

@@ -18,6 +18,7 @@ mod words;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+pub use self::lane::MAX_BACK_OFF;
 use self::lane::{Lane, Turn};
 use self::memory::Memory;
 use self::slots::Slots;
@@ -80,7 +81,8 @@ impl Scheduler {
         }
         let has_room = lane.bytes + weight <= self.memory.lane_share()
             && lane.has_room(self.limits.window_per_slot)
-            && !lane.waits_in_store(now);
+            && !lane.waits_in_store(now)
+            && lane.backs_off(now).is_none();
         if !has_room || (lane.config.at_most_once && !lane.admit_with_slot(now, &mut self.slots)) {
             // It may not be told of what it is not written for: the store may know it already, or fail.
             self.forget_if_idle(now, webhook);
@@ -111,6 +113,7 @@ impl Scheduler {
                     lane.slow_down();
                 }
             }
+            Input::BackOff { webhook, until } => self.back_off(now, webhook, until, commands),
             Input::Recorded => self.slots.recorded(),
             Input::Configured { webhook, config } => self.configured(now, webhook, config, commands),
             Input::Recall { webhook } => self.empty(webhook, commands),
@@ -134,6 +137,11 @@ impl Scheduler {
     /// Every webhook that has anything to do.
     pub fn webhooks(&self) -> Vec<WebhookId> {
         self.lanes.keys().copied().collect()
+    }
+
+    /// Until when a webhook gets nothing because its receiver asked for that, with 429 or 503 and Retry-After.
+    pub fn backs_off_until(&self, now: Timestamp, webhook: WebhookId) -> Option<Timestamp> {
+        self.lanes.get(&webhook)?.backs_off(now)
     }
 
     /// Figures for the metrics.
@@ -162,11 +170,11 @@ impl Scheduler {
             return;
         };
         lane.reserved -= 1;
-        if !self.draining && lane.use_admitted_slot() {
+        if !self.draining && lane.use_admitted_slot(now) {
             commands.push(Command::Send(job));
             return;
         }
-        if self.draining || !lane.config.may_queue() {
+        if self.draining || !lane.may_queue(now) {
             self.memory.let_go(lane.config.organization, job.weight);
             lane.bytes -= job.weight;
             commands.push(Command::Release { webhook, leases: vec![(job.delivery, job.claim)] });
@@ -225,7 +233,7 @@ impl Scheduler {
         } else {
             lane.configure(config);
         }
-        let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.config.may_queue());
+        let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.may_queue(now));
         lane.answered(&mut self.memory);
         self.claims -= 1;
         lane.stored = earlier(next_due, lane.unseen.take());
@@ -243,7 +251,7 @@ impl Scheduler {
             lane.queue.extend(jobs);
             self.make_ready(now, webhook);
         }
-        self.give_back_unfit(webhook, commands);
+        self.give_back_unfit(now, webhook, commands);
         self.claim_or_wait(now, webhook, commands);
     }
 
@@ -262,7 +270,7 @@ impl Scheduler {
             let organization = lane.config.organization;
             self.memory.let_go(organization, weight);
             lane.bytes -= weight;
-            lane.sent(trouble);
+            lane.sent(now, trouble);
             self.slots.give_back(now, organization, &mut lane.seat, Some(trouble));
             if trouble {
                 let keep = lane.window(self.limits.window_per_slot);
@@ -284,11 +292,19 @@ impl Scheduler {
         }
     }
 
+    /// A receiver asked for no requests for a while: what waits for it does so in the store, and comes back in its order.
+    fn back_off(&mut self, now: Timestamp, webhook: WebhookId, until: Timestamp, commands: &mut Vec<Command>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        lane.back_off(now, until);
+        self.empty(webhook, commands);
+        self.claim_or_wait(now, webhook, commands);
+    }
+
     fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
         lane.reconfigured = lane.claiming;
-        self.give_back_unfit(webhook, commands);
+        self.give_back_unfit(now, webhook, commands);
         if !config.held {
             self.make_ready(now, webhook);
             self.claim_or_wait(now, webhook, commands);
@@ -296,8 +312,8 @@ impl Scheduler {
     }
 
     /// Gives back what waits in memory of a webhook that must have nothing there.
-    fn give_back_unfit(&mut self, webhook: WebhookId, commands: &mut Vec<Command>) {
-        if self.lanes.get(&webhook).is_some_and(|lane| !lane.config.may_queue()) {
+    fn give_back_unfit(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
+        if self.lanes.get(&webhook).is_some_and(|lane| !lane.may_queue(now)) {
             self.empty(webhook, commands);
         }
     }
@@ -391,6 +407,7 @@ impl Scheduler {
         if self.draining || lane.config.held || lane.claiming {
             return;
         }
+        let due = lane.backs_off(now).map_or(due, |until| until.max(due));
         if due > now {
             self.set_timer(webhook, due);
             return;

@@ -1,6 +1,7 @@
 //! The scheduler alone, in time that the test sets.
 
 mod at_most_once;
+mod back_off;
 mod fairness;
 mod memory;
 mod pace;
@@ -13,6 +14,7 @@ use super::*;
 use crate::delivery::{Single, Trigger};
 use crate::event::Event;
 use crate::id::{DeliveryId, EventId, OrganizationId, ProjectId};
+use crate::webhook::RateLimit;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -130,7 +132,7 @@ fn lanes_take_turns() {
 #[test]
 fn a_rate_limit_spaces_requests_evenly() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let slow = LaneConfig { per_second: Some(4), ..config(1, 8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(4)), ..config(1, 8) };
     for delivery in 0..3 {
         offer(&mut scheduler, NOW, slow, job(1, delivery)).unwrap();
     }
@@ -252,7 +254,7 @@ fn later(seconds: u64) -> Timestamp {
 #[test]
 fn what_was_unknown_of_a_webhook_becomes_known_before_it_is_sent_to() {
     let mut scheduler = with_something_stored(1, later(60));
-    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..config(1, 8) };
     assert_eq!(offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap(), [1]);
     assert!(offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap().is_empty(), "its rate limit holds");
 }
@@ -280,7 +282,7 @@ fn slots_go_back_to_the_organization_that_they_were_taken_from() {
 #[test]
 fn a_rate_limit_outlasts_an_idle_moment_and_is_forgotten_after_it() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..config(1, 8) };
     offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap();
     step(&mut scheduler, NOW, sent(1, false));
     assert!(offer(&mut scheduler, NOW, slow, job(1, 2)).unwrap().is_empty());
@@ -293,7 +295,7 @@ fn a_rate_limit_outlasts_an_idle_moment_and_is_forgotten_after_it() {
 #[test]
 fn case_059_a_clock_that_is_set_back_stops_no_rate_limited_webhook() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..config(1, 8) };
     let tomorrow = later(86_400);
     for delivery in 0..3 {
         offer(&mut scheduler, tomorrow, slow, job(1, delivery)).unwrap();
@@ -333,7 +335,7 @@ fn room_that_was_kept_in_vain_is_used_for_what_waits_in_the_store() {
 fn a_lane_that_cannot_use_its_slot_hands_it_on() {
     let limits = Limits { in_flight: 1, ..Limits::default() };
     let mut scheduler = Scheduler::new(limits);
-    let slow = LaneConfig { per_second: Some(1), ..config(1, 8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..config(1, 8) };
     assert_eq!(offer(&mut scheduler, NOW, slow, job(1, 1)).unwrap(), [1]);
     offer(&mut scheduler, NOW, config(1, 8), job(2, 2)).unwrap();
     offer(&mut scheduler, NOW, config(1, 8), job(3, 3)).unwrap();

@@ -6,6 +6,7 @@ use crate::delivery::{Single, Trigger};
 use crate::event::Event;
 use crate::id::{DeliveryId, OrganizationId, WebhookId};
 use crate::time::Timestamp;
+use crate::webhook::RateLimit;
 
 /// The bounds of what is held and sent at once.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,7 @@ pub struct LaneConfig {
     pub organization: OrganizationId,
     /// Requests under way at once, at most. At least 1.
     pub concurrency: u32,
-    /// Requests a second, at most.
-    pub per_second: Option<u32>,
+    pub rate: Option<RateLimit>,
     /// Nothing is sent while this holds (a pause); everything waits in the store.
     pub held: bool,
     /// Its deliveries are leased only once there is a slot for them, right before they are sent: what is leased when the
@@ -42,21 +42,11 @@ pub struct LaneConfig {
 impl LaneConfig {
     /// Of a webhook of which only the id is known, or which gets nothing any more: it holds nothing back, and says nothing
     /// else. Nothing is sent before the rest is known.
-    pub const UNKNOWN: LaneConfig = LaneConfig {
-        organization: OrganizationId(0),
-        concurrency: 1,
-        per_second: None,
-        held: false,
-        at_most_once: false,
-    };
+    pub const UNKNOWN: LaneConfig =
+        LaneConfig { organization: OrganizationId(0), concurrency: 1, rate: None, held: false, at_most_once: false };
 
     pub(super) fn is_known(&self) -> bool {
         self.organization != LaneConfig::UNKNOWN.organization
-    }
-
-    /// Whether its deliveries may wait in memory.
-    pub(super) fn may_queue(&self) -> bool {
-        !self.held && !self.at_most_once
     }
 }
 
@@ -97,6 +87,8 @@ pub enum Input {
     Sent { webhook: WebhookId, weight: usize, trouble: bool },
     /// The receiver showed that it cannot keep up after [`Input::Sent`] was told.
     Trouble { webhook: WebhookId },
+    /// The receiver asked for no requests before this time. To be told before [`Input::Sent`].
+    BackOff { webhook: WebhookId, until: Timestamp },
     /// What came of a [`Command::Send`] is on disk.
     Recorded,
     /// The webhook's settings changed; [`LaneConfig::UNKNOWN`] where it gets nothing any more.

@@ -29,7 +29,7 @@ fn what_is_allowed_passes() {
         settings.filter = Some(Filter { kind: "Company".to_owned(), id: None });
         settings.retry = Some(RetryOverride { delays_seconds: vec![1, 604_800], jitter: 1.0 });
         settings.timeout_seconds = Some(60);
-        settings.rate_limit = Some(RateLimit { per_second: 10_000 });
+        settings.rate_limit = Some(RateLimit::PerSecond(10_000));
         settings.metadata.insert("k".repeat(64), "v".repeat(512));
         credentials.secrets = vec![secret(SECRET), secret(SECRET)];
         credentials.auth = Some(Auth::Bearer { token: "t0ken".to_owned() });
@@ -138,9 +138,11 @@ fn retries_timeouts_and_rates() {
         let error = one(|settings, _| settings.timeout_seconds = Some(seconds));
         assert_eq!(error, "timeout_seconds must be from 1 to 60");
     }
-    for per_second in [0, 10_001] {
-        let error = one(|settings, _| settings.rate_limit = Some(RateLimit { per_second }));
+    for (count, minutes) in [(0, 0), (10_001, 600_001)] {
+        let error = one(|settings, _| settings.rate_limit = Some(RateLimit::PerSecond(count)));
         assert_eq!(error, "rate_limit.per_second must be from 1 to 10000");
+        let error = one(|settings, _| settings.rate_limit = Some(RateLimit::PerMinute(minutes)));
+        assert_eq!(error, "rate_limit.per_minute must be from 1 to 600000");
     }
     let fixed = wrong(&profile(""), |settings, _| {
         settings.timeout_seconds = Some(5);

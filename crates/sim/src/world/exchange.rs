@@ -155,6 +155,9 @@ impl World {
         if self.is_sabotaged(Sabotage::SendBeforeDue) && matches!(next, Next::RetryAt(_)) {
             next = Next::RetryAt(clock);
         }
+        if let Some(until) = retry::back_off(&webhook.retry, &ended, clock, self.chance.share()) {
+            self.back_off(job.webhook, until)?;
+        }
         self.tell(sent(job, is_trouble(reaction)))?;
         let Some(process) = &mut self.process else { return Ok(()) };
         let attempt = log_entry(&exchange, process.ids.next(clock));
@@ -164,6 +167,17 @@ impl World {
             self.webhook_changed(job.webhook)?;
         }
         self.finish(job, Some(attempt), next)
+    }
+
+    /// The receiver asked for no requests before this time.
+    fn back_off(&mut self, webhook: WebhookId, until: Timestamp) -> Checked {
+        note!(self, "{webhook} is asked to wait until {until}");
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.asked_to_wait.insert(webhook, (until, self.clock_steps));
+        if self.is_sabotaged(Sabotage::IgnoreRetryAfter) {
+            return Ok(());
+        }
+        self.tell(Input::BackOff { webhook, until })
     }
 
     fn finish(&mut self, job: &Job, attempt: Option<LoggedAttempt>, next: Next) -> Checked {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fanfare_engine::id::{DeliveryId, IdGenerator, NodeId, OrganizationId, WebhookId};
 use fanfare_engine::scheduler::{Command, Input, Job, LaneConfig, Limits, Scheduler};
+use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::Lease;
 use fanfare_store::sqlite::Joined;
 
@@ -36,6 +37,8 @@ pub(super) struct Process {
     unrecorded: usize,
     /// When a webhook was last sent to: by the wall clock, and after how many steps of it.
     last_sent: BTreeMap<WebhookId, (i64, u32)>,
+    /// Until when a receiver asked for no requests, and after how many steps of the clock.
+    pub(super) asked_to_wait: BTreeMap<WebhookId, (Timestamp, u32)>,
 }
 
 impl Process {
@@ -56,6 +59,7 @@ impl Process {
             under_way: 0,
             unrecorded: 0,
             last_sent: BTreeMap::new(),
+            asked_to_wait: BTreeMap::new(),
         }
     }
 
@@ -93,7 +97,7 @@ impl World {
             lane.concurrency *= 4;
         }
         if self.is_sabotaged(Sabotage::IgnoreRate) {
-            lane.per_second = None;
+            lane.rate = None;
         }
         if self.is_sabotaged(Sabotage::LeaseEarly) {
             lane.at_most_once = false;
@@ -196,6 +200,7 @@ impl World {
         *share += 1;
         let share = *share;
         let last = process.last_sent.insert(webhook, (clock, self.clock_steps));
+        let asked_to_wait = process.asked_to_wait.get(&webhook).copied();
         let number = process.number;
 
         if process.draining {
@@ -205,6 +210,12 @@ impl World {
             return fault("the limit of all holds", id, format!("{unrecorded} are under way or not recorded"));
         }
         self.leaves_room(id, organization, share - 1, self.limits.in_flight - (unrecorded - 1))?;
+        if let Some((until, _)) =
+            asked_to_wait.filter(|&(until, steps)| steps == self.clock_steps && until.millis() > clock)
+        {
+            let message = format!("{id} is sent though {webhook} was asked to wait until {until}");
+            return fault("a receiver that asks to wait is left alone", id, message);
+        }
         if let Some(settings) = self.catalogue.webhook(webhook) {
             let most = settings.concurrency.max(settings.concurrency_before);
             if busy > most {
@@ -214,11 +225,11 @@ impl World {
                     format!("{busy} of {webhook}'s {most} are under way"),
                 );
             }
-            if let (Some(per_second), Some((sent, steps))) = (settings.per_second, last)
+            if let (Some(rate), Some((sent, steps))) = (settings.rate, last)
                 && steps == self.clock_steps
-                && (clock - sent) * 1_000 < 1_000_000 / i64::from(per_second)
+                && (clock - sent) * 1_000 < (rate.interval_nanos() / 1_000) as i64
             {
-                let message = format!("{webhook} is sent to {} ms after the last, at {per_second}/s", clock - sent);
+                let message = format!("{webhook} is sent to {} ms after the last, at {rate:?}", clock - sent);
                 return fault("a rate limit holds", id, message);
             }
         }

@@ -108,7 +108,7 @@ fn a_new_one_takes_no_slot_that_there_is_not_and_none_ahead_of_its_rate() {
     let mut scheduler = Scheduler::new(limits);
     assert!(scheduler.admit(NOW, WebhookId(1), once(8), 100));
     assert!(!scheduler.admit(NOW, WebhookId(2), once(8), 100), "there is no other slot");
-    let slow = LaneConfig { per_second: Some(1), organization: OrganizationId(2), ..once(8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), organization: OrganizationId(2), ..once(8) };
     assert!(!scheduler.admit(NOW, WebhookId(3), slow, 100));
     // A slot that was not needed goes to who waits for it.
     assert!(step(&mut scheduler, NOW, stored(2, once(8))).is_empty());
@@ -119,7 +119,7 @@ fn a_new_one_takes_no_slot_that_there_is_not_and_none_ahead_of_its_rate() {
 #[test]
 fn nothing_is_remembered_of_one_that_finds_no_slot() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let slow = LaneConfig { per_second: Some(1), ..once(8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..once(8) };
     assert!(!scheduler.admit(NOW, WebhookId(1), slow, 100));
     assert_eq!(scheduler.figures(), Figures::default(), "where the store has it already nobody tells");
 }
@@ -165,7 +165,7 @@ fn nothing_is_leased_while_there_is_no_slot() {
 #[test]
 fn a_rate_limit_comes_before_the_lease() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let slow = LaneConfig { per_second: Some(1), ..once(8) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..once(8) };
     assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, slow))), [(1, 1, true)]);
     let commands = step(&mut scheduler, NOW, claimed(1, slow, &[1], true));
     assert_eq!((sends(&commands), claims(&commands)), (vec![1], vec![]));
@@ -256,7 +256,7 @@ fn slots_taken_ahead_are_not_used_beyond_a_cap_that_was_lowered_meanwhile() {
 fn slots_taken_ahead_are_not_used_beyond_a_rate_that_was_lowered_meanwhile() {
     let mut scheduler = Scheduler::new(Limits::default());
     assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(3)))), [(1, 3, true)]);
-    let slow = LaneConfig { per_second: Some(1), ..once(3) };
+    let slow = LaneConfig { rate: Some(RateLimit::PerSecond(1)), ..once(3) };
     step(&mut scheduler, NOW, Input::Configured { webhook: WebhookId(1), config: slow });
     assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, slow, &[1, 2, 3], false))), [1]);
 }

@@ -85,7 +85,7 @@ impl Machine {
 }
 
 fn starts(per_second: u32, at_most_once: bool, lateness: Vec<i64>, span: i64) -> Vec<i64> {
-    let config = LaneConfig { per_second: Some(per_second), at_most_once, ..config(1, 64) };
+    let config = LaneConfig { rate: Some(RateLimit::PerSecond(per_second)), at_most_once, ..config(1, 64) };
     let scheduler = Scheduler::new(Limits::default());
     let happenings = BinaryHeap::new();
     Machine { scheduler, config, happenings, lateness, draws: 0, started: Vec::new(), next: 1 }.run(span)
@@ -129,7 +129,7 @@ fn a_thousand_a_second_are_a_thousand_though_timers_come_late() {
 #[test]
 fn what_was_not_wanted_for_a_while_is_not_caught_up() {
     let mut scheduler = Scheduler::new(Limits::default());
-    let limited = LaneConfig { per_second: Some(1_000), ..config(1, 64) };
+    let limited = LaneConfig { rate: Some(RateLimit::PerSecond(1_000)), ..config(1, 64) };
     offer(&mut scheduler, NOW, limited, job(1, 0)).unwrap();
     let mut sent = 0;
     for delivery in 1..=10 {
