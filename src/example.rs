@@ -142,6 +142,7 @@ fn webhook(profile: &Profile, wanted: &Wanted, event_type: Option<&str>) -> Resu
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings,
         credentials,
         created_at: wanted.at,

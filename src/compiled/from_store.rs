@@ -46,6 +46,7 @@ pub fn whole(row: WebhookRow, credentials: Credentials) -> Webhook {
         status: row.status,
         status_reason: row.status_reason,
         failing_since: row.failing_since,
+        failed_at: row.failed_at,
         settings: row.settings,
         credentials,
         created_at: row.created_at,

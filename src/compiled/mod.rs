@@ -43,7 +43,7 @@ use self::holds::HeldNow;
 pub use self::holds::{Hold, Holds};
 pub use self::organization::CompiledOrganization;
 use self::senders::Senders;
-pub use self::webhook::{CompiledWebhook, Sender, Unsendable};
+pub use self::webhook::{CompiledWebhook, Noted, Sender, Unsendable};
 
 use self::loads::Loads;
 

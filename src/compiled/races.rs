@@ -65,6 +65,7 @@ fn webhook() -> Webhook {
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings,
         credentials: Credentials::default(),
         created_at: Timestamp(0),

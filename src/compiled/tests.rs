@@ -33,6 +33,7 @@ fn webhook(id: i64, url: &str) -> Webhook {
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings: Settings {
             name: format!("webhook {id}"),
             url: url.to_owned(),

@@ -1,11 +1,11 @@
 //! A webhook ready for use: what it wants, what it is sent, how it is retried.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
-use fanfare_engine::health::HealthPolicy;
+use fanfare_engine::health::{HealthPolicy, Streak};
 use fanfare_engine::matching::{Interest, Wants};
 use fanfare_engine::profile::{IdForm, Profile, Profiles};
 use fanfare_engine::render::Plan;
@@ -13,15 +13,16 @@ use fanfare_engine::retry::RetryPolicy;
 use fanfare_engine::scheduler::LaneConfig;
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::{Status, Webhook};
+use parking_lot::Mutex;
 
 use super::holds::HeldNow;
 use super::senders::Senders;
 use super::{Revoked, StoredWebhook};
 
-/// In `failing_since`: the last attempt succeeded, or none was made.
-const NOT_FAILING: i64 = i64::MIN;
 /// In `allowed_at_once`: as many as the webhook's concurrency.
 const ALL: u32 = u32::MAX;
+/// While a webhook fails, this is noted again and again, so that what is lost when the server dies is little.
+const NOTE_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// Why nothing can be sent to a webhook as it is set up; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +45,26 @@ pub struct CompiledWebhook {
     senders: Arc<Senders>,
     /// Its name among the senders.
     name: u64,
-    failing_since: AtomicI64,
     /// How many requests at once its receiver allows over one connection, where that is less than its concurrency.
     allowed_at_once: AtomicU32,
+    /// How its last attempts failed; `None` where the last one succeeded or none was made. Boxed, since few fail.
+    failures: Mutex<Option<Box<Failures>>>,
+}
+
+/// Attempts that failed one after the other.
+struct Failures {
+    streak: Streak,
+    /// When that was noted in the store, if it was.
+    noted: Option<Timestamp>,
+}
+
+/// What follows from an attempt's end for how a webhook does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Noted {
+    /// The attempts that failed up to now, this one among them.
+    pub streak: Option<Streak>,
+    /// What is to be kept: since when every attempt has failed and when the last one did, or that one succeeded.
+    pub keep: Option<Option<(Timestamp, Timestamp)>>,
 }
 
 /// What is needed to send.
@@ -101,8 +119,8 @@ impl CompiledWebhook {
             profile: profile.map(Arc::clone),
             senders: Arc::clone(senders),
             name: senders.name(),
-            failing_since: AtomicI64::new(webhook.failing_since.map_or(NOT_FAILING, Timestamp::millis)),
             allowed_at_once: AtomicU32::new(ALL),
+            failures: Mutex::new(noted_failures(&webhook)),
             webhook,
             access,
         }
@@ -138,26 +156,35 @@ impl CompiledWebhook {
         from != to && self.allowed_at_once.swap(to, Ordering::Relaxed) != to
     }
 
-    /// Since when every attempt has failed.
-    pub fn failing_since(&self) -> Option<Timestamp> {
-        let since = self.failing_since.load(Ordering::Relaxed);
-        (since != NOT_FAILING).then_some(Timestamp(since))
-    }
-
-    /// Notes an attempt's end. Answers the new value where that changes anything that is to be kept.
-    pub fn note_attempt(&self, success: bool, now: Timestamp) -> Option<Option<Timestamp>> {
-        let (from, to) = if success {
-            let since = self.failing_since.load(Ordering::Relaxed);
-            if since == NOT_FAILING {
-                return None;
+    /// Notes an attempt's end.
+    pub fn note_attempt(&self, success: bool, now: Timestamp) -> Noted {
+        let mut failures = self.failures.lock();
+        if success {
+            let keep = failures.take().and_then(|failures| failures.noted).map(|_| None);
+            return Noted { streak: None, keep };
+        }
+        let policy = self.profile.as_ref().map_or(HealthPolicy { after: None }, |profile| profile.health_policy());
+        let failures = match &mut *failures {
+            Some(failures) => {
+                failures.streak.go_on(&policy, now);
+                failures
             }
-            (since, NOT_FAILING)
-        } else {
-            (NOT_FAILING, now.millis())
+            none => none.insert(Box::new(Failures { streak: Streak::start(now), noted: None })),
         };
-        let changed = self.failing_since.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        changed.then(|| (!success).then_some(now))
+        let streak = failures.streak;
+        let is_due = failures.noted.is_none_or(|noted| now.since(noted) >= NOTE_AGAIN);
+        let keep = streak.failing_since().filter(|_| is_due).map(|since| Some((since, streak.last())));
+        if keep.is_some() {
+            failures.noted = Some(now);
+        }
+        Noted { streak: Some(streak), keep }
     }
+}
+
+fn noted_failures(webhook: &Webhook) -> Option<Box<Failures>> {
+    let since = webhook.failing_since?;
+    let last = webhook.failed_at.unwrap_or(since);
+    Some(Box::new(Failures { streak: Streak::noted(since, last), noted: Some(last) }))
 }
 
 /// What a webhook gets whose profile is not there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fanfare_engine::health;
 use fanfare_engine::scheduler::Input;
 use fanfare_engine::time::Timestamp;
+use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreError;
 use fanfare_store::catalogue::webhooks;
 use fanfare_store::queue::{Operation, Touches};
@@ -13,11 +14,15 @@ use super::dispatcher::Dispatcher;
 use super::report;
 use crate::compiled::{CompiledOrganization, CompiledWebhook};
 
-/// Keeps since when every attempt of a webhook has failed, or that it no longer does.
-pub(super) fn keep_failing_since(dispatcher: &Dispatcher, webhook: &CompiledWebhook, since: Option<Timestamp>) {
-    let id = webhook.webhook.id;
+/// Keeps since when every attempt of a webhook has failed and when the last one did, or that it no longer fails.
+pub(super) fn keep_failing(
+    dispatcher: &Dispatcher,
+    webhook: &CompiledWebhook,
+    failing: Option<(Timestamp, Timestamp)>,
+) {
+    let Webhook { id, updated_at, .. } = webhook.webhook;
     // No cache is touched by it: the compiled webhook has noted it already.
-    let operation = Operation::Note(webhooks::set_failing_since(id, since));
+    let operation = Operation::Note(webhooks::set_failing(id, updated_at, failing));
     dispatcher.tools.store.submit(operation, move |answer| {
         if let Err(error) = answer {
             tracing::warn!(webhook = %id, %error, "since when a webhook fails could not be kept");

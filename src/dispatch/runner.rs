@@ -20,7 +20,7 @@ use super::dispatcher::Dispatcher;
 use super::turn::{AtMostOnce, Turn};
 use super::verdict::{self, Ending};
 use super::{backlog, disable, first_sent, record, tails};
-use crate::compiled::{CompiledOrganization, CompiledWebhook, Sender};
+use crate::compiled::{CompiledOrganization, CompiledWebhook, Noted, Sender};
 use crate::delivery::exchange::{Exchange, Resent};
 use crate::delivery::http::OutgoingRequest;
 use crate::delivery::tail::Tail;
@@ -177,6 +177,7 @@ async fn attempt(
     let dispatcher = turn.dispatcher;
     let tools = &dispatcher.tools;
     let at = tools.clock.now();
+    let elsewhere = goes_elsewhere(webhook, first.as_ref());
     turn.begin(AtMostOnce(wants_nothing_twice(webhook)));
     // A delivery on which our own code panics counts as failed and harms no other.
     let trial = AssertUnwindSafe(try_once(dispatcher, &turn.job, webhook, first, at)).catch_unwind().await;
@@ -184,7 +185,11 @@ async fn attempt(
     let now = tools.clock.now();
     let retry_after = trial.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
     let status = trial.response.as_ref().map(|response| response.status);
-    let ending = Ending { outcome: trial.outcome, status, retry_after };
+    let success = trial.outcome == Outcome::Success;
+    // What was only tried out, and failed, does not count against the receiver; that it works counts in any case.
+    let counts = !elsewhere && (success || turn.job.single == Single::No);
+    let noted = if counts { webhook.note_attempt(success, now) } else { Noted::default() };
+    let ending = Ending { outcome: trial.outcome, status, retry_after, elsewhere, failures: noted.streak };
     let conclusion = verdict::conclude(&turn.job, webhook, &ending, now, random::jitter());
 
     if let Some(until) = conclusion.back_off {
@@ -193,11 +198,8 @@ async fn attempt(
     turn.sent(conclusion.trouble);
     let job = &turn.job;
     tools.metrics.attempt(trial.outcome, trial.duration_ms);
-    let success = trial.outcome == Outcome::Success;
-    // What was only tried out, and failed, does not count against the receiver; that it works counts in any case.
-    let counts = success || job.single == Single::No;
-    if let Some(failing_since) = counts.then(|| webhook.note_attempt(success, now)).flatten() {
-        disable::keep_failing_since(dispatcher, webhook, failing_since);
+    if let Some(failing) = noted.keep {
+        disable::keep_failing(dispatcher, webhook, failing);
     }
     let logged = LoggedAttempt {
         id: tools.ids.next(),
@@ -217,6 +219,12 @@ async fn attempt(
         None => record::attempted(dispatcher, &turn.job, organization, logged, conclusion.next).await,
         Some(tail) => Box::pin(tails::record(turn, organization, logged, conclusion.next, *tail)).await,
     }
+}
+
+/// Whether a request that is made again as it was first sent goes elsewhere than the webhook's others do now.
+fn goes_elsewhere(webhook: &CompiledWebhook, first: Option<&Result<FirstSent, RenderError>>) -> bool {
+    let (Some(Ok(first)), Ok(sender)) = (first, webhook.sender()) else { return false };
+    first.url() != &**sender.plan.url()
 }
 
 /// What an attempt gave.

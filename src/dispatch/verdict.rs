@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fanfare_engine::attempt::Outcome;
-use fanfare_engine::delivery::Single;
-use fanfare_engine::health::{self, Health};
+use fanfare_engine::delivery::{Single, Trigger};
+use fanfare_engine::health::{self, Health, Streak};
 use fanfare_engine::retry::{self, Ended, Verdict};
 use fanfare_engine::scheduler::Job;
 use fanfare_engine::time::Timestamp;
@@ -18,6 +18,11 @@ pub(super) struct Ending {
     pub(super) outcome: Outcome,
     pub(super) status: Option<u16>,
     pub(super) retry_after: Option<Duration>,
+    /// Whether the request went elsewhere than the webhook's go now, as it was first sent. Then it says nothing about the
+    /// webhook's receiver.
+    pub(super) elsewhere: bool,
+    /// The attempts of the webhook that failed up to now; `None` where this one does not count.
+    pub(super) failures: Option<Streak>,
 }
 
 /// See the module.
@@ -39,7 +44,7 @@ pub(super) fn conclude(
     now: Timestamp,
     chance: f64,
 ) -> Conclusion {
-    let trouble = is_trouble(ending);
+    let trouble = !ending.elsewhere && is_trouble(ending);
     let Ok(sender) = webhook.sender() else {
         return Conclusion { next: single(job, Next::Exhausted), disable: None, trouble, back_off: None };
     };
@@ -48,18 +53,15 @@ pub(super) fn conclude(
         Verdict::Delivered => (Next::Delivered, None),
         Verdict::RetryAt(at) => (Next::RetryAt(at), None),
         Verdict::Exhausted => (Next::Exhausted, None),
+        // What is gone is another receiver, or was only tried out.
+        Verdict::DisableWebhook if ending.elsewhere || job.trigger == Trigger::Test => (Next::Exhausted, None),
         Verdict::DisableWebhook => (Next::Exhausted, Some(health::GONE.to_owned())),
     };
-    let disable = disable.or_else(|| match ending.outcome {
-        Outcome::Success => None,
-        // What was only tried out does not count against the receiver.
-        _ if job.single != Single::No => None,
-        _ => match health::judge(&sender.health, webhook.failing_since(), now) {
-            Health::Stay => None,
-            Health::Disable(reason) => Some(reason),
-        },
+    let disable = disable.or_else(|| match health::judge(&sender.health, &ending.failures?) {
+        Health::Stay => None,
+        Health::Disable(reason) => Some(reason),
     });
-    let back_off = retry::back_off(&sender.retry, &ended, now, chance);
+    let back_off = retry::back_off(&sender.retry, &ended, now, chance).filter(|_| !ending.elsewhere);
     Conclusion { next: single(job, next), disable, trouble, back_off }
 }
 

@@ -57,6 +57,7 @@ fn webhook() -> Webhook {
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings,
         credentials: Credentials { secrets: vec![secret], ..Credentials::default() },
         created_at: Timestamp(0),

@@ -278,8 +278,10 @@ pub struct Webhook {
     pub status: Status,
     /// For people: why it is not active.
     pub status_reason: Option<String>,
-    /// Since when every attempt has failed; `None` while the last one succeeded or none was made.
+    /// Since when every attempt has failed, once several in a row did; see [`crate::health::Streak`].
     pub failing_since: Option<Timestamp>,
+    /// When one of these attempts failed: the last, or one not long before it.
+    pub failed_at: Option<Timestamp>,
     pub settings: Settings,
     pub credentials: Credentials,
     pub created_at: Timestamp,

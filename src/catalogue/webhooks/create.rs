@@ -79,6 +79,7 @@ fn draft(
         status: if enabled { Status::Active } else { Status::Deactivated },
         status_reason: (!enabled).then(|| "Not switched on yet.".to_owned()),
         failing_since: None,
+        failed_at: None,
         settings: defaults(profile),
         sealed: Vec::new(),
         version: 1,

@@ -72,9 +72,10 @@ pub(super) async fn write(
     let id = after.row.id;
     let mut change = rows::update(&after.row);
     let switched_on = !before.row.status.takes_events() && after.row.status.takes_events();
-    if switched_on {
+    if switched_on || before.row.settings.url != after.row.settings.url {
+        // What failed was not what it is now.
         change = change.then(rows::forget_failures(id));
-        after.row.failing_since = None;
+        (after.row.failing_since, after.row.failed_at) = (None, None);
     }
     let test = match switched_on && wants_test(profile) {
         true => first_test::prepare(app, profile, &after.row).await?,

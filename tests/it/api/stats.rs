@@ -48,11 +48,17 @@ async fn a_webhooks_attempts_are_counted() {
         assert!(stats[time]["average_duration_ms"].is_u64(), "{stats}");
     }
     assert_eq!(stats["last_attempt"], json!({"at": START, "outcome": "status", "response_code": 503}));
-    assert_eq!(stats["failing_since"], START);
+    assert_eq!(stats["failing_since"], Value::Null, "one that failed once is not failing");
+    for _ in 0..4 {
+        send(&api, &mut sink, 503).await;
+    }
+    assert_eq!(api.get(&path).await.ok()["failing_since"], START);
+    send(&api, &mut sink, 200).await;
+    assert_eq!(api.get(&path).await.ok()["failing_since"], Value::Null);
 
     api.clock.advance(Duration::from_secs(2 * 3_600));
     let stats = api.get(&path).await.ok();
-    assert_eq!((&stats["last_hour"], &stats["last_24_hours"]["succeeded"]), (&none, &json!(3)));
+    assert_eq!((&stats["last_hour"], &stats["last_24_hours"]["succeeded"]), (&none, &json!(4)));
     api.stop().await;
 }
 

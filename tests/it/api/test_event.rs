@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::Api;
 use super::sending::{Sink, local};
 
+const HALF_A_DAY: Duration = Duration::from_secs(12 * 3_600);
+
 async fn ready(sink: &Sink) -> (Api, String) {
     let api = Api::start_with(local()).await;
     api.organization("acme").await;
@@ -76,15 +78,59 @@ async fn a_test_that_fails_alarms_nobody() {
     assert_eq!((&first["type"], &first["data"]["event_id"]), (&json!("delivery.exhausted"), &event));
 
     // Nor does it switch off what has failed for long, as a real event does.
-    api.pass(Duration::from_secs(6 * 86_400));
+    for exhausted in 3..12 {
+        api.pass(HALF_A_DAY);
+        api.event("acme", "job.created").await;
+        sink.next().await;
+        api.until_state("exhausted", exhausted).await;
+    }
+    api.pass(HALF_A_DAY);
     api.post(&format!("{webhook}/test"), json!({})).await.with(202);
     sink.next().await;
-    api.until_state("exhausted", 3).await;
+    api.until_state("exhausted", 12).await;
     assert_eq!(api.get(&webhook).await.ok()["status"], "active");
     api.event("acme", "job.created").await;
     sink.next().await;
-    api.until_state("exhausted", 4).await;
+    api.until_state("exhausted", 13).await;
     assert_eq!(api.get(&webhook).await.ok()["status"], "auto_disabled");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_that_is_answered_with_gone_switches_nothing_off() {
+    let mut sink = Sink::start().await;
+    sink.answer(410);
+    let (api, webhook) = ready(&sink).await;
+    api.post(&format!("{webhook}/test"), json!({})).await.with(202);
+    sink.next().await;
+    api.until_state("exhausted", 1).await;
+    assert_eq!(api.get(&webhook).await.ok()["status"], "active");
+    api.event("acme", "job.created").await;
+    sink.next().await;
+    api.until_state("exhausted", 2).await;
+    assert_eq!(api.get(&webhook).await.ok()["status"], "auto_disabled");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn days_of_silence_between_failures_switch_nothing_off() {
+    let mut sink = Sink::start().await;
+    sink.answer(500);
+    let (api, webhook) = ready(&sink).await;
+    api.patch(&webhook, json!({"retry": {"delays_seconds": []}})).await.ok();
+    for exhausted in 1..=6 {
+        api.event("acme", "job.created").await;
+        sink.next().await;
+        api.until_state("exhausted", exhausted).await;
+        if exhausted == 5 {
+            api.pass(6 * 2 * HALF_A_DAY);
+        }
+    }
+    assert_eq!(api.get(&webhook).await.ok()["status"], "active");
+    // What failed at the old address does not count against the new one.
+    assert!(api.get(&format!("{webhook}/stats")).await.ok()["failing_since"].is_string());
+    api.patch(&webhook, json!({"url": format!("{}new", sink.url)})).await.ok();
+    assert_eq!(api.get(&format!("{webhook}/stats")).await.ok()["failing_since"], Value::Null);
     api.stop().await;
 }
 

@@ -262,24 +262,27 @@ async fn lists_and_charts_show_what_happened() {
     let url = format!("http://127.0.0.1:{port}/");
     let broken = json!({"name": "Broken", "url": url, "retry": {"delays_seconds": [], "jitter": 0}});
     api.webhook("other", broken).await;
-    api.event("other", "job.created").await;
-    api.until_state("exhausted", 1).await;
+    for failed in 1..=5 {
+        assert_eq!(visit.get("/console/failing").await.ok().count("tbody .title"), 0, "{failed} is not yet failing");
+        api.event("other", "job.created").await;
+        api.until_state("exhausted", failed).await;
+    }
     let failing = visit.get("/console/failing").await.ok();
     assert_eq!(failing.texts("tbody .title"), ["Broken"]);
     let deliveries = visit.get("/console/deliveries").await.ok();
-    assert_eq!(deliveries.count("tbody [data-row]"), 2);
+    assert_eq!(deliveries.count("tbody [data-row]"), 6);
     let filtered = visit.get("/console/deliveries?organization=other&state=exhausted").await.ok();
-    assert_eq!(filtered.count("tbody [data-row]"), 1);
+    assert_eq!(filtered.count("tbody [data-row]"), 5);
     assert_eq!(visit.get("/console/deliveries?state=cancelled").await.ok().count("tbody [data-row]"), 0);
     // Figures are written a moment after what they count.
     let overview = until("the figures", async || {
         let overview = visit.get("/console?range=1h").await.ok();
         let counted = overview.texts(".chart.volume tbody td");
-        (counted == ["1", "0", "0", "1", "0"]).then_some(overview)
+        (counted == ["1", "0", "0", "5", "0"]).then_some(overview)
     })
     .await;
-    assert_eq!(overview.texts(".chart.codes tbody td"), ["1", "0", "0", "0", "1"]);
-    assert_eq!(overview.texts(".chart.failures tbody td"), ["50 %"]);
+    assert_eq!(overview.texts(".chart.codes tbody td"), ["1", "0", "0", "0", "5"]);
+    assert_eq!(overview.texts(".chart.failures tbody td"), ["83 %"]);
     assert_eq!(overview.count(".chart .plot svg.field"), 4);
     assert_eq!(overview.only(".ranges [aria-current]"), "1 hour");
     let named = api.get("/v1/organizations/acme/webhooks").await.ok();

@@ -90,6 +90,37 @@ async fn a_retry_is_the_first_request_signed_anew_whatever_was_edited_meanwhile(
 }
 
 #[tokio::test]
+async fn what_the_old_address_answers_says_nothing_about_the_new_one() {
+    let home = Home::new();
+    let profiles = home.path().join("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    std::fs::write(profiles.join("first.toml"), format!("{PROFILE}[auto_disable]\non_410 = true\n")).unwrap();
+    let launch = home.launch().set("FANFARE_PROFILES_DIR", &profiles.display().to_string());
+    let server = launch.set("FANFARE_PROFILE", "as-first-sent").start().await;
+    let api = server.api();
+    api.make_event_type(&json!({"name": TYPE})).await;
+    api.make_organization(ORG).await;
+    let receiver = Receiver::start().await;
+    let new = json!({"name": "w", "url": receiver.url("/old"), "events": "all", "secret": "a secret"});
+    let webhook = api.make_webhook(ORG, &new).await;
+    receiver.script(|request| match request.path.as_str() {
+        "/old" if request.number == 1 => Reply::status(500),
+        "/old" => Reply::status(410),
+        _ => Reply::status(200),
+    });
+    let id = api.post_event(ORG, &event(json!({"n": 1}))).await;
+    receiver.received_at("/old", 1).await;
+    let path = format!("/v1/organizations/{ORG}/webhooks/{}", webhook.id);
+    api.patch(&path, &json!({"url": receiver.url("/new")})).await.expect(200);
+    let delivery = api.settled(ORG, &id, "exhausted").await;
+    assert_eq!(delivery["response_code"], 410);
+    assert_eq!(api.webhook(&webhook).await["status"], "active");
+    let next = api.post_event(ORG, &event(json!({"n": 2}))).await;
+    api.settled(ORG, &next, "delivered").await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_retry_waits_while_the_host_of_the_first_request_is_held() {
     let home = Home::new();
     let profiles = home.path().join("profiles");

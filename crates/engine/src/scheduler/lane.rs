@@ -147,6 +147,10 @@ impl Lane {
         self.allowed = 1;
     }
 
+    pub(super) fn end_back_off(&mut self) {
+        self.backs_off_until = None;
+    }
+
     /// Until when its receiver asked for no requests, if that is ahead.
     pub(super) fn backs_off(&self, now: Timestamp) -> Option<Timestamp> {
         // Never further ahead, unless the clock was set back.

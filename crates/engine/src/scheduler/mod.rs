@@ -303,6 +303,8 @@ impl Scheduler {
     fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
+        // It may have another receiver now, and whoever edits it does not want to wait.
+        lane.end_back_off();
         lane.reconfigured = lane.claiming;
         self.give_back_unfit(now, webhook, commands);
         if !config.held {

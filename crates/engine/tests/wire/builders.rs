@@ -73,6 +73,7 @@ pub(crate) fn webhook(secrets: &[&str]) -> Webhook {
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings: settings(),
         credentials: Credentials { secrets: secrets.iter().map(|value| secret(value)).collect(), ..Default::default() },
         created_at: Timestamp(0),

@@ -25,6 +25,7 @@ pub struct WebhookRow {
     pub status: Status,
     pub status_reason: Option<String>,
     pub failing_since: Option<Timestamp>,
+    pub failed_at: Option<Timestamp>,
     pub settings: Settings,
     /// The encrypted credentials.
     pub sealed: Vec<u8>,
@@ -37,7 +38,7 @@ pub struct WebhookRow {
 }
 
 const COLUMNS: &str = "id, project_id, organization_id, number, uuid, profile, status, status_reason, failing_since, \
-     settings, sealed, version, created_at, updated_at, created_by, owner";
+     settings, sealed, version, created_at, updated_at, created_by, owner, failed_at";
 
 fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
     let id = WebhookId(row.int(0)?);
@@ -60,6 +61,7 @@ fn decode(row: &dyn Row) -> StoreResult<WebhookRow> {
         updated_at: Timestamp(row.int(13)?),
         created_by: row.text_or_null(14)?,
         owner: row.text_or_null(15)?,
+        failed_at: row.int_or_null(16)?.map(Timestamp),
     })
 }
 
@@ -174,14 +176,20 @@ pub fn update(webhook: &WebhookRow) -> Change {
     Change::one(counted).then(unique(row, "number or uuid"))
 }
 
-/// The step by which a webhook that is switched on again starts without a history of failure.
+/// The step by which a webhook that is switched on again, or has another receiver, starts without a history of failure.
 pub fn forget_failures(id: WebhookId) -> Step {
-    step("UPDATE webhooks SET failing_since = NULL WHERE id = ?1", arguments![id.0])
+    step("UPDATE webhooks SET failing_since = NULL, failed_at = NULL WHERE id = ?1", arguments![id.0])
 }
 
-/// Notes since when every attempt has failed, or that one succeeded. It is no edit, so the version stays.
-pub fn set_failing_since(id: WebhookId, since: Option<Timestamp>) -> Change {
-    Change::one(step("UPDATE webhooks SET failing_since = ?1 WHERE id = ?2", arguments![since, id.0]))
+/// Notes since when every attempt has failed and when the last one did, or that one succeeded. It is no edit, so the version
+/// stays. Nothing changes where the webhook was edited since it was read (`seen` is when it had been edited last then): what
+/// failed may not be what it is now.
+pub fn set_failing(id: WebhookId, seen: Timestamp, failing: Option<(Timestamp, Timestamp)>) -> Change {
+    let (since, at) = failing.unzip();
+    Change::one(step(
+        "UPDATE webhooks SET failing_since = ?1, failed_at = ?2 WHERE id = ?3 AND updated_at = ?4",
+        arguments![since, at, id.0, seen],
+    ))
 }
 
 /// Switches a webhook off because its receiver fails; `Stale` where it is not active any more, or was edited since it was

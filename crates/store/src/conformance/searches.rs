@@ -1,6 +1,7 @@
 //! Contract: lists of organizations and webhooks that search look at so many rows for a page, and find what they look at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fanfare_engine::id::{OrganizationId, WebhookId};
 use fanfare_engine::webhook::{ContentType, Events, Method, Settings, Status};
@@ -103,6 +104,7 @@ async fn webhook<B: Backend>(rig: &Rig<B>, organization: OrganizationId, id: i64
         status,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings: settings("https://receiver.example/hook"),
         sealed: vec![1; 40],
         version: 1,
@@ -124,13 +126,17 @@ pub(crate) async fn webhooks_by_how_they_stand<B: Backend>(rig: &Rig<B>) {
         organization(rig, id.0, "Acme", None).await;
     }
     let statuses = [Status::Active, Status::Active, Status::Deactivated, Status::Paused, Status::AutoDisabled];
+    let mut rows = Vec::new();
     for (id, status) in (1..).zip(statuses) {
-        webhook(rig, ORGANIZATION, id, status).await;
+        rows.push(webhook(rig, ORGANIZATION, id, status).await);
     }
     webhook(rig, OTHER_ORGANIZATION, 6, Status::Active).await;
-    for id in [2, 3, 4] {
-        rig.change(webhooks::set_failing_since(WebhookId(id), Some(rig.now()))).await.unwrap();
+    let failing = Some((rig.now(), rig.now()));
+    for row in &rows[1..4] {
+        rig.change(webhooks::set_failing(row.id, row.updated_at, failing)).await.unwrap();
     }
+    let edited = rows[0].updated_at.plus(Duration::from_secs(1));
+    rig.change(webhooks::set_failing(rows[0].id, edited, failing)).await.unwrap();
     let here = WebhookFilter { organization: Some(ORGANIZATION), ..WebhookFilter::default() };
     let active = WebhookFilter { status: Some(Status::Active), ..here.clone() };
     assert_eq!(listed(rig, &here, FIRST).await, [5, 4, 3, 2, 1]);

@@ -463,4 +463,8 @@ CREATE TABLE uncounted (
 -- How many deliveries an event was before it was posted. Where it was none, it takes no byte of the row's content.
 ALTER TABLE events ADD COLUMN hops INTEGER NOT NULL DEFAULT 0;
 "#,
+    r#"
+-- When one of the attempts failed that have all failed since failing_since: idle time after it does not count.
+ALTER TABLE webhooks ADD COLUMN failed_at INTEGER;
+"#,
 ];
