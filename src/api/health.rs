@@ -108,6 +108,11 @@ impl Gauges {
             ("fanfare_queued", "Deliveries in memory that wait for their turn", number(figures.queued)),
             ("fanfare_queued_bytes", "Bytes of deliveries in memory", number(figures.bytes)),
             ("fanfare_lanes", "Webhooks that have anything to do", number(figures.lanes)),
+            (
+                "fanfare_webhooks_backing_off",
+                "Webhooks whose receivers asked to wait, by 429 or 503 with Retry-After",
+                number(app.dispatcher.backing_off()),
+            ),
             ("fanfare_store_waiting", "Operations that wait for the store's writer", number(app.store.waiting())),
             (
                 "fanfare_clock_trusted",

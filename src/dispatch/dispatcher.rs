@@ -222,6 +222,11 @@ impl Dispatcher {
         self.scheduler.lock().backs_off_until(self.tools.clock.now(), webhook)
     }
 
+    /// How many webhooks get nothing because their receivers asked for that.
+    pub fn backing_off(&self) -> usize {
+        self.scheduler.lock().backing_off(self.tools.clock.now())
+    }
+
     /// Figures for the metrics.
     pub fn figures(&self) -> Figures {
         self.scheduler.lock().figures()

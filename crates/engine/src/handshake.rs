@@ -97,7 +97,7 @@ pub fn judge_permission(origin: &str, rate: Option<RateLimit>, status: u16, head
     }
     let advice = match allowed {
         0 => "raise it there".to_owned(),
-        most if most % 60 == 0 => format!("set rate_limit.per_second to {} or less", most / 60),
+        most if most.is_multiple_of(60) => format!("set rate_limit.per_second to {} or less", most / 60),
         most => format!("set rate_limit.per_minute to {most} or less"),
     };
     Err(Refusal::TooFast { allowed, advice })

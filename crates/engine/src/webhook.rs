@@ -163,10 +163,30 @@ pub struct RetryOverride {
 
 /// How many requests the receiver is sent at most, evenly spaced: `{"per_second": 5}` or `{"per_minute": 30}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "RateLimitMembers")]
 pub enum RateLimit {
     PerSecond(u32),
     PerMinute(u32),
+}
+
+/// A rate limit as it is written, before it is known that it has one member.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateLimitMembers {
+    per_second: Option<u32>,
+    per_minute: Option<u32>,
+}
+
+impl TryFrom<RateLimitMembers> for RateLimit {
+    type Error = &'static str;
+
+    fn try_from(members: RateLimitMembers) -> Result<Self, Self::Error> {
+        match (members.per_second, members.per_minute) {
+            (Some(count), None) => Ok(RateLimit::PerSecond(count)),
+            (None, Some(count)) => Ok(RateLimit::PerMinute(count)),
+            _ => Err("must have either per_second or per_minute"),
+        }
+    }
 }
 
 impl RateLimit {

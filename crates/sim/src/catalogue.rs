@@ -27,6 +27,9 @@ const HANGING_WEBHOOKS: usize = 6;
 /// Slow webhooks, and quiet ones in the same organization.
 const SLOW_WEBHOOKS: usize = 36;
 const BESIDE_SLOW: usize = 4;
+/// The organization that posts steadily while others catch up, and those that do.
+pub(crate) const STEADY: OrganizationId = OrganizationId(21);
+pub(crate) const RETURNING: std::ops::RangeInclusive<i64> = 31..=42;
 /// How long slow receivers take, at most, in milliseconds.
 const SLOW_TAKES: i64 = 5_000;
 
@@ -82,6 +85,15 @@ impl Catalogue {
                 }
             }
             Cast::Neighbours(beside) => catalogue.add_neighbours(beside),
+            Cast::CatchUp { returns } => {
+                catalogue.add_quiet(STEADY);
+                for organization in RETURNING.filter(|_| returns).map(OrganizationId) {
+                    catalogue.add(organization, |id, organization| Webhook {
+                        status: Status::Paused,
+                        ..neighbour(id, organization, Manner::Fine)
+                    });
+                }
+            }
         }
         catalogue
     }
@@ -100,7 +112,7 @@ impl Catalogue {
                     (0..HANGING_WEBHOOKS).for_each(|_| self.add(organization, hangs));
                 }
             }
-            Beside::SlowWebhooks => {
+            Beside::SlowWebhooks | Beside::SlowWebhooksLittleMemory => {
                 let slow = |id, organization| neighbour(id, organization, Manner::Slow(SLOW_TAKES));
                 (0..SLOW_WEBHOOKS).for_each(|_| self.add(SLOW, slow));
                 (0..BESIDE_SLOW).for_each(|_| self.add_quiet(SLOW));

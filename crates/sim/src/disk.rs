@@ -76,12 +76,15 @@ pub(crate) struct Pace {
     pub(crate) batch: usize,
     /// Whether some commits take long.
     pub(crate) stutters: bool,
+    /// What each row takes beside, in microseconds.
+    pub(crate) micros_per_row: i64,
 }
 
 impl Pace {
-    /// Milliseconds that a commit takes.
-    pub(crate) fn commit(self, chance: &mut Chance) -> i64 {
-        if self.stutters && chance.percent(3) { chance.between(100, 1_000) } else { chance.between(1, 8) }
+    /// Milliseconds that a commit of so many rows takes.
+    pub(crate) fn commit(self, rows: i64, chance: &mut Chance) -> i64 {
+        let stutters = self.stutters && chance.percent(3);
+        rows * self.micros_per_row / 1_000 + if stutters { chance.between(100, 1_000) } else { chance.between(1, 8) }
     }
 }
 
@@ -100,6 +103,17 @@ impl Disk {
     /// Whether nothing is on its way to it.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.writing.is_empty()
+    }
+
+    /// About how many rows it is writing.
+    pub(crate) fn rows(&self) -> i64 {
+        let rows = |entry: &Entry| match &entry.operation {
+            Operation::Accept(accept) => 1 + accept.deliveries.len() as i64,
+            Operation::Claim(claim) => i64::from(claim.limit),
+            Operation::Release(leases) => leases.len() as i64,
+            _ => 1,
+        };
+        self.writing.iter().map(rows).sum()
     }
 
     /// Takes the next operations to be committed together.

@@ -35,6 +35,9 @@ pub enum Cast {
     Mixed,
     /// Quiet webhooks with good receivers, and what there is beside them.
     Neighbours(Beside),
+    /// One that posts steadily, and, where `returns`, others whose webhooks were paused and get at the same moment everything
+    /// that waited.
+    CatchUp { returns: bool },
 }
 
 /// What there is beside quiet webhooks.
@@ -47,6 +50,8 @@ pub enum Beside {
     ManyHanging,
     /// In the same organization, nine times as many webhooks whose receivers take seconds, with more deliveries than slots.
     SlowWebhooks,
+    /// The same, and memory for a part only of what waits for them.
+    SlowWebhooksLittleMemory,
 }
 
 impl Plan {
@@ -82,14 +87,22 @@ impl Plan {
         }
     }
 
+    /// A run without faults that measures how soon events are acknowledged while others catch up.
+    pub fn catch_up(returns: bool) -> Self {
+        let limits = Limits { in_flight: 1_024, bytes: 64 << 20, window_per_slot: 64 };
+        let calm = Plan::neighbours(Beside::Nobody);
+        Plan { cast: Cast::CatchUp { returns }, events: 1_500, seconds: 30, limits: Some(limits), ..calm }
+    }
+
     /// A run without faults that measures how long the deliveries of quiet webhooks take.
     pub fn neighbours(beside: Beside) -> Self {
         let in_flight = match beside {
             Beside::Nobody | Beside::FloodAndHanging => 32,
             Beside::ManyHanging => 512,
-            Beside::SlowWebhooks => 128,
+            Beside::SlowWebhooks | Beside::SlowWebhooksLittleMemory => 128,
         };
-        let limits = Limits { in_flight, bytes: 64 << 20, window_per_slot: 16 };
+        let bytes = if beside == Beside::SlowWebhooksLittleMemory { 2 << 20 } else { 64 << 20 };
+        let limits = Limits { in_flight, bytes, window_per_slot: 16 };
         Plan {
             cast: Cast::Neighbours(beside),
             events: 120,

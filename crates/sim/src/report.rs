@@ -28,6 +28,8 @@ pub struct Report {
     pub busy_ms: u64,
     /// Of quiet webhooks: milliseconds from acceptance to arrival that 99 of 100 deliveries stay below.
     pub neighbours_p99_ms: i64,
+    /// Of events posted while others catch up: milliseconds until their answer that 99 of 100 stay below.
+    pub acks_p99_ms: i64,
     /// A number that two runs share only if everything in them happened alike.
     pub digest: u64,
 }
@@ -49,6 +51,7 @@ impl Report {
         self.fenced += other.fenced;
         self.busy_ms += other.busy_ms;
         self.neighbours_p99_ms = self.neighbours_p99_ms.max(other.neighbours_p99_ms);
+        self.acks_p99_ms = self.acks_p99_ms.max(other.acks_p99_ms);
         self.digest ^= other.digest;
     }
 }

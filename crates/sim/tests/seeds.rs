@@ -106,6 +106,20 @@ fn case_070_fifty_organizations_that_hang_leave_others_in_peace_and_use_what_is_
 
 #[test]
 fn case_070_slow_webhooks_leave_the_quick_ones_of_their_organization_in_peace_and_use_what_is_free() {
-    let in_use = are_left_in_peace(Beside::SlowWebhooks);
-    assert!(in_use > 0.6, "{in_use:.2}");
+    for beside in [Beside::SlowWebhooks, Beside::SlowWebhooksLittleMemory] {
+        let in_use = are_left_in_peace(beside);
+        assert!(in_use > 0.6, "{beside:?}: {in_use:.2}");
+    }
+}
+
+#[test]
+fn case_069_a_backlog_that_is_due_at_once_does_not_hold_up_what_comes_in() {
+    for seed in 0..2 {
+        let calm = holds(seed..=seed, &Plan::catch_up(false)).acks_p99_ms;
+        let disturbed = holds(seed..=seed, &Plan::catch_up(true));
+        assert!(disturbed.delivered > 4_000, "{disturbed:?}");
+        let p99 = disturbed.acks_p99_ms;
+        println!("acknowledged within {calm} ms, and {p99} ms while others catch up");
+        assert!(p99 < 2 * calm, "p99 of {calm} ms became {p99} ms");
+    }
 }

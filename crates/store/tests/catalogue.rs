@@ -85,6 +85,7 @@ fn webhook(id: i64) -> WebhookRow {
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings: Settings {
             name: String::new(),
             url: "https://example.com/".to_owned(),
@@ -145,9 +146,11 @@ async fn an_edit_does_not_undo_what_attempts_told_of_the_receiver() {
     let fixture = Fixture::new().await;
     fixture.change(webhooks::insert(&webhook(100), None)).await.unwrap();
     let read = fixture.webhook(100).await.unwrap();
-    fixture.change(webhooks::set_failing_since(WebhookId(100), Some(Timestamp(77)))).await.unwrap();
+    let failing = Some((Timestamp(77), Timestamp(78)));
+    fixture.change(webhooks::set_failing(WebhookId(100), read.updated_at, failing)).await.unwrap();
     fixture.change(webhooks::update(&read)).await.unwrap();
-    assert_eq!(fixture.webhook(100).await.unwrap().failing_since, Some(Timestamp(77)));
+    let row = fixture.webhook(100).await.unwrap();
+    assert_eq!((row.failing_since, row.failed_at), (Some(Timestamp(77)), Some(Timestamp(78))));
     let again = fixture.webhook(100).await.unwrap();
     let change = webhooks::update(&again).then(webhooks::forget_failures(WebhookId(100)));
     fixture.change(change).await.unwrap();

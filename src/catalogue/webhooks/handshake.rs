@@ -12,6 +12,7 @@ use fanfare_engine::handshake::{self, CHALLENGE_TYPE, MAX_ANSWER_BYTES};
 use fanfare_engine::profile::{Handshake, Profile};
 use fanfare_engine::render::Plan;
 use fanfare_engine::spelling::Spelling;
+use fanfare_engine::webhook::RateLimit;
 use http::{HeaderMap, Method, header};
 
 use super::OpenWebhook;
@@ -66,7 +67,7 @@ fn is_same(profile: &Profile, before: Option<&OpenWebhook>, after: &OpenWebhook)
 
 /// Whether the rate that a webhook had is raised or not limited any more.
 fn is_faster(before: &OpenWebhook, after: &OpenWebhook) -> bool {
-    let rate = |webhook: &OpenWebhook| webhook.row.settings.rate_limit.map(|limit| limit.per_minute());
+    let rate = |webhook: &OpenWebhook| webhook.row.settings.rate_limit.map(RateLimit::per_minute);
     rate(before).is_some_and(|before| rate(after).is_none_or(|after| after > before))
 }
 

@@ -115,6 +115,7 @@ async fn holds(app: &App) -> CatalogueResult<Vec<Figure>> {
         Figure::new("Under way", figures.in_flight.to_string(), "requests to receivers"),
         Figure::new("In memory", figures.queued.to_string(), format!("deliveries, {}", bytes(figures.bytes as u64))),
         Figure::new("Busy webhooks", figures.lanes.to_string(), "with anything to do"),
+        Figure::new("Backing off", app.dispatcher.backing_off().to_string(), "webhooks whose receivers asked to wait"),
         Figure::new(
             "Oldest due",
             oldest.map_or_else(|| "none".to_owned(), |due| age(app.now().since(due))),

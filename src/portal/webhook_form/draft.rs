@@ -264,3 +264,8 @@ pub(super) fn may_filter(profile: &Profile) -> bool {
     profile.filter.rule != FilterRule::None
         || profile.catalogue.iter().any(|known| known.filter.rule != FilterRule::None)
 }
+
+fn typed_rate(limit: RateLimit) -> String {
+    let (RateLimit::PerSecond(count) | RateLimit::PerMinute(count)) = limit;
+    count.to_string()
+}

@@ -239,7 +239,6 @@ async fn many_edits_at_once_are_all_kept() {
         json!({"name": "n"}),
         json!({"timeout_seconds": 9}),
         json!({"rate_limit": {"per_second": 4}}),
-        json!({"rate_limit": {"per_minute": 4}}),
         json!({"metadata": {"k": "v"}}),
     ];
     let replies = futures_util::future::join_all(edits.iter().map(|edit| api.patch(&path, edit.clone()))).await;

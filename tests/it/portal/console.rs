@@ -282,7 +282,7 @@ async fn lists_and_charts_show_what_happened() {
     })
     .await;
     assert_eq!(overview.texts(".chart.codes tbody td"), ["1", "0", "0", "0", "5"]);
-    assert_eq!(overview.texts(".chart.failures tbody td"), ["83 %"]);
+    assert_eq!(overview.texts(".chart.failures tbody td"), ["83.3 %"]);
     assert_eq!(overview.count(".chart .plot svg.field"), 4);
     assert_eq!(overview.only(".ranges [aria-current]"), "1 hour");
     let named = api.get("/v1/organizations/acme/webhooks").await.ok();

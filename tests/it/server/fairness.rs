@@ -136,6 +136,8 @@ async fn case_034_a_receiver_that_asks_to_wait_holds_its_whole_webhook() {
     assert_eq!(scene.receiver.requests_to("/busy").len(), 1);
     let stats = scene.api.get(&busy.path("/stats")).await.expect(200);
     assert!(stats["backs_off_until"].is_string(), "{stats}");
+    let metrics = scene.api.get("/metrics").await.text();
+    assert!(metrics.lines().any(|line| line == "fanfare_webhooks_backing_off 1"), "{metrics}");
     scene.server.stop().await;
 }
 

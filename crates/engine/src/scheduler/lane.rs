@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::memory::Memory;
 use super::slots::{Seat, Slots};
 use super::usage::SPAN;
-use super::{Job, LaneConfig};
+use super::{Job, LaneConfig, Limits};
 use crate::id::{OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
@@ -23,6 +23,10 @@ const NANOS_OF_MILLI: i64 = 1_000_000;
 /// The longest for which a receiver's Retry-After holds all of its webhook's deliveries: a wrong one must not stop a webhook
 /// for long, and whoever is asked again too soon can say so again.
 pub const MAX_BACK_OFF: Duration = Duration::from_secs(3_600);
+
+/// Where memory is scarce, a lane holds what it sends within so many milliseconds, and so many deliveries at least.
+const SOON: u64 = 2_000;
+const LEAST_WINDOW: usize = 4;
 
 /// How long a lane that claims with slots in hand gathers them: there is one claim at a time, and it takes as long for one
 /// delivery as for many.
@@ -58,6 +62,11 @@ pub(super) struct Lane {
     /// When the first is due of what was written to the store since the claim that is under way was asked for.
     pub(super) unseen: Option<Timestamp>,
     pub(super) claiming: bool,
+    /// Whether it stands in line to claim.
+    pub(super) in_line_to_claim: bool,
+    /// How many deliveries the claim that is under way asks for, and when it was made; none where it has slots for them.
+    pub(super) asked: u32,
+    pub(super) asked_at: Timestamp,
     /// Bytes that are kept free for what the claim that is under way may bring, and of whose share.
     pub(super) claimed_bytes: (OrganizationId, usize),
     /// Slots that were taken for what the claim that is under way may bring.
@@ -67,6 +76,21 @@ pub(super) struct Lane {
     /// Whether it waits for memory.
     pub(super) starved: bool,
     pub(super) timer: Option<Timestamp>,
+}
+
+/// What there is room for in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Deliveries for each request that may be under way.
+    pub(super) per_slot: usize,
+    /// Whether there is little left.
+    pub(super) is_scarce: bool,
+}
+
+impl Room {
+    pub(super) fn of(limits: &Limits, memory: &Memory, organization: OrganizationId) -> Self {
+        Room { per_slot: limits.window_per_slot, is_scarce: memory.is_scarce(organization) }
+    }
 }
 
 /// What a lane does when it is its turn.
@@ -95,6 +119,9 @@ impl Lane {
             stored: None,
             unseen: None,
             claiming: false,
+            in_line_to_claim: false,
+            asked: 0,
+            asked_at: now,
             claimed_bytes: (LaneConfig::UNKNOWN.organization, 0),
             claimed_slots: 0,
             reconfigured: false,
@@ -172,8 +199,20 @@ impl Lane {
         self.allowed as usize * per_slot
     }
 
-    pub(super) fn has_room(&self, per_slot: usize) -> bool {
-        self.queue.len() + self.reserved < self.window(per_slot)
+    /// The same at this moment. Where memory is scarce, no more than it is likely to send soon: what waits for slow receivers
+    /// waits in the store, and leaves the memory to those that use it.
+    fn window_now(&mut self, now: Timestamp, room: Room) -> usize {
+        let window = self.window(room.per_slot);
+        if !room.is_scarce {
+            return window;
+        }
+        let soon = self.seat.in_flight().max(1) as u64 * SOON / self.seat.takes(now).max(1);
+        let soon = usize::try_from(soon).unwrap_or(usize::MAX).max(self.seat.in_flight()).max(LEAST_WINDOW);
+        window.min(soon)
+    }
+
+    pub(super) fn has_room(&mut self, now: Timestamp, room: Room) -> bool {
+        self.queue.len() + self.reserved < self.window_now(now, room)
     }
 
     /// Whether new deliveries must queue in the store, behind what waits there already. A retry that is due later does
@@ -182,9 +221,14 @@ impl Lane {
         self.stored.is_some_and(|due| due <= now)
     }
 
+    /// Whether something is due in the store that may be claimed for its queue.
+    pub(super) fn may_claim(&self, now: Timestamp) -> bool {
+        !self.claiming && self.may_queue(now) && self.waits_in_store(now)
+    }
+
     /// How many deliveries it would take from the store now.
-    pub(super) fn wants(&self, per_slot: usize) -> Option<u32> {
-        let window = self.window(per_slot);
+    pub(super) fn wants(&mut self, now: Timestamp, room: Room) -> Option<u32> {
+        let window = self.window_now(now, room);
         let held = self.queue.len() + self.reserved;
         if held * 2 > window {
             return None;
@@ -378,6 +422,7 @@ impl Lane {
             && self.in_flight() == 0
             && self.stored.is_none()
             && !self.claiming
+            && !self.in_line_to_claim
             && !self.seat.is_in_line()
             && !self.starved
     }

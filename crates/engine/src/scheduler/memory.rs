@@ -50,6 +50,12 @@ impl Memory {
         self.bytes + weight <= self.limit && weight <= self.left_for(organization)
     }
 
+    /// Whether more than half of all memory is used, or of an organization's share.
+    pub(super) fn is_scarce(&self, organization: OrganizationId) -> bool {
+        let used = self.organizations.get(&organization).map_or(0, |share| share.bytes);
+        2 * self.bytes > self.limit || used > self.left_for(organization)
+    }
+
     pub(super) fn hold(&mut self, organization: OrganizationId, weight: usize) {
         self.bytes += weight;
         self.organizations.entry(organization).or_default().bytes += weight;

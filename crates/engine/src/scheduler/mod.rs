@@ -8,6 +8,8 @@
 //!
 //! Facts go in by [`Scheduler::step`]; [`Command`]s come out. Each is to be carried out and its result told.
 
+mod catch_up;
+mod claims;
 mod lane;
 mod late;
 mod memory;
@@ -18,16 +20,15 @@ mod words;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use self::catch_up::CatchUp;
 pub use self::lane::MAX_BACK_OFF;
-use self::lane::{Lane, Turn};
+use self::lane::{Lane, Room, Turn};
 use self::memory::Memory;
 use self::slots::Slots;
 pub use self::words::{Command, Figures, Input, Job, LaneConfig, Limits};
 use crate::id::WebhookId;
 use crate::time::Timestamp;
 
-/// How long a lane waits after the store could not give it work.
-const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 /// A clock that goes back by less than this was not set; two threads read it one after the other.
 const CLOCK_JITTER: Duration = Duration::from_secs(1);
 
@@ -40,6 +41,7 @@ pub struct Scheduler {
     timers: BTreeSet<(Timestamp, WebhookId)>,
     slots: Slots,
     memory: Memory,
+    catch_up: CatchUp,
     queued: usize,
     /// Deliveries that were admitted and are not yet on disk.
     admitted: usize,
@@ -59,6 +61,7 @@ impl Scheduler {
             timers: BTreeSet::new(),
             slots: Slots::new(limits.in_flight),
             memory: Memory::new(limits.bytes),
+            catch_up: CatchUp::new(),
             queued: 0,
             admitted: 0,
             claims: 0,
@@ -79,8 +82,9 @@ impl Scheduler {
             // It is held no longer, as who asks knows; news of that was lost.
             lane.configure(config);
         }
+        let room = Room::of(&self.limits, &self.memory, lane.config.organization);
         let has_room = lane.bytes + weight <= self.memory.lane_share()
-            && lane.has_room(self.limits.window_per_slot)
+            && lane.has_room(now, room)
             && !lane.waits_in_store(now)
             && lane.backs_off(now).is_none();
         if !has_room || (lane.config.at_most_once && !lane.admit_with_slot(now, &mut self.slots)) {
@@ -121,12 +125,14 @@ impl Scheduler {
             Input::Drain => self.drain(commands),
         }
         self.feed_starved(now, commands);
+        self.claim_in_turn(now, commands);
         self.send(now, commands);
     }
 
     /// When [`Input::Tick`] is wanted at the latest; `None` while only facts can bring work.
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        let claims = if self.may_claim() { self.catch_up.wakes_at() } else { None };
+        earlier(self.timers.first().map(|(at, _)| *at), claims)
     }
 
     /// Whether a drain is through: nothing is under way, nothing unrecorded, nothing in memory or on its way there.
@@ -142,6 +148,11 @@ impl Scheduler {
     /// Until when a webhook gets nothing because its receiver asked for that, with 429 or 503 and Retry-After.
     pub fn backs_off_until(&self, now: Timestamp, webhook: WebhookId) -> Option<Timestamp> {
         self.lanes.get(&webhook)?.backs_off(now)
+    }
+
+    /// How many webhooks get nothing because their receivers asked for that. Looks at every lane.
+    pub fn backing_off(&self, now: Timestamp) -> usize {
+        self.lanes.values().filter(|lane| lane.backs_off(now).is_some()).count()
     }
 
     /// Figures for the metrics.
@@ -216,53 +227,6 @@ impl Scheduler {
             lane.unseen = earlier(lane.unseen, Some(due).filter(|_| lane.claiming));
         }
         self.claim_or_wait(now, webhook, commands);
-    }
-
-    fn claimed(
-        &mut self,
-        now: Timestamp,
-        webhook: WebhookId,
-        config: LaneConfig,
-        jobs: Vec<Job>,
-        next_due: Option<Timestamp>,
-        commands: &mut Vec<Command>,
-    ) {
-        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(now, webhook, config));
-        if std::mem::take(&mut lane.reconfigured) {
-            lane.learn(config);
-        } else {
-            lane.configure(config);
-        }
-        let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.may_queue(now));
-        lane.answered(&mut self.memory);
-        self.claims -= 1;
-        lane.stored = earlier(next_due, lane.unseen.take());
-        if with_slots {
-            self.claimed_with_slots(now, webhook, jobs, commands);
-        } else if self.draining || !may_queue {
-            let leases: Vec<_> = jobs.iter().map(|job| (job.delivery, job.claim)).collect();
-            if !leases.is_empty() {
-                commands.push(Command::Release { webhook, leases });
-            }
-        } else {
-            self.queued += jobs.len();
-            self.memory.hold(lane.config.organization, jobs.iter().map(|job| job.weight).sum());
-            lane.bytes += jobs.iter().map(|job| job.weight).sum::<usize>();
-            lane.queue.extend(jobs);
-            self.make_ready(now, webhook);
-        }
-        self.give_back_unfit(now, webhook, commands);
-        self.claim_or_wait(now, webhook, commands);
-    }
-
-    fn claim_failed(&mut self, now: Timestamp, webhook: WebhookId) {
-        if let Some(lane) = self.lanes.get_mut(&webhook) {
-            lane.reconfigured = false;
-            lane.answered(&mut self.memory);
-            self.claims -= 1;
-            self.return_slots(now, webhook);
-            self.set_timer(webhook, now.plus(CLAIM_AGAIN));
-        }
     }
 
     fn sent(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, trouble: bool, commands: &mut Vec<Command>) {
@@ -397,48 +361,6 @@ impl Scheduler {
                 }
             }
         }
-    }
-
-    /// Asks the store for more where a lane has room and something is due; else sets the clock for it.
-    fn claim_or_wait(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let Some(due) = lane.stored else {
-            self.forget_if_idle(now, webhook);
-            return;
-        };
-        if self.draining || lane.config.held || lane.claiming {
-            return;
-        }
-        let due = lane.backs_off(now).map_or(due, |until| until.max(due));
-        if due > now {
-            self.set_timer(webhook, due);
-            return;
-        }
-        if lane.config.at_most_once {
-            // It claims when it is its turn for a slot.
-            self.make_ready(now, webhook);
-            return;
-        }
-        let Some(limit) = lane.wants(self.limits.window_per_slot) else { return };
-        let Some(max_bytes) = self.reserve_for_claim(webhook) else { return };
-        commands.push(Command::Claim { webhook, limit, max_bytes, slots: false });
-    }
-
-    /// Keeps memory free for what a claim may bring and answers how much; where there is none, the lane waits for it.
-    fn reserve_for_claim(&mut self, webhook: WebhookId) -> Option<usize> {
-        let lane = self.lanes.get_mut(&webhook)?;
-        if lane.starved {
-            return None;
-        }
-        let organization = lane.config.organization;
-        let Some(bytes) = self.memory.hold_for_claim(organization, webhook) else {
-            lane.starved = true;
-            return None;
-        };
-        lane.claiming = true;
-        lane.claimed_bytes = (organization, bytes);
-        self.claims += 1;
-        Some(bytes)
     }
 
     fn set_timer(&mut self, webhook: WebhookId, at: Timestamp) {

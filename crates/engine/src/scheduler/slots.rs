@@ -120,6 +120,11 @@ impl Seat {
         self.place.is_some()
     }
 
+    /// About how long its requests take, in milliseconds; at least.
+    pub(super) fn takes(&mut self, now: Timestamp) -> u64 {
+        self.usage.takes(now)
+    }
+
     /// Whether it used so little lately that it may be forgotten.
     pub(super) fn is_negligible(&mut self, now: Timestamp) -> bool {
         self.usage.is_negligible(now)

@@ -356,10 +356,10 @@ fn a_lane_that_cannot_use_its_slot_hands_it_on() {
 
 #[test]
 fn claims_leave_room_for_what_other_claims_bring() {
-    let mut scheduler = Scheduler::new(Limits { bytes: 6_400, ..Limits::default() });
+    let mut scheduler = Scheduler::new(Limits { bytes: 6_400, window_per_slot: 1, ..Limits::default() });
     let mut asked = 0;
     for webhook in 1..=200 {
-        let stored = Input::Stored { webhook: WebhookId(webhook), config: Some(config(webhook, 8)), due: NOW };
+        let stored = Input::Stored { webhook: WebhookId(webhook), config: Some(config(webhook, 2)), due: NOW };
         for command in step(&mut scheduler, NOW, stored) {
             let Command::Claim { max_bytes, .. } = command else { panic!("{command:?}") };
             asked += max_bytes;
@@ -367,7 +367,7 @@ fn claims_leave_room_for_what_other_claims_bring() {
     }
     assert_eq!((asked, scheduler.figures().bytes), (6_400, 6_400));
     let webhook = WebhookId(1);
-    let empty = Input::Claimed { webhook, config: config(1, 8), jobs: vec![], next_due: None };
+    let empty = Input::Claimed { webhook, config: config(1, 2), jobs: vec![], next_due: None };
     let commands = step(&mut scheduler, NOW, empty);
     assert!(matches!(commands[..], [Command::Claim { webhook: WebhookId(65), max_bytes: 100, .. }]), "{commands:?}");
 }

@@ -21,11 +21,14 @@ pub(super) struct Usage {
     /// Slot-milliseconds in the current span, and in the one before.
     current: u64,
     previous: u64,
+    /// Requests that ended in the current span, and in the one before.
+    ended: u64,
+    ended_before: u64,
 }
 
 impl Usage {
     pub(super) fn new(now: Timestamp) -> Self {
-        Usage { in_flight: 0, counted_to: now, elapsed: 0, current: 0, previous: 0 }
+        Usage { in_flight: 0, counted_to: now, elapsed: 0, current: 0, previous: 0, ended: 0, ended_before: 0 }
     }
 
     /// Requests under way.
@@ -41,6 +44,13 @@ impl Usage {
     pub(super) fn give_back(&mut self, now: Timestamp) {
         self.count(now);
         self.in_flight -= 1;
+        self.ended += 1;
+    }
+
+    /// About how long its requests take, in milliseconds, those under way among them; at least.
+    pub(super) fn takes(&mut self, now: Timestamp) -> u64 {
+        let used = self.used(now);
+        used / (self.ended + self.ended_before * (SPAN - self.elapsed) / SPAN).max(1)
     }
 
     /// Slot-milliseconds used within the last [`SPAN`].
@@ -68,6 +78,7 @@ impl Usage {
             left -= part;
             if self.elapsed == SPAN {
                 (self.previous, self.current, self.elapsed) = (self.current, 0, 0);
+                (self.ended_before, self.ended) = (self.ended, 0);
             }
         }
     }
@@ -89,6 +100,19 @@ mod tests {
         assert_eq!(usage.used(Timestamp(65_000)), 3 * SPAN / 2);
         assert!(!usage.is_negligible(Timestamp(65_000)));
         assert!(usage.is_negligible(Timestamp(80_000)));
+    }
+
+    #[test]
+    fn how_long_requests_take_is_known_soon_also_of_those_that_hang() {
+        let mut usage = Usage::new(Timestamp(0));
+        for start in (0..10_000).step_by(100) {
+            usage.take(Timestamp(start));
+            usage.give_back(Timestamp(start + 20));
+        }
+        assert_eq!(usage.takes(Timestamp(10_000)), 20);
+        let mut hangs = Usage::new(Timestamp(0));
+        hangs.take(Timestamp(0));
+        assert_eq!(hangs.takes(Timestamp(4_000)), 4_000);
     }
 
     #[test]

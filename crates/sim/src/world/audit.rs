@@ -44,6 +44,7 @@ impl World {
         self.report.events = self.ledger.events.len();
         self.report.deliveries = rows.len();
         self.report.neighbours_p99_ms = self.neighbours_p99();
+        self.report.acks_p99_ms = p99(std::mem::take(&mut self.acks));
         self.nothing_is_left_in_memory()
     }
 
@@ -160,11 +161,13 @@ impl World {
     fn neighbours_p99(&self) -> i64 {
         let quiet = &self.catalogue.quiet;
         let stories = self.ledger.stories.values().filter(|story| quiet.contains(&story.webhook));
-        let mut waits: Vec<i64> =
-            stories.filter_map(|story| story.first_arrival.map(|arrived| arrived - story.kept_at)).collect();
-        waits.sort_unstable();
-        waits.get(waits.len() * 99 / 100).copied().unwrap_or(0)
+        p99(stories.filter_map(|story| story.first_arrival.map(|arrived| arrived - story.kept_at)).collect())
     }
+}
+
+fn p99(mut waits: Vec<i64>) -> i64 {
+    waits.sort_unstable();
+    waits.get(waits.len() * 99 / 100).copied().unwrap_or(0)
 }
 
 fn count(attempts: &[Attempt], outcome: Outcome) -> u32 {

@@ -60,6 +60,10 @@ impl World {
         if let Some(webhook) = self.catalogue.webhook_mut(id) {
             webhook.concurrency_before = webhook.concurrency;
         }
+        if let Some(process) = &mut self.process {
+            // An edit ends a pause that the receiver asked for.
+            process.asked_to_wait.remove(&id);
+        }
         match self.catalogue.webhook(id).filter(|webhook| webhook.status.takes_events()) {
             Some(webhook) => {
                 let config = self.lane(webhook);

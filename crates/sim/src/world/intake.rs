@@ -10,6 +10,7 @@ use fanfare_engine::scheduler::{Input, Job, LaneConfig};
 use fanfare_store::StoreResult;
 use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
 
+use super::script::{CATCHES_UP_FOR, RETURNS_AT};
 use super::{Happening, World, note};
 use crate::disk::Then;
 use crate::ledger::{Checked, Promise, fault};
@@ -27,6 +28,8 @@ pub(super) struct Post {
     pub(super) idempotency: Option<String>,
     pub(super) ordering_key: Option<String>,
     pub(super) data: Bytes,
+    /// When it was posted first.
+    pub(super) posted: Option<i64>,
     pub(super) answered: Option<Promise>,
 }
 
@@ -56,6 +59,7 @@ impl Post {
 impl World {
     pub(super) fn post(&mut self, number: usize) -> Checked {
         let clock = self.clock();
+        self.posts[number].posted.get_or_insert(self.now);
         let post = self.posts[number].clone();
         let mut event = post.event(clock);
         let webhooks: Vec<(WebhookId, LaneConfig)> =
@@ -155,6 +159,8 @@ impl World {
     fn answer(&mut self, number: usize, promise: Promise) -> Checked {
         note!(self, "host is answered #{number}: {} with {} deliveries", promise.event, promise.deliveries);
         let post = &mut self.posts[number];
+        let catches_up = RETURNS_AT..RETURNS_AT + CATCHES_UP_FOR;
+        self.acks.extend(post.posted.filter(|posted| catches_up.contains(posted)).map(|posted| self.now - posted));
         let known = post.external_id.is_some() || post.idempotency.is_some();
         match post.answered.replace(promise) {
             Some(before) if known && before != promise => {

@@ -136,6 +136,8 @@ pub(crate) struct World {
     /// The node of a process that was stopped after it had drained.
     drained: Option<NodeId>,
     ledger: Ledger,
+    /// Milliseconds until events were acknowledged that were posted while others caught up.
+    acks: Vec<i64>,
     trace: Trace,
     report: Report,
 }
@@ -157,9 +159,10 @@ impl World {
             window_per_slot: chance.pick(&[1, 2, 8, 64]),
         });
         let pace = match plan.cast {
-            Cast::Mixed => Pace { batch: chance.pick(&[1, 4, 50]), stutters: true },
+            Cast::Mixed => Pace { batch: chance.pick(&[1, 4, 50]), stutters: true, micros_per_row: 0 },
             // Neighbours share a writer that keeps up: what is measured is the scheduler.
-            Cast::Neighbours(_) => Pace { batch: 1_000, stutters: false },
+            Cast::Neighbours(_) => Pace { batch: 1_000, stutters: false, micros_per_row: 0 },
+            Cast::CatchUp { .. } => Pace { batch: 1_000, stutters: false, micros_per_row: 20 },
         };
         let disk = Disk::new(pace).map_err(|error| Violation {
             seed,
@@ -189,6 +192,7 @@ impl World {
             zombies: Vec::new(),
             drained: None,
             ledger: Ledger::default(),
+            acks: Vec::new(),
             trace: Trace::new(),
             report: Report::default(),
         };

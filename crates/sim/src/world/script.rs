@@ -1,11 +1,12 @@
 //! What will happen to the world from outside: posts, edits, wishes, faults, each at a drawn moment.
 
 use bytes::Bytes;
+use fanfare_engine::id::OrganizationId;
 
 use super::customers::{Edit, EditKind};
 use super::intake::Post;
 use super::{Happening, World};
-use crate::catalogue::{FLOODING, MANY_HANGING};
+use crate::catalogue::{FLOODING, MANY_HANGING, RETURNING, STEADY};
 use crate::chance::Chance;
 use crate::plan::{Cast, Plan};
 
@@ -15,6 +16,11 @@ const FLOOD: u32 = 20;
 /// keep the slots busy until its end.
 const HANGING_EVENTS: u32 = 8;
 const HANGING_POSTS_FOR: i64 = 10_000;
+/// Deliveries that wait for each webhook that returns after it was paused, and when it does; for how long it is measured what
+/// others notice of it.
+const WAITING_EVENTS: u32 = 300;
+pub(super) const RETURNS_AT: i64 = 15_000;
+pub(super) const CATCHES_UP_FOR: i64 = 5_000;
 /// How often it is looked whether anything waits for too long, in milliseconds.
 const INSPECTED_EVERY: i64 = 10 * 60_000;
 /// How long after the faults' end it is looked.
@@ -27,6 +33,7 @@ impl World {
         match plan.cast {
             Cast::Mixed => self.write_posts(plan, span, &mut chance),
             Cast::Neighbours(_) => self.write_neighbours(plan, span, &mut chance),
+            Cast::CatchUp { .. } => self.write_catch_up(plan, span, &mut chance),
         }
         let moments =
             |count: u32, chance: &mut Chance| -> Vec<i64> { (0..count).map(|_| chance.between(1, span)).collect() };
@@ -73,6 +80,7 @@ impl World {
                 idempotency: chance.percent(30).then(|| format!("key-{number}")),
                 ordering_key: chance.percent(25).then(|| format!("order-{}", chance.index(2))),
                 data: data(number, size),
+                posted: None,
                 answered: None,
             };
             let repeats = chance.percent(20) && (post.external_id.is_some() || post.idempotency.is_some());
@@ -92,19 +100,38 @@ impl World {
                 _ => (plan.events, span),
             };
             for _ in 0..count {
-                let number = self.posts.len();
-                self.posts.push(Post {
-                    organization,
-                    kind: 0,
-                    external_id: None,
-                    idempotency: None,
-                    ordering_key: None,
-                    data: data(number as u32, 200),
-                    answered: None,
-                });
-                self.timeline.put(chance.between(1, until), Happening::Post(number));
+                self.write_plain_post(organization, chance.between(1, until));
             }
         }
+    }
+
+    fn write_catch_up(&mut self, plan: &Plan, span: i64, chance: &mut Chance) {
+        for organization in self.catalogue.organizations.clone() {
+            let (count, until) =
+                if organization == STEADY { (plan.events, span) } else { (WAITING_EVENTS, RETURNS_AT / 2) };
+            for _ in 0..count {
+                self.write_plain_post(organization, chance.between(1, until));
+            }
+            for webhook in self.catalogue.of(organization).into_iter().filter(|_| RETURNING.contains(&organization.0)) {
+                let edit = Edit { webhook, kind: EditKind::Enable };
+                self.timeline.put(RETURNS_AT, Happening::Edit(edit));
+            }
+        }
+    }
+
+    fn write_plain_post(&mut self, organization: OrganizationId, at: i64) {
+        let number = self.posts.len();
+        self.posts.push(Post {
+            organization,
+            kind: 0,
+            external_id: None,
+            idempotency: None,
+            ordering_key: None,
+            data: data(number as u32, 200),
+            posted: None,
+            answered: None,
+        });
+        self.timeline.put(at, Happening::Post(number));
     }
 
     fn draw_edit(&self, chance: &mut Chance) -> Edit {

@@ -28,7 +28,7 @@ impl World {
     fn start_writing(&mut self) {
         if self.disk.writing.is_empty() && !self.disk.waiting.is_empty() {
             self.disk.take_batch();
-            let takes = self.disk.pace.commit(&mut self.chance);
+            let takes = self.disk.pace.commit(self.disk.rows(), &mut self.chance);
             self.after(takes, Happening::Commit);
         }
     }

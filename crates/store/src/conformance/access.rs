@@ -128,6 +128,7 @@ pub(super) fn webhook_of<B: Backend>(rig: &Rig<B>, id: WebhookId, owner: Option<
         status: Status::Active,
         status_reason: None,
         failing_since: None,
+        failed_at: None,
         settings,
         sealed: Vec::new(),
         version: 1,

@@ -6,7 +6,8 @@ use super::*;
 const BYTES: usize = 64 * LEAST_SHARE;
 
 fn scheduler() -> Scheduler {
-    Scheduler::new(Limits { bytes: BYTES, ..Limits::default() })
+    // Few for each slot, so that several claims may be under way.
+    Scheduler::new(Limits { bytes: BYTES, window_per_slot: 4, ..Limits::default() })
 }
 
 fn large(webhook: i64, delivery: i64) -> Job {
