@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -162,9 +163,16 @@ impl Browser {
 
     /// Types into a field.
     pub(super) async fn fill(&self, selector: &str, text: &str) {
-        let field = self.see(selector).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let filled = async {
+            loop {
+                match type_into(&self.see(selector).await, text).await {
+                    // Its part of the page was replaced meanwhile.
+                    Err(error) if error.is_stale_element_reference() => tokio::task::yield_now().await,
+                    done => return done.unwrap(),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, filled).await.unwrap_or_else(|_| panic!("{selector} does not stay"));
     }
 
     /// Opens everything that is folded up.
@@ -282,4 +290,10 @@ impl WebDriverCompatibleCommand for Ask {
     fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(self.body.clone()))
     }
+}
+
+/// Replaces what is in a field.
+async fn type_into(field: &Element, text: &str) -> Result<(), CmdError> {
+    field.clear().await?;
+    field.send_keys(text).await
 }

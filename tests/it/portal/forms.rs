@@ -260,7 +260,7 @@ async fn the_form_offers_what_each_system_knows() {
     let company = "0a3f7d0e-2f7e-4d59-8f39-3c5a1b0f1e01";
     // Whose right is asked for at each message must be somebody.
     let seen = hosts.post(NEW, &[fields.as_slice(), &with_filter(company)].concat()).await.with(422);
-    assert!(seen.text.contains("owner is required"), "{}", seen.text);
+    assert!(seen.text.contains("Owner is required"), "{}", seen.text);
     visit.post(NEW, &[fields.as_slice(), &with_filter(company)].concat()).await.leads();
     assert_eq!(only_webhook(&api).await["filter"], json!({"type": "Company", "id": company}));
     api.stop().await;
