@@ -27,6 +27,7 @@ use crate::dispatch::dispatcher::Dispatcher;
 use crate::guesses::Guesses;
 use crate::ids::Ids;
 use crate::keyring::Keyring;
+use crate::once::Running;
 use crate::request_log::RequestLog;
 use crate::vault::{Vault, VaultError};
 
@@ -125,6 +126,8 @@ pub struct App {
     pub default_project: ProjectId,
     /// Requests that are brought to their end even where the client has gone.
     pub background: Background,
+    /// The idempotency keys whose requests are running.
+    pub running: Running,
     /// Who edits what next.
     pub turns: Turns,
     /// What changes of webhooks wait for.
@@ -193,6 +196,7 @@ impl App {
             request_log: Arc::default(),
             default_project,
             background: Background::default(),
+            running: Running::default(),
             turns: Turns::default(),
             waits: Waits::default(),
             streams: watching::seats(),

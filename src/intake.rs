@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
+use crate::once;
 use crate::test_event::TestEvent;
 
 /// What a delivery weighs beside its share of the event, in bytes.
@@ -159,8 +160,14 @@ fn write(
     let follow_up = FollowUp { event: Arc::clone(&event), deliveries: deliveries.clone(), weight };
     let pending = Pending { event: event.id, deliveries: deliveries.len(), answer };
     let teller = Arc::clone(dispatcher);
-    let accept = Accept { event, fingerprint, idempotency, deliveries, learn };
-    dispatcher.tools.store.submit(Operation::Accept(accept), move |result| {
+    let made = if trigger == Trigger::Test { ids.first().map(|id| DeliveryId(*id).to_string()) } else { None };
+    let accept = Operation::Accept(Accept { event, fingerprint, idempotency, deliveries, learn });
+    // Events take their own key; a test is a request like any other.
+    let accept = match made {
+        Some(made) => once::keyed(accept, &made),
+        None => accept,
+    };
+    dispatcher.tools.store.submit(accept, move |result| {
         let result = result.and_then(|answer| match answer {
             Answer::Accepted(accepted) => Ok(accepted),
             other => Err(StoreError::Damaged(format!("an event was answered with {other:?}"))),

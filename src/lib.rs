@@ -28,6 +28,7 @@ pub mod memory_budget;
 pub mod metered;
 pub mod metrics;
 pub mod observer;
+pub mod once;
 pub mod panics;
 pub mod portal;
 mod profiles_in_use;

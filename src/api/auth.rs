@@ -10,6 +10,7 @@ use fanfare_store::catalogue::organizations::Organization;
 
 use super::problem::{Answer, Code, Problem};
 use crate::app::App;
+use crate::background::Owner;
 use crate::catalogue::organizations;
 use crate::keyring::{Bearer, MAX_KEY_BYTES};
 
@@ -64,9 +65,28 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Who sent a request; found once for each.
+    pub(super) async fn of(app: &App, parts: &mut Parts) -> Answer<Principal> {
+        if let Some(known) = parts.extensions.get::<Principal>() {
+            return Ok(known.clone());
+        }
+        let principal = authenticate(app, &parts.headers, parts.extensions.get()).await?;
+        parts.extensions.insert(principal.clone());
+        Ok(principal)
+    }
+
     /// Whether it is the admin key.
     pub fn is_admin(&self) -> bool {
         self.key.is_none()
+    }
+
+    /// Whose share of the slots for changes it uses.
+    pub fn owner(&self) -> Owner {
+        match (self.organization, self.key) {
+            (Some(organization), _) => Owner::Organization(organization),
+            (None, Some(key)) => Owner::Key(key),
+            (None, None) => Owner::Operator,
+        }
     }
 
     /// Whether it may do what `scope` is about.
@@ -244,12 +264,7 @@ impl FromRequestParts<Arc<App>> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Self> {
-        if let Some(known) = parts.extensions.get::<Principal>() {
-            return Ok(known.clone());
-        }
-        let principal = authenticate(app, &parts.headers, parts.extensions.get()).await?;
-        parts.extensions.insert(principal.clone());
-        Ok(principal)
+        Principal::of(app, parts).await
     }
 }
 

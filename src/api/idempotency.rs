@@ -1,90 +1,97 @@
-//! POSTs that may be repeated: under the same `Idempotency-Key` the work is done once and answered alike.
+//! POSTs that may be repeated: under the same `Idempotency-Key` the work is done once and the response is the same.
 //!
-//! Events have their own way to the same end, in the commit that keeps them; this is for everything else.
+//! The commit that does the work takes the key, and the response is stored after it. If the server dies between the two, a
+//! repetition finds the work done and is answered from what is there. Events do the same on their own, in the commit that keeps
+//! them.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::StoreError;
-use fanfare_store::catalogue::idempotency as rows;
-use fanfare_store::queue::IdempotencyKey;
+use fanfare_store::catalogue::idempotency::{self as rows, Kept, Outcome};
+use fanfare_store::queue::{IDEMPOTENCY_LIFETIME, IdempotencyKey};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
-use super::auth::{Principal, authenticate};
-use super::body;
+use super::auth::Principal;
 use super::problem::{Answer, Code, Problem};
+use super::{body, recovered};
 use crate::app::App;
+use crate::once;
 
 /// The header with the key.
 pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// On an answer that was given before.
+/// On a response that was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// How long a key and its answer are kept.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 255;
-/// The largest answer that is kept.
+/// The largest response that is stored.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// What is kept of an answer that holds a secret: the answer without it.
+/// What is stored of a response that holds a secret: the response without it.
 #[derive(Clone)]
 struct WithoutSecret(Bytes);
 
-/// An answer with secrets: `members` are left out of what is kept for repetitions.
+/// What the layer works with.
+#[derive(Clone)]
+pub(super) struct Layer {
+    pub app: Arc<App>,
+    /// The routes that show what was made.
+    pub shown: Router,
+}
+
+/// A response with secrets: `members` are left out of what is stored for repetitions.
 pub fn with_secret<T: Serialize>(status: StatusCode, answer: &T, members: &[&str]) -> Answer<Response> {
     let mut kept = serde_json::to_value(answer).map_err(|error| Problem::internal(&error))?;
-    if let Some(object) = kept.as_object_mut() {
-        for member in members {
-            object.shift_remove(*member);
-        }
-    }
+    recovered::leave_out(&mut kept, members);
     let mut response = (status, Json(answer)).into_response();
     response.extensions_mut().insert(WithoutSecret(kept.to_string().into()));
     Ok(response)
 }
 
 /// Does the work of a request with a key once. Requests without one pass.
-pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn once(State(layer): State<Layer>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         return next.run(request).await;
     }
-    match keyed(app, request, next).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
+    keyed(&layer, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn keyed(app: Arc<App>, request: Request, next: Next) -> Answer<Response> {
+async fn keyed(layer: &Layer, request: Request, next: Next) -> Answer<Response> {
+    let app = &layer.app;
     let (mut parts, body) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
+    let principal = Principal::of(app, &mut parts).await?;
     let name = key_of(&parts.headers)?;
     let bytes = body::read(&parts.headers, body, body::MAX_BODY_BYTES).await?;
     let route = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let key = IdempotencyKey { scope: scope(&principal, route), key: name, fingerprint: fingerprint(&bytes) };
-    parts.extensions.insert(principal);
-    if let Some(answer) = take(&app, &key).await? {
-        return Ok(answer);
+    let _run = app.running.start(&key).ok_or_else(in_progress)?;
+    if let Some(kept) = find(app, &key).await? {
+        return repeated(layer, &parts, &key, kept).await;
     }
     let request = Request::from_parts(parts, Body::from(bytes));
-    // Whoever changes something is brought to its end though the client may go, so that what is kept under the key is what
-    // happened.
-    let work = work(Arc::clone(&app), key.clone(), request, next);
+    // To its end though the client may go: the request runs in the background.
+    let work = once::under(key.clone(), next.run(request));
     match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(answer) => answer,
-        Err(_) => {
-            give_back(&app, &key).await;
-            Err(Problem::internal(&"a request with an idempotency key panicked"))
-        }
+        Ok(response) => store(app, &key, response).await,
+        Err(_) => Err(Problem::internal(&"a request with an idempotency key panicked")),
     }
+}
+
+pub(super) fn in_progress() -> Problem {
+    Problem::new(Code::IdempotencyInProgress, "a request with this Idempotency-Key is still running; retry in a second")
+}
+
+pub(super) fn reused() -> Problem {
+    let message = "was used for a request with another body; use a new one";
+    Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", message)
 }
 
 pub(super) fn key_of(headers: &HeaderMap) -> Answer<String> {
@@ -97,7 +104,7 @@ pub(super) fn key_of(headers: &HeaderMap) -> Answer<String> {
 }
 
 /// Whose key it is and for what: each principal and route has its own keys.
-fn scope(principal: &Principal, route: &str) -> String {
+pub(super) fn scope(principal: &Principal, route: &str) -> String {
     let who = principal.key.map_or_else(|| "admin".to_owned(), |key| key.to_string());
     let user = principal.user.as_deref().unwrap_or_default();
     format!("POST {} {who} {user:?} {route}", principal.project)
@@ -108,61 +115,45 @@ pub(super) fn fingerprint(body: &[u8]) -> [u8; 16] {
     hash.as_bytes()[..16].try_into().expect("a hash is longer")
 }
 
-/// Takes the key; where somebody has it, answers as it was answered then, or refuses.
-async fn take(app: &App, key: &IdempotencyKey) -> Answer<Option<Response>> {
-    let now = app.now();
-    let lifetime = i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
-    let expired = Timestamp(now.millis().saturating_sub(lifetime));
-    match app.store.change(rows::take(key, app.node, now, expired), None).await {
-        Ok(_) => return Ok(None),
-        Err(StoreError::Taken(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let in_progress = || {
-        Problem::new(
-            Code::IdempotencyInProgress,
-            "a request with this Idempotency-Key has not ended yet; send it again",
-        )
-    };
-    let kept = app.store.read_one(rows::get(key)).await?.ok_or_else(in_progress)?;
-    if kept.fingerprint != key.fingerprint {
-        let message = "was used for a request with another body; use a new one";
-        return Err(Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", message));
-    }
-    let (status, body) = kept.answer.ok_or_else(in_progress)?;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(Some(response))
+/// Keys used since then still count.
+pub(super) fn oldest(app: &App) -> Timestamp {
+    let lifetime = i64::try_from(IDEMPOTENCY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+    Timestamp(app.now().millis().saturating_sub(lifetime))
 }
 
-/// Does the work and keeps the answer, if it is one of success; else the key is free again.
-async fn work(app: Arc<App>, key: IdempotencyKey, request: Request, next: Next) -> Answer<Response> {
-    let (parts, body) = next.run(request).await.into_parts();
-    let bytes = match to_bytes(body, MAX_ANSWER_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            give_back(&app, &key).await;
-            return Err(Problem::internal(&error));
+async fn find(app: &App, key: &IdempotencyKey) -> Answer<Option<Kept>> {
+    Ok(app.store.read_one(rows::get(key, oldest(app))).await?)
+}
+
+/// The response to a request whose work was done before.
+async fn repeated(layer: &Layer, parts: &Parts, key: &IdempotencyKey, kept: Kept) -> Answer<Response> {
+    if kept.fingerprint != key.fingerprint {
+        return Err(reused());
+    }
+    let mut response = match kept.outcome {
+        Outcome::Answered(status, body) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            (status, json, body).into_response()
         }
+        Outcome::Done { made } => recovered::answer(&layer.shown, parts, &made).await?,
     };
-    if parts.status.is_success() {
-        let kept = parts.extensions.get::<WithoutSecret>().map_or_else(|| bytes.clone(), |kept| kept.0.clone());
-        let change = rows::finish(&key, app.node, parts.status.as_u16(), kept.to_vec());
-        if let Err(error) = app.store.change(change, None).await {
-            // The work is done; only its repetition will be refused as still at work.
-            tracing::warn!(%error, "an answer could not be kept under its idempotency key");
-        }
-    } else {
-        give_back(&app, &key).await;
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+/// Stores the response, if it is one of success.
+async fn store(app: &App, key: &IdempotencyKey, response: Response) -> Answer<Response> {
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| Problem::internal(&error))?;
+    let kept = parts.extensions.get::<WithoutSecret>().map_or_else(|| bytes.clone(), |kept| kept.0.clone());
+    let change = rows::answer(key, parts.status.as_u16(), kept.to_vec(), app.now());
+    if let Err(error) = app.store.change(change, None).await {
+        // The work and its key are on disk; a repetition is answered from what was made.
+        tracing::warn!(%error, "a response could not be stored under its idempotency key");
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))
-}
-
-async fn give_back(app: &App, key: &IdempotencyKey) {
-    if let Err(error) = app.store.change(rows::give_back(key, app.node), None).await {
-        tracing::warn!(%error, "an idempotency key could not be given back");
-    }
 }

@@ -22,6 +22,7 @@ pub mod portal_sessions;
 pub mod problem;
 pub mod projects;
 mod query;
+mod recovered;
 pub mod request;
 pub mod stats;
 mod systems;
@@ -42,8 +43,9 @@ use tower_http::request_id::PropagateRequestIdLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::problem::{Code, Problem};
+use self::problem::{Answer, Code, Problem};
 use crate::app::App;
+use crate::background::Owner;
 use crate::metered::Metered;
 use crate::request_id;
 use crate::request_log::{self, Noted, RequestLog};
@@ -68,8 +70,7 @@ pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
         .merge(systems::routes())
 }
 
-/// The routes of what happens. They do not keep answers under an `Idempotency-Key`: an event's key is kept with the
-/// event, and the rest may be repeated without harm.
+/// The routes of what happens.
 pub fn delivery_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().merge(events::routes()).merge(deliveries::routes()).merge(health::routes())
 }
@@ -81,8 +82,13 @@ pub fn description() -> utoipa::openapi::OpenApi {
 
 /// The whole API.
 pub fn router(app: &Arc<App>) -> Router {
-    let kept = catalogue_routes().layer(from_fn_with_state(Arc::clone(app), idempotency::once));
-    let changing = kept.merge(deliveries::routes()).layer(from_fn_with_state(Arc::clone(app), to_its_end));
+    let changing = || catalogue_routes().merge(deliveries::routes());
+    let (shown, _) = changing().split_for_parts();
+    let once = idempotency::Layer { app: Arc::clone(app), shown: shown.with_state(Arc::clone(app)) };
+    // Not for methods that a path doesn't have: those are refused whoever asks.
+    let changing = changing()
+        .route_layer(from_fn_with_state(once, idempotency::once))
+        .route_layer(from_fn_with_state(Arc::clone(app), to_its_end));
     let (routes, description) = changing.merge(events::routes()).merge(health::routes()).split_for_parts();
     let routes = routes.layer(query::OnlyKnown::of(&description));
     let description = Arc::new(openapi::complete(description));
@@ -94,22 +100,34 @@ pub fn router(app: &Arc<App>) -> Router {
         .pipe(|routes| finish(routes, &app.request_log))
 }
 
-/// Brings a request that changes something to its end though its client may go: what is written must also be told to the
-/// caches and the dispatcher.
+/// Finishes a request that changes something even if the client disconnects, because what is committed must reach the caches
+/// and the dispatcher. The body is read first: a client that never sends it holds up nobody else.
 async fn to_its_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
     let (noted, log) = (Noted::of(&request), Arc::clone(&app.request_log));
+    let (request, owner) = match whole(&app, request).await {
+        Ok(whole) => whole,
+        Err(problem) => return problem.into_response(),
+    };
     let work = async move {
         let mut response = next.run(request).await;
         log.log_fault(&noted, &mut response);
         response
     };
-    match app.background.start(work) {
+    match app.background.start(owner, work) {
         Some(answer) => answer.await.unwrap_or_else(|_| Problem::internal(&"a request panicked").into_response()),
-        None => Problem::new(Code::Unavailable, "too many changes are at work; send it again soon").into_response(),
+        None => Problem::new(Code::Unavailable, "too many changes are running; retry in a second").into_response(),
     }
+}
+
+/// The request with its whole body in memory, and who makes it. Strangers' bodies are not read.
+async fn whole(app: &App, request: Request) -> Answer<(Request, Owner)> {
+    let (mut parts, content) = request.into_parts();
+    let principal = auth::Principal::of(app, &mut parts).await?;
+    let content = body::read(&parts.headers, content, body::MAX_BODY_BYTES).await?;
+    Ok((Request::from_parts(parts, content.into()), principal.owner()))
 }
 
 /// What every answer has in common: a name, a line in the log where it is none of success, problems for what no route takes and for panics, and no caching, since answers may

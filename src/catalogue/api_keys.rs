@@ -68,7 +68,7 @@ pub async fn create(app: &App, project: ProjectId, new: NewApiKey) -> CatalogueR
         expires_at: new.expires_at,
     };
     let key = make_key();
-    app.store.change(rows::insert(&row, &app.vault.hash_api_key(&key)), None).await?;
+    app.make(rows::insert(&row, &app.vault.hash_api_key(&key)), None, &row.id.to_string()).await?;
     Ok((row, key))
 }
 
@@ -79,7 +79,7 @@ pub async fn list(app: &App, project: ProjectId, page: Page) -> CatalogueResult<
 
 /// Deletes a key: it is refused from now on.
 pub async fn delete(app: &App, project: ProjectId, id: ApiKeyId) -> CatalogueResult<()> {
-    app.store.change(rows::delete(project, id), None).await?;
+    app.change(rows::delete(project, id), None).await?;
     app.keyring.forget();
     Ok(())
 }

@@ -35,7 +35,7 @@ pub async fn put(
         check_room(count, "entities in an organization", MAX_ENTITIES)?;
     }
     let row = EntityRow { organization: organization.id, entity, scope, told_by: ToldBy::Host, updated_at: app.now() };
-    app.store.change(rows::put(&row), Some(touches(organization))).await?;
+    app.change(rows::put(&row), Some(touches(organization))).await?;
     app.observer.fact_changed(organization.id, &Fact::Entity(row.entity.clone()));
     Ok(row)
 }
@@ -55,7 +55,7 @@ pub async fn get(app: &App, organization: &Organization, entity: &EntityRef) -> 
 /// It is unknown.
 pub async fn delete(app: &App, organization: &Organization, entity: &EntityRef) -> CatalogueResult<()> {
     let entity = entity.clone().canonical();
-    app.store.change(rows::delete(organization.id, &entity), Some(touches(organization))).await?;
+    app.change(rows::delete(organization.id, &entity), Some(touches(organization))).await?;
     app.observer.fact_changed(organization.id, &Fact::Entity(entity));
     Ok(())
 }

@@ -70,7 +70,7 @@ pub async fn create(
     };
     let kind = apply(kind, changes, now);
     check(&kind)?;
-    app.store.change(rows::insert(&kind), Some(touches(project))).await?;
+    app.make(rows::insert(&kind), Some(touches(project)), &kind.name).await?;
     app.observer.project_changed(project);
     Ok(kind)
 }
@@ -104,7 +104,7 @@ pub async fn edit_seen(
         let mut kind = apply(before, changes.clone(), now);
         check(&kind)?;
         kind.updated_at = now;
-        match app.store.change(rows::update(&kind), Some(touches(project))).await {
+        match app.change(rows::update(&kind), Some(touches(project))).await {
             Ok(_) => {
                 app.observer.project_changed(project);
                 kind.version += 1;
@@ -174,7 +174,7 @@ pub async fn complete(app: &App) -> CatalogueResult<()> {
             continue;
         }
         let steps = of_profiles(app, &project);
-        app.store.change(Change { steps }, Some(touches(project.id))).await?;
+        app.change(Change { steps }, Some(touches(project.id))).await?;
         app.observer.project_changed(project.id);
     }
     Ok(())
@@ -191,7 +191,7 @@ pub async fn delete(app: &App, project: ProjectId, name: &str) -> CatalogueResul
             "the event type comes with the project's profile and stays as long as that does",
         ));
     }
-    app.store.change(rows::delete(project, name), Some(touches(project))).await?;
+    app.change(rows::delete(project, name), Some(touches(project))).await?;
     app.observer.project_changed(project);
     Ok(())
 }

@@ -202,7 +202,7 @@ async fn begin(app: &App, job: Job) -> CatalogueResult<Job> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let forget_before = Timestamp(job.created_at.millis().saturating_sub(kept));
     let room = Room { of_project: MAX_RUNNING, of_organization: MAX_RUNNING_OF_ONE };
-    match app.store.change(rows::insert(&job, room, forget_before), None).await {
+    match app.make(rows::insert(&job, room, forget_before), None, &job.id.to_string()).await {
         Ok(_) => {
             app.jobs.notify_one();
             Ok(job)
@@ -237,7 +237,7 @@ pub async fn find(
 /// # Errors
 /// It has ended already.
 pub async fn cancel(app: &App, job: &Job) -> CatalogueResult<()> {
-    match app.store.change(rows::cancel(job.id, app.now()), None).await {
+    match app.change(rows::cancel(job.id, app.now()), None).await {
         Ok(_) => Ok(()),
         Err(StoreError::Stale(_)) => Err(CatalogueError::State("it has ended already")),
         Err(error) => Err(error.into()),

@@ -103,7 +103,7 @@ pub async fn begin(app: &App, operates: &Operates) -> CatalogueResult<(Session, 
     let code = secret_text();
     let change = rows::insert(&session, &app.vault.hash_session(&code), now.plus(CODE_LIFETIME))
         .then(rows::delete_older(&session.options, MAX_SESSIONS));
-    app.store.change(change, None).await?;
+    app.change(change, None).await?;
     Ok((session, code))
 }
 
@@ -157,7 +157,7 @@ pub async fn turn_to(app: &App, session: &Session, operates: &Operates, project:
     if !operates.reaches(project.id) {
         return Err(CatalogueError::NotFound("project"));
     }
-    app.store.change(rows::turn_to(session.id, project.id), None).await?;
+    app.change(rows::turn_to(session.id, project.id), None).await?;
     Ok(())
 }
 
@@ -166,6 +166,6 @@ pub async fn turn_to(app: &App, session: &Session, operates: &Operates, project:
 /// # Errors
 /// The store's.
 pub async fn end(app: &App, session: &Session) -> CatalogueResult<()> {
-    app.store.change(rows::delete(session.id), None).await?;
+    app.change(rows::delete(session.id), None).await?;
     Ok(())
 }

@@ -41,7 +41,8 @@ pub async fn create(app: &App, project: ProjectId, changes: OrganizationChanges)
     };
     let organization = apply(organization, changes);
     check(&organization)?;
-    app.store.change(rows::insert(&organization), Some(touches(project, organization.id))).await?;
+    app.make(rows::insert(&organization), Some(touches(project, organization.id)), &organization.id.to_string())
+        .await?;
     Ok(organization)
 }
 
@@ -100,7 +101,7 @@ pub async fn edit(
         }
         check(&edited)?;
         edited.updated_at = app.now();
-        match app.store.change(rows::update(&edited), Some(touches(project, id))).await {
+        match app.change(rows::update(&edited), Some(touches(project, id))).await {
             Ok(_) => {
                 if let Some(before) = read.external_id.filter(|before| edited.external_id.as_ref() != Some(before)) {
                     app.observer.external_id_changed(project, &before);
@@ -147,7 +148,7 @@ pub async fn list(
 /// Removes an organization, its webhooks and its keys. What still waits for the webhooks is skipped, with that reason.
 pub async fn delete(app: &App, organization: &Organization) -> CatalogueResult<()> {
     let (project, id) = (organization.project, organization.id);
-    app.store.change(rows::delete(id), Some(touches(project, id))).await?;
+    app.change(rows::delete(id), Some(touches(project, id))).await?;
     app.keyring.forget();
     app.observer.organization_removed(project, id, organization.external_id.as_deref());
     // Its holds went with it.

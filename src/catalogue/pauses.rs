@@ -19,7 +19,7 @@ const MAX_HOST: usize = 253;
 pub async fn create(app: &App, project: ProjectId, hold: Hold) -> CatalogueResult<Pause> {
     check_room(app.store.read_one(rows::count(project)).await?, "pauses in a project", MAX_PAUSES)?;
     let pause = Pause { id: app.ids.next(), project, hold, created_at: app.now() };
-    app.store.change(rows::insert(&pause), None).await?;
+    app.make(rows::insert(&pause), None, &pause.id.to_string()).await?;
     app.observer.pauses_changed().await;
     Ok(pause)
 }
@@ -31,7 +31,7 @@ pub async fn list(app: &App, project: ProjectId, page: Page) -> CatalogueResult<
 
 /// Ends a hold: what was held is sent.
 pub async fn delete(app: &App, project: ProjectId, id: PauseId) -> CatalogueResult<()> {
-    app.store.change(rows::delete(project, id), None).await?;
+    app.change(rows::delete(project, id), None).await?;
     app.observer.pauses_changed().await;
     Ok(())
 }

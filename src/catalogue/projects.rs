@@ -67,7 +67,7 @@ pub async fn create(app: &App, changes: ProjectChanges) -> CatalogueResult<Proje
     let project = apply(blank(app.ids.next(), "", &profile, app.now()), changes);
     check(app, &project, true)?;
     let change = with_event_types(app, &project, rows::insert(&project, app.ids.next()));
-    app.store.change(change, Some(touches(project.id))).await?;
+    app.make(change, Some(touches(project.id)), &project.id.to_string()).await?;
     app.observer.project_changed(project.id);
     Ok(project)
 }
@@ -89,7 +89,7 @@ pub async fn edit(app: &App, id: ProjectId, changes: ProjectChanges) -> Catalogu
             true => with_event_types(app, &project, rows::update(&project)),
             false => rows::update(&project),
         };
-        match app.store.change(change, Some(touches(id))).await {
+        match app.change(change, Some(touches(id))).await {
             Ok(_) => {
                 app.observer.project_changed(id);
                 if other_profiles {

@@ -1,59 +1,59 @@
-//! How many of something an organization may have at once, so that one of them does not take what there is for all.
+//! How many of something one owner may have at once, so that it cannot take what there is for all.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use fanfare_engine::id::OrganizationId;
 use parking_lot::Mutex;
 
-/// So many seats for each organization, and so many for all together.
+/// A number of seats for each owner, by default an organization, and a number for all owners together.
 #[derive(Clone)]
-pub struct Seats {
-    taken: Arc<Mutex<Taken>>,
+pub struct Seats<K = OrganizationId> {
+    taken: Arc<Mutex<Taken<K>>>,
     each: u32,
     all: u32,
 }
 
-#[derive(Default)]
-struct Taken {
+struct Taken<K> {
     all: u32,
-    /// Only organizations that have any.
-    of: HashMap<OrganizationId, u32>,
+    /// Only owners that have any.
+    of: HashMap<K, u32>,
 }
 
-impl Seats {
-    /// `each` for one organization, `all` for all of them.
-    pub fn new(each: u32, all: u32) -> Seats {
-        Seats { taken: Arc::default(), each, all }
+impl<K: Copy + Eq + Hash> Seats<K> {
+    /// `each` for one owner, `all` for all of them.
+    pub fn new(each: u32, all: u32) -> Seats<K> {
+        Seats { taken: Arc::new(Mutex::new(Taken { all: 0, of: HashMap::new() })), each, all }
     }
 
-    /// Takes a seat until the answer is dropped; `None` where the organization has as many as it may, or all are taken.
-    pub fn take(&self, organization: OrganizationId) -> Option<Seat> {
+    /// Takes a seat until the returned value is dropped; `None` where the owner has as many as it may, or all are taken.
+    pub fn take(&self, owner: K) -> Option<Seat<K>> {
         let mut taken = self.taken.lock();
-        let own = taken.of.get(&organization).copied().unwrap_or(0);
+        let own = taken.of.get(&owner).copied().unwrap_or(0);
         if own >= self.each || taken.all >= self.all {
             return None;
         }
         taken.all += 1;
-        taken.of.insert(organization, own + 1);
-        Some(Seat { taken: Arc::clone(&self.taken), organization })
+        taken.of.insert(owner, own + 1);
+        Some(Seat { taken: Arc::clone(&self.taken), owner })
     }
 }
 
 /// A seat that is taken.
-pub struct Seat {
-    taken: Arc<Mutex<Taken>>,
-    organization: OrganizationId,
+pub struct Seat<K: Copy + Eq + Hash = OrganizationId> {
+    taken: Arc<Mutex<Taken<K>>>,
+    owner: K,
 }
 
-impl Drop for Seat {
+impl<K: Copy + Eq + Hash> Drop for Seat<K> {
     fn drop(&mut self) {
         let mut taken = self.taken.lock();
         taken.all -= 1;
-        if let Some(count) = taken.of.get_mut(&self.organization) {
+        if let Some(count) = taken.of.get_mut(&self.owner) {
             *count -= 1;
             if *count == 0 {
-                taken.of.remove(&self.organization);
+                taken.of.remove(&self.owner);
             }
         }
     }

@@ -71,7 +71,7 @@ pub async fn cancel(app: &App, row: &DeliveryRow) -> CatalogueResult<()> {
 /// # Errors
 /// The store's.
 pub async fn apply(app: &App, operation: Operation) -> CatalogueResult<Vec<(WebhookId, u32)>> {
-    match app.store.apply(operation).await? {
+    match app.write(operation, "").await? {
         StoreAnswer::Released(webhooks) => Ok(webhooks),
         other => Err(StoreError::Damaged(format!("answered with {other:?}")).into()),
     }

@@ -73,7 +73,7 @@ pub async fn create(app: &App, organization: &Organization, new: NewSession) -> 
     };
     let code = secret_text();
     let change = rows::insert(&session, &app.vault.hash_session(&code), now.plus(CODE_LIFETIME));
-    app.store.change(change, None).await?;
+    app.make(change, None, &session.expires_at.to_string()).await?;
     Ok((session, code))
 }
 
@@ -105,7 +105,7 @@ pub async fn open(app: &App, code: &str, options: BTreeMap<String, String>) -> C
     let token = secret_text();
     let hashes = [code, &token].map(|text| app.vault.hash_session(text));
     let change = rows::open(&hashes[0], &hashes[1], &session.options, app.now());
-    match app.store.change(change, None).await {
+    match app.change(change, None).await {
         Ok(_) => Ok((session, token)),
         Err(StoreError::Stale(_)) => Err(CatalogueError::NotFound(CODE)),
         Err(error) => Err(error.into()),

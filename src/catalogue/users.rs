@@ -56,7 +56,7 @@ pub async fn put(
             UserRow { row, organization: organization.id, name, user, created_at: now, updated_at: now }
         }
     };
-    app.store.change(rows::put(&row), Some(touches(organization))).await?;
+    app.change(rows::put(&row), Some(touches(organization))).await?;
     app.observer.fact_changed(organization.id, &Fact::User(id.to_owned()));
     Ok((row, made))
 }
@@ -79,7 +79,7 @@ pub async fn list(app: &App, organization: &Organization, page: Page) -> Catalog
 /// # Errors
 /// It is unknown.
 pub async fn delete(app: &App, organization: &Organization, id: &str) -> CatalogueResult<()> {
-    app.store.change(rows::delete(organization.id, id), Some(touches(organization))).await?;
+    app.change(rows::delete(organization.id, id), Some(touches(organization))).await?;
     app.observer.fact_changed(organization.id, &Fact::User(id.to_owned()));
     Ok(())
 }

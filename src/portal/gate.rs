@@ -17,6 +17,7 @@ use super::theme::logo_origin;
 use super::visitor::{Known, language};
 use super::webhook_form;
 use crate::app::App;
+use crate::background::Owner;
 use crate::catalogue::projects;
 use crate::request_id;
 use crate::request_log::Noted;
@@ -59,9 +60,12 @@ async fn admit(app: &App, mut request: Request, next: Next) -> Response {
         Known::Ended(project) => Some(project.clone()),
         Known::Nobody => None,
     };
-    let most = if matches!(known, Known::Visitor(_)) { form::MAX_BYTES } else { MAX_STRANGERS_BYTES };
+    let (owner, most) = match &known {
+        Known::Visitor(visitor) => (Owner::Organization(visitor.organization.id), form::MAX_BYTES),
+        Known::Ended(_) | Known::Nobody => (Owner::Stranger, MAX_STRANGERS_BYTES),
+    };
     request.extensions_mut().insert(known);
-    let answer = run(app, request, next, most).await;
+    let answer = run(app, request, next, owner, most).await;
     // Where a page was refused, it is shown now that the language is known.
     let answer = match answer.extensions().get::<Refusal>() {
         Some(refusal) => {
@@ -77,7 +81,7 @@ async fn admit(app: &App, mut request: Request, next: Next) -> Response {
 /// Carries a request out. What changes something is brought to its end though the browser may go. Its body is read before
 /// that is begun, so that one that never comes holds up nobody else; `most` is how many bytes it may have. What is only asked
 /// by a form needs none of the places that there are for changes.
-pub(super) async fn run(app: &App, request: Request, next: Next, most: usize) -> Response {
+pub(super) async fn run(app: &App, request: Request, next: Next, owner: Owner, most: usize) -> Response {
     let safe = request.method().is_safe();
     if !safe && !is_same_origin(request.headers()) {
         return Refusal::CrossSite.into_response();
@@ -96,7 +100,7 @@ pub(super) async fn run(app: &App, request: Request, next: Next, most: usize) ->
     let answer = async { std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await };
     let ended = match changes {
         false => answer.await,
-        true => match app.background.start(answer) {
+        true => match app.background.start(owner, answer) {
             Some(answer) => match answer.await {
                 Ok(ended) => ended,
                 Err(_) => return Refusal::Internal.into_response(),

@@ -21,6 +21,7 @@ mod patience;
 mod pauses;
 pub(crate) mod process;
 mod receiver;
+mod repeats;
 mod request_log;
 mod restoring;
 mod scene;

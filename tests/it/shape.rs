@@ -119,6 +119,13 @@ fn layers_do_not_meet(file: &SourceFile) -> Option<String> {
     Some(format!("`{own}` must not import `{other}`: what both need goes below them, what joins them into `app`"))
 }
 
+/// Outside of [`App::write`](fanfare::app::App::write) a change would not take the idempotency key of its request.
+fn changes_take_their_key(file: &SourceFile) -> Option<String> {
+    let is_catalogue = file.path.starts_with("src/catalogue/");
+    let direct = ["store.change(", "store.apply("].into_iter().find(|call| is_catalogue && file.code.contains(call));
+    direct.map(|call| format!("`{call}` writes beside the request's idempotency key; use `app.write` and its kin"))
+}
+
 fn engine_does_no_io(file: &SourceFile) -> Option<String> {
     if !file.path.starts_with("crates/engine/src/") {
         return None;
@@ -208,6 +215,11 @@ fn the_engine_is_pure() {
 }
 
 #[test]
+fn what_requests_change_takes_their_idempotency_key() {
+    assert_kept(changes_take_their_key);
+}
+
+#[test]
 fn the_store_knows_nothing_of_the_server() {
     assert_no_dependency("crates/store/Cargo.toml", &["axum", "fanfare", "fanfare-sim", "hyper", "rustls"]);
 }
@@ -230,7 +242,7 @@ fn nothing_is_marked_as_unfinished() {
 #[test]
 fn every_rule_finds_what_it_forbids() {
     let long = "//! Long.\n".repeat(MAX_LINES + 1);
-    let broken: [(Rule, &str, &str); 16] = [
+    let broken: [(Rule, &str, &str); 17] = [
         (opens_with_its_role, "src/a.rs", "use std::fmt;\n"),
         (opens_with_its_role, "src/a.rs", ""),
         (is_short_enough, "src/a.rs", &long),
@@ -241,6 +253,7 @@ fn every_rule_finds_what_it_forbids() {
         (leaves_sql_to_the_store, "src/a.rs", "let a = \"UPDATE webhooks AS w\n SET number = 1\";"),
         (layers_do_not_meet, "src/api/a.rs", "use crate::delivery::Runner;"),
         (layers_do_not_meet, "src/portal.rs", "use super::{api, clock};"),
+        (changes_take_their_key, "src/catalogue/a.rs", "async fn a() { app.store.change(change, None).await }"),
         (engine_does_no_io, "crates/engine/src/a.rs", "fn a() { std::fs::read(b) }"),
         (no_test_is_skipped, "src/a.rs", "#[test] #[ignore = \"slow\"] fn a() {}"),
         (no_test_is_skipped, "src/a.rs", "#[cfg_attr(windows, ignore)] fn a() {}"),

@@ -54,6 +54,8 @@ pub enum Operation {
     Prune(Prune),
     /// Change the catalogue. `report`: an operational event that tells of it, kept in the same commit.
     Change { change: Change, touches: Option<Touches>, report: Option<Accept> },
+    /// Carry out an operation under an idempotency key, at most once.
+    Once(Box<Once>),
     /// Keep what was observed and is not observed again: tried until it is on disk.
     Note(Change),
     /// Keep alive the row of a node.
@@ -61,9 +63,17 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The operation itself, whether or not it is carried out under an idempotency key.
+    fn inner(&self) -> &Operation {
+        match self {
+            Operation::Once(once) => &once.operation,
+            other => other,
+        }
+    }
+
     /// Whether it brings new work, so that it is refused first when too much waits.
     pub fn is_intake(&self) -> bool {
-        matches!(self, Operation::Accept(_))
+        matches!(self.inner(), Operation::Accept(_))
     }
 
     /// Whether it tells of something that happened already, so that it is tried until it is on disk.
@@ -73,7 +83,7 @@ impl Operation {
 
     /// Whether it asks which deliveries are being sent.
     pub fn looks_at_leases(&self) -> bool {
-        matches!(self, Operation::Resend(_) | Operation::Cancel { .. } | Operation::Work(_))
+        matches!(self.inner(), Operation::Resend(_) | Operation::Cancel { .. } | Operation::Work(_))
     }
 
     /// Whether it is about deliveries of kept events, so that it must not see only some of an event's.
@@ -89,7 +99,7 @@ impl Operation {
 
     /// About how many rows it writes.
     pub fn rows(&self) -> usize {
-        match self {
+        match self.inner() {
             Operation::Accept(accept) => 1 + accept.deliveries.len(),
             _ => 1,
         }
@@ -97,7 +107,7 @@ impl Operation {
 
     /// About how many bytes it holds.
     pub fn weight(&self) -> usize {
-        match self {
+        match self.inner() {
             Operation::Accept(accept) => accept.event.weight() + accept.deliveries.len() * 64,
             Operation::Work(piece) => 512 + piece.len() * 64,
             _ => 512,
@@ -161,6 +171,17 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Of the request's body.
     pub fingerprint: [u8; 16],
+}
+
+/// An operation that is carried out at most once under a key: the commit that carries it out takes the key. Refused with
+/// [`StoreError::Taken`](crate::StoreError::Taken) where the key was used before. If the operation is refused or finds nothing
+/// to do, the key stays free.
+#[derive(Debug)]
+pub struct Once {
+    pub key: IdempotencyKey,
+    /// The id of what the operation makes, to find it again if the response is lost; empty where it makes nothing.
+    pub made: String,
+    pub operation: Operation,
 }
 
 /// A delivery to make.

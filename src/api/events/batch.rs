@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
+use fanfare_store::catalogue::idempotency as rows;
+use fanfare_store::queue::IdempotencyKey;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -15,9 +17,10 @@ use super::input::EventInput;
 use super::post::{EventReceipt, organization, receipt};
 use crate::api::auth::{Principal, authenticate};
 use crate::api::problem::{Answer, Code, Problem, ProblemBody};
-use crate::api::{body, faults};
+use crate::api::{body, faults, idempotency};
 use crate::app::App;
 use crate::intake::{self, Pending};
+use crate::once::Run;
 
 /// The most events in one batch.
 pub(super) const MAX_EVENTS: usize = 1_000;
@@ -53,10 +56,11 @@ pub(super) enum EventResult {
 /// Post many events
 ///
 /// Up to 1,000, each with its `organization`. The answer has one result for each, in order: `{"id","deliveries"}`, or
-/// `{"error"}` with the problem that it alone would have been answered with. `Idempotency-Key` is not used here; give
-/// each event an `id`.
+/// `{"error"}` with the problem that it alone would have been answered with. Under an `Idempotency-Key`, or where an event has
+/// an `id`, sending it again gives the same results for the events that were accepted, and sends nothing twice.
 #[utoipa::path(
     post, path = "/v1/events/batch", tag = "Events",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Kept for 24 hours")),
     request_body = EventBatch,
     responses((status = 202, description = "What became of each", body = BatchAnswer)),
 )]
@@ -76,10 +80,17 @@ pub(super) async fn batch(
         let message = format!("may have at most {MAX_EVENTS} entries");
         return Err(Problem::field(Code::ValidationFailed, "events", message));
     }
+    let keys = Keys::of(&parts.headers, &principal, &content)?;
+    // Until the last event is on disk: a batch under the same key waits for that.
+    let _run = match &keys {
+        Some(keys) => Some(keys.start(&app).await?),
+        None => None,
+    };
     // All are on their way before the first is waited for, so that they share commits.
     let mut pending = Vec::with_capacity(batch.events.len());
-    for text in batch.events {
-        pending.push(begin(&app, &principal, hops, text).await);
+    for (number, text) in batch.events.into_iter().enumerate() {
+        let key = keys.as_ref().map(|keys| keys.of_event(number));
+        pending.push(begin(&app, &principal, hops, text, key).await);
     }
     let mut results = Vec::with_capacity(pending.len());
     for event in pending {
@@ -91,7 +102,35 @@ pub(super) async fn batch(
     Ok((StatusCode::ACCEPTED, Json(BatchAnswer { results })))
 }
 
-async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue) -> Answer<Pending> {
+/// The keys of a batch's events, made of the key of the batch: each is taken in the commit that keeps its event.
+struct Keys(IdempotencyKey);
+
+impl Keys {
+    fn of(headers: &HeaderMap, principal: &Principal, content: &[u8]) -> Answer<Option<Keys>> {
+        if !headers.contains_key(idempotency::KEY) {
+            return Ok(None);
+        }
+        let key = idempotency::key_of(headers)?;
+        let scope = format!("{} {key}", idempotency::scope(principal, "/v1/events/batch"));
+        let fingerprint = idempotency::fingerprint(content);
+        Ok(Some(Keys(IdempotencyKey { scope, key: String::new(), fingerprint })))
+    }
+
+    /// Refuses a key that is running, or was used for another batch.
+    async fn start(&self, app: &App) -> Answer<Run> {
+        let run = app.running.start(&self.0).ok_or_else(idempotency::in_progress)?;
+        match app.store.read_one(rows::other_in_scope(&self.0, idempotency::oldest(app))).await? {
+            Some(_) => Err(idempotency::reused()),
+            None => Ok(run),
+        }
+    }
+
+    fn of_event(&self, number: usize) -> IdempotencyKey {
+        IdempotencyKey { key: number.to_string(), ..self.0.clone() }
+    }
+}
+
+async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue, key: Option<IdempotencyKey>) -> Answer<Pending> {
     // A copy of its own, so that an event that waits does not keep the whole batch in memory.
     let content = Bytes::copy_from_slice(text.get().as_bytes());
     let mut input = EventInput::parse(&content)?;
@@ -100,7 +139,7 @@ async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue)
     };
     let organization = organization(app, principal, &org).await?;
     let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.max_event_bytes, hops, None)?;
+    let event = input.check(&content, &types, app.max_event_bytes, hops, key)?;
     Ok(intake::accept(&app.dispatcher, &organization, event))
 }
 

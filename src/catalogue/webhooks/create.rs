@@ -53,7 +53,8 @@ pub async fn create(
         false => None,
     };
     let is_tested = test.is_some();
-    first_test::write(app, rows::insert(&new.row, input.number), place.touches(), test).await?;
+    let id = new.row.id.to_string();
+    first_test::write(app, rows::insert(&new.row, input.number), place.touches(), test, &id).await?;
     place.tell(app, new.row.id);
     if is_tested {
         first_test::send(app, new.row.id);

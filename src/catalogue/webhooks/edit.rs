@@ -81,7 +81,7 @@ pub(super) async fn write(
         true => first_test::prepare(app, profile, &after.row).await?,
         false => None,
     };
-    match first_test::write(app, change, place.touches(), test).await {
+    match first_test::write(app, change, place.touches(), test, "").await {
         Ok(()) => {
             place.tell(app, id);
             if switched_on {

@@ -23,8 +23,16 @@ pub(super) async fn prepare(app: &App, profile: &Profile, row: &WebhookRow) -> S
 }
 
 /// Writes a change and the event that goes with it.
-pub(super) async fn write(app: &App, change: Change, touches: Touches, test: Option<Accept>) -> StoreResult<()> {
-    app.store.apply(Operation::Change { change, touches: Some(touches), report: test }).await.map(drop)
+///
+/// `made` is the id of the webhook if the change makes one, and empty otherwise.
+pub(super) async fn write(
+    app: &App,
+    change: Change,
+    touches: Touches,
+    test: Option<Accept>,
+    made: &str,
+) -> StoreResult<()> {
+    app.write(Operation::Change { change, touches: Some(touches), report: test }, made).await.map(drop)
 }
 
 /// Has what waits for a webhook sent, the event that was kept among it, once the change was told. What was looked for while

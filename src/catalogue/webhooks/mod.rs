@@ -282,7 +282,7 @@ fn has_room(taken: i64, more: i64) -> bool {
 pub async fn delete(app: &App, place: &Place, text: &str) -> CatalogueResult<()> {
     let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
     place.check(app, &row(app, place, id).await?, Action::Manage).await?;
-    app.store.change(rows::delete(place.organization, id), Some(place.touches())).await?;
+    app.change(rows::delete(place.organization, id), Some(place.touches())).await?;
     place.tell(app, id);
     Ok(())
 }

@@ -11,6 +11,7 @@ use url::form_urlencoded::Serializer;
 use super::operator::Operator;
 use super::{HOME, entry};
 use crate::app::App;
+use crate::background::Owner;
 use crate::portal::form;
 use crate::portal::gate::{MAX_STRANGERS_BYTES, logged, run};
 use crate::portal::refusal::Refusal;
@@ -37,15 +38,15 @@ async fn admit(app: &App, mut request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     let safe = request.method().is_safe();
     let part = request.headers().contains_key(HX_REQUEST);
-    let most = match Operator::of(app, request.headers()).await {
+    let (owner, most) = match Operator::of(app, request.headers()).await {
         Ok(Some(operator)) => {
             request.extensions_mut().insert(operator);
-            form::MAX_BYTES
+            (Owner::Operator, form::MAX_BYTES)
         }
-        Ok(None) => MAX_STRANGERS_BYTES,
+        Ok(None) => (Owner::Stranger, MAX_STRANGERS_BYTES),
         Err(error) => return dressed(refused(t, &Refusal::from(error), &uri, safe, part)),
     };
-    let answer = run(app, request, next, most).await;
+    let answer = run(app, request, next, owner, most).await;
     match answer.extensions().get::<Refusal>() {
         Some(refusal) => dressed(refused(t, refusal, &uri, safe, part)),
         None => dressed(answer),

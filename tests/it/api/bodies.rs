@@ -1,6 +1,11 @@
-//! Bodies and requests that no route can take.
+//! Bodies and requests that no route can take, and bodies that never arrive.
 
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
 use axum::http::Method;
+use fanfare::background::MAX_AT_ONCE;
+use futures_util::{FutureExt as _, stream};
 use serde_json::{Value, json};
 
 use super::Api;
@@ -59,10 +64,10 @@ async fn case_091_what_is_too_much_is_refused() {
     let ask = || api.ask(Method::POST, PATH).header("content-type", "application/json");
     ask().body(large.clone()).send().await.problem(413, "body_too_large");
     // The same, not declaring its length.
-    let pieces = futures_util::stream::iter(
+    let pieces = stream::iter(
         large.into_bytes().chunks(65_536).map(<[u8]>::to_vec).map(Ok::<_, std::io::Error>).collect::<Vec<_>>(),
     );
-    ask().body(axum::body::Body::from_stream(pieces)).send().await.problem(413, "body_too_large");
+    ask().body(Body::from_stream(pieces)).send().await.problem(413, "body_too_large");
     let declared = ask().header("content-length", "99999999999").body("{}").send().await;
     declared.problem(413, "body_too_large");
     let deep = format!("{{\"name\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
@@ -75,6 +80,29 @@ async fn case_091_what_is_too_much_is_refused() {
         .send()
         .await
         .problem(400, "invalid_json");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_never_arrive_hold_up_nobody() {
+    let api = Api::start().await;
+    let acme = api.organization("acme").await;
+    let reader = api.key(&["read"], json!({"organization": acme["id"]})).await;
+    // The key is remembered, so that the requests below get as far as their bodies at once.
+    api.ask(Method::GET, "/v1/organizations/acme/webhooks").key(&reader).send().await.ok();
+    let hook = "/v1/organizations/acme/webhooks";
+    let requests = [(Method::POST, hook, "k"), (Method::POST, hook, ""), (Method::DELETE, hook, "")];
+    for (method, path, key) in requests {
+        let slow = || {
+            let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+            let ask = api.ask(method.clone(), path).key(&reader).header("content-type", "application/json");
+            let ask = if key.is_empty() { ask } else { ask.header("idempotency-key", key) };
+            Box::pin(ask.body(never).send())
+        };
+        let mut under_way: Vec<_> = (0..=MAX_AT_ONCE).map(|_| slow()).collect();
+        under_way.iter_mut().for_each(|request| drop(request.now_or_never()));
+        api.webhook("acme", json!({})).await;
+    }
     api.stop().await;
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Method;
+use fanfare::background::Owner;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -61,7 +62,7 @@ async fn a_request_with_a_key_takes_one_place_among_the_changes() {
         async move { drop(gate.acquire().await.map(SemaphorePermit::forget)) }
     };
     let mut others = Vec::new();
-    while let Some(other) = api.app().background.start(waits()) {
+    while let Some(other) = api.app().background.start(Owner::Operator, waits()) {
         others.push(other);
     }
     let body = json!({"name": "Acme"});

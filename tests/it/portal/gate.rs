@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
-use fanfare::background::MAX_AT_ONCE as CHANGES_AT_ONCE;
+use fanfare::background::{MAX_AT_ONCE as CHANGES_AT_ONCE, MAX_OF_ORGANIZATION, Owner};
+use fanfare_engine::id::OrganizationId;
 use futures_util::{FutureExt as _, stream};
 use serde_json::json;
 use tokio::sync::watch;
@@ -37,14 +38,18 @@ async fn forms_that_do_not_arrive_hold_up_nobody() {
 #[tokio::test]
 async fn to_have_a_url_judged_takes_no_place_of_a_change() {
     let api = Api::start().await;
-    api.organization("acme").await;
+    let acme = api.organization("acme").await;
+    let acme = Owner::Organization(OrganizationId::parse(acme["id"].as_str().unwrap()).unwrap());
     let visit = api.visit("acme").await;
     let (go_on, held) = watch::channel(());
-    for _ in 0..CHANGES_AT_ONCE {
+    for _ in 0..MAX_OF_ORGANIZATION {
         let mut held = held.clone();
-        drop(api.app().background.start(async move { held.changed().await }).unwrap());
+        drop(api.app().background.start(acme, async move { held.changed().await }).unwrap());
     }
-    visit.post("/portal/webhooks/new", &[("url", crate::api::URL), ("events", "all")]).await.with(503);
+    let webhook = [("url", crate::api::URL), ("events", "all")];
+    visit.post("/portal/webhooks/new", &webhook).await.with(503);
+    api.organization("other").await;
+    api.visit("other").await.post("/portal/webhooks/new", &webhook).await.leads();
     let fields = [("profile", "standard"), ("url", "ftp://example.com")];
     let judged = visit.post("/portal/webhooks/judge-url", &fields).await.ok();
     assert_eq!(judged.only("#url-said"), "URL must start with https:// or http://.");

@@ -1,86 +1,69 @@
-//! Answers kept under the key that a request named, so that a repetition gets the same one.
+//! Responses stored under the key that a request named, so that a repetition gets the same one.
 //!
-//! A request first takes its key, then does its work, then keeps its answer. A key taken by a process that is no more
-//! may be taken over.
+//! The commit that does the work takes the key (see [`Once`](crate::queue::Once)); the response is stored afterwards. If the
+//! process dies between the two, the row says that the work was done and what it made.
 
-use fanfare_engine::id::NodeId;
 use fanfare_engine::time::Timestamp;
 
-use super::{must, query, step, unique};
+use super::{query, step};
 use crate::arguments;
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Query, Row};
 use crate::queue::IdempotencyKey;
 
-/// What is kept under a key.
+/// What is stored under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Of the request that took the key.
+    /// Of the request that used the key.
     pub fingerprint: [u8; 16],
-    /// The process that took it.
-    pub node: NodeId,
-    /// Status and body of the answer; `None` while the work is not done.
-    pub answer: Option<(u16, Vec<u8>)>,
-    pub created_at: Timestamp,
+    pub outcome: Outcome,
+}
+
+/// What is known of the work under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The work was committed and the response was not stored: the id of what was made, empty where nothing was.
+    Done { made: String },
+    /// Status and body of the response.
+    Answered(u16, Vec<u8>),
 }
 
 fn decode(row: &dyn Row) -> StoreResult<Kept> {
-    let damaged = |_| StoreError::Damaged("an idempotency key is kept in another form".to_owned());
-    let answer = match (row.int_or_null(2)?, row.blob_or_null(3)?) {
-        (Some(status), Some(body)) => {
-            let status =
-                u16::try_from(status).map_err(|_| StoreError::Damaged("a kept answer has no status".to_owned()))?;
-            Some((status, body))
-        }
-        _ => None,
+    let damaged = |what: &str| StoreError::Damaged(format!("an idempotency key is stored with {what}"));
+    let answer = row.blob(2)?;
+    let outcome = match row.int_or_null(1)? {
+        None => Outcome::Done { made: String::from_utf8(answer).map_err(|_| damaged("no readable id"))? },
+        Some(status) => Outcome::Answered(u16::try_from(status).map_err(|_| damaged("no status"))?, answer),
     };
-    Ok(Kept {
-        fingerprint: row.blob(0)?.try_into().map_err(damaged)?,
-        node: NodeId(row.int(1)?),
-        answer,
-        created_at: Timestamp(row.int(4)?),
-    })
+    Ok(Kept { fingerprint: row.blob(0)?.try_into().map_err(|_| damaged("no fingerprint"))?, outcome })
 }
 
-/// What is kept under this key.
-pub fn get(key: &IdempotencyKey) -> Query<Kept> {
+/// What is stored under this key since `since`.
+pub fn get(key: &IdempotencyKey, since: Timestamp) -> Query<Kept> {
     query(
-        "SELECT fingerprint, node_id, status, answer, created_at FROM idempotency WHERE scope = ?1 AND key = ?2",
-        arguments![key.scope.as_str(), key.key.as_str()],
+        "SELECT fingerprint, status, answer FROM idempotency
+         WHERE scope = ?1 AND key = ?2 AND answer IS NOT NULL AND created_at >= ?3",
+        arguments![key.scope.as_str(), key.key.as_str(), since],
         decode,
     )
 }
 
-/// Takes a key, also from entries made before `expired` and from unfinished ones of other nodes than `node`;
-/// `Taken("idempotency key")` where somebody else has it.
-pub fn take(key: &IdempotencyKey, node: NodeId, now: Timestamp, expired: Timestamp) -> Change {
-    let old = step(
-        "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2
-             AND (created_at < ?3 OR (answer IS NULL AND node_id <> ?4
-                 AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = idempotency.node_id)))",
-        arguments![key.scope.as_str(), key.key.as_str(), expired, node.0],
-    );
-    let own = step(
-        "INSERT INTO idempotency (scope, key, fingerprint, node_id, status, answer, created_at)
-         VALUES (?1, ?2, ?3, ?4, NULL, NULL, ?5)",
-        arguments![key.scope.as_str(), key.key.as_str(), key.fingerprint.to_vec(), node.0, now],
-    );
-    Change::one(old).then(unique(own, "idempotency key"))
+/// Finds a row if a request with another body used any key of this scope since `since`.
+pub fn other_in_scope(key: &IdempotencyKey, since: Timestamp) -> Query<i64> {
+    query(
+        "SELECT 1 FROM idempotency WHERE scope = ?1 AND created_at >= ?2 AND fingerprint <> ?3 LIMIT 1",
+        arguments![key.scope.as_str(), since, key.fingerprint.to_vec()],
+        |row| row.int(0),
+    )
 }
 
-/// Keeps the answer under a key that `node` took.
-pub fn finish(key: &IdempotencyKey, node: NodeId, status: u16, body: Vec<u8>) -> Change {
-    Change::one(must(
-        "idempotency key",
-        "UPDATE idempotency SET status = ?1, answer = ?2 WHERE scope = ?3 AND key = ?4 AND node_id = ?5",
-        arguments![i64::from(status), body, key.scope.as_str(), key.key.as_str(), node.0],
-    ))
-}
-
-/// Gives a key back whose work was refused, so that it can be tried again.
-pub fn give_back(key: &IdempotencyKey, node: NodeId) -> Change {
+/// Stores the response of a request whose work is done, or that found nothing to do.
+pub fn answer(key: &IdempotencyKey, status: u16, body: Vec<u8>, now: Timestamp) -> Change {
     Change::one(step(
-        "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2 AND node_id = ?3 AND answer IS NULL",
-        arguments![key.scope.as_str(), key.key.as_str(), node.0],
+        "INSERT INTO idempotency (scope, key, fingerprint, node_id, status, answer, created_at)
+         VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)
+         ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, node_id = 0, status = excluded.status,
+             answer = excluded.answer, created_at = excluded.created_at",
+        arguments![key.scope.as_str(), key.key.as_str(), key.fingerprint.to_vec(), i64::from(status), body, now],
     ))
 }

@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod figures;
 pub(crate) mod intake;
 pub(crate) mod jobs;
+pub(crate) mod keyed;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod ordering;
@@ -57,6 +58,12 @@ macro_rules! conformance_suite {
                 a_failing_operation_leaves_the_others_alone
                 an_event_for_many_webhooks_is_kept_whole
                 no_event_overtakes_another_of_its_organization
+            ]
+            keyed: [
+                a_change_takes_its_key_with_it
+                what_is_refused_leaves_its_key_free
+                what_finds_nothing_to_do_leaves_its_key_free
+                a_key_ends_and_can_be_used_again
             ]
             leases: [
                 a_new_delivery_may_be_leased_already

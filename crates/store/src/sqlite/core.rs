@@ -16,7 +16,7 @@ use super::open::{self, unavailable};
 use super::rows;
 use super::tally::Tally;
 use super::wide::{self, Piece, Progress};
-use super::{accept, claim, due, finish, prune, resend, work};
+use super::{accept, claim, due, finish, keyed, prune, resend, work};
 use crate::error::{StoreError, StoreResult};
 use crate::query::{Change, Expect, Query};
 use crate::queue::{Accept, Accepted, Answer, Learn, Operation, Touches};
@@ -231,6 +231,16 @@ fn carry_out(
                 *version = note_touch(transaction, *touches)?;
             }
             Ok(Answer::Changed { catalogue_version: *version })
+        }
+        Operation::Once(once) => {
+            if keyed::is_used(transaction, now, &once.key)? {
+                return Err(StoreError::Taken(keyed::NAME));
+            }
+            let answer = carry_out(transaction, kept, now, &once.operation, version, tally)?;
+            if !matches!(&answer, Answer::Released(changed) if changed.is_empty()) {
+                keyed::take(transaction, now, &once.key, &once.made)?;
+            }
+            Ok(answer)
         }
         Operation::Note(change) => {
             apply_change(transaction, change)?;

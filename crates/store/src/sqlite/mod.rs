@@ -15,6 +15,7 @@ mod folder;
 mod gathered;
 mod inbox;
 mod kept;
+mod keyed;
 mod learn;
 mod lock;
 mod open;
