@@ -23,6 +23,7 @@ use crate::catalogue::webhooks::Waits;
 use crate::catalogue::{CatalogueError, event_types, projects, watching};
 use crate::clock::Clock;
 use crate::compiled::{Compiled, Fact};
+use crate::computing::Computing;
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::guesses::Guesses;
 use crate::ids::Ids;
@@ -126,6 +127,8 @@ pub struct App {
     pub default_project: ProjectId,
     /// Requests that are brought to their end even where the client has gone.
     pub background: Background,
+    /// Costly computing for projects.
+    pub computing: Computing,
     /// The idempotency keys whose requests are running.
     pub running: Running,
     /// Who edits what next.
@@ -196,6 +199,7 @@ impl App {
             request_log: Arc::default(),
             default_project,
             background: Background::default(),
+            computing: Computing::default(),
             running: Running::default(),
             turns: Turns::default(),
             waits: Waits::default(),

@@ -1,89 +1,183 @@
 //! Accepts connections and serves requests on them, bounded in number and patience.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Request, header};
+use axum::response::Response;
 use fanfare_engine::caller::TrustedProxies;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1::Builder;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::incoming::{Reception, Unread};
 use crate::lingering::Lingering;
+use crate::strangers::{Connection, Connections};
 
-/// Connections at once; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 8_192;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// How long a stop waits for requests under way.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long to rest when no connection could be accepted (no more file descriptors, say).
+/// How long to rest when no connection could be accepted, and to wait for an idle one to be closed.
 const REST: Duration = Duration::from_millis(100);
+/// A response larger than this keeps its connection from being closed for another one until it is out.
+const SMALL: u64 = 64 * 1024;
 
-/// Serves until `stopped` says so, then finishes the requests under way.
-pub async fn serve(listener: TcpListener, router: Router, trusted: TrustedProxies, mut stopped: watch::Receiver<bool>) {
+/// Serves until `stopped` says so, then finishes the requests under way. There are at most `most` connections at once.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    trusted: TrustedProxies,
+    most: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
     let trusted = Arc::new(trusted);
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(most));
+    let known = Arc::new(Connections::default());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let mut accepted = Box::pin(accept(&listener, &slots, &known));
     loop {
         tokio::select! {
-            accepted = accept(&listener, &slots) => {
-                let ((stream, peer), slot) = accepted;
+            (stream, peer, slot) = &mut accepted => {
+                accepted.set(accept(&listener, &slots, &known));
                 let unread = Unread::default();
-                let reception = Reception::new(router.clone(), peer.ip(), Arc::clone(&trusted), unread.clone());
-                connections.spawn(connection(Lingering::new(stream, unread), slot, reception, graceful.watcher()));
+                let reception = Reception::new(router.clone(), peer, Arc::clone(&trusted), unread.clone());
+                let stream = Lingering::new(stream, unread);
+                connections.spawn(serve_on(stream, slot, reception, known.open(), graceful.watcher()));
             }
             Some(_) = connections.join_next() => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
     }
+    drop(accepted);
     drop(listener);
     // Streams that never end by themselves are cut off.
     let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     connections.shutdown().await;
 }
 
+/// The next connection, once there is room for it. Where there is none, idle ones are closed.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> ((TcpStream, SocketAddr), Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so that a slot is always to be had.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
-    loop {
+    known: &Connections,
+) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
+    let (stream, peer) = loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Answers are small and must not wait for more.
                 let _ = stream.set_nodelay(true);
-                return ((stream, peer), slot);
+                break (stream, peer.ip());
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
+                known.make_room();
                 tokio::time::sleep(REST).await;
             }
+        }
+    };
+    loop {
+        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            return (stream, peer, Some(slot));
+        }
+        known.make_room();
+        if let Ok(slot) = tokio::time::timeout(REST, Arc::clone(slots).acquire_owned()).await {
+            // The semaphore is never closed, so that a slot is always to be had.
+            return (stream, peer, slot.ok());
         }
     }
 }
 
-async fn connection(
+async fn serve_on(
     stream: Lingering,
     slot: Option<OwnedSemaphorePermit>,
     reception: Reception,
-    watcher: hyper_util::server::graceful::Watcher,
+    connection: Connection,
+    watcher: Watcher,
 ) {
     let mut builder = Builder::new();
     // Also for the first byte and between two requests, so that whoever sends nothing keeps no connection.
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let serving = builder.serve_connection(TokioIo::new(stream), reception);
-    if let Err(error) = watcher.watch(serving).await {
-        tracing::debug!(%error, "a connection ended early");
+    let connection = Arc::new(connection);
+    let (inner, of_requests) = (Arc::new(reception), Arc::clone(&connection));
+    let service = service_fn(move |request| answer(Arc::clone(&inner), request, Arc::clone(&of_requests)));
+    let mut serving = pin!(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)));
+    tokio::select! {
+        served = &mut serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }
+        () = connection.is_to_close() => tracing::debug!("an idle connection was closed to make room"),
     }
     drop(slot);
+}
+
+/// Answers a request, and notes when its connection is idle again.
+async fn answer(
+    inner: impl Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Result<Response, Infallible> {
+    if !connection.begin() {
+        // It is closed at this moment.
+        return std::future::pending().await;
+    }
+    let headers = request.headers();
+    let shows_who = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
+    let response = inner.call(request).await?;
+    if shows_who && response.status().as_u16() < 400 {
+        connection.is_known();
+    }
+    if response.body().size_hint().upper().is_some_and(|most| most <= SMALL) {
+        connection.end();
+        return Ok(response);
+    }
+    Ok(response.map(|body| Body::new(Outgoing { body, connection })))
+}
+
+/// A response's body; its connection is idle once it is out.
+struct Outgoing {
+    body: Body,
+    connection: Arc<Connection>,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.connection.end();
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_store::StoreResult;
 use fanfare_store::query::Change;
@@ -12,21 +13,33 @@ use crate::app::App;
 
 tokio::task_local! {
     /// The key of the request that this task serves.
-    static KEY: IdempotencyKey;
+    static KEY: Arc<Key>;
 }
 
-/// Serves a request whose work is to be done once: what it writes takes the key.
+/// A request's key.
+struct Key {
+    key: IdempotencyKey,
+    /// A write of the request took it; what the request writes after that is not a repetition.
+    is_taken: AtomicBool,
+}
+
+/// Serves a request whose work is to be done once: the first thing that it writes takes the key.
 pub async fn under<T>(key: IdempotencyKey, work: impl Future<Output = T>) -> T {
-    KEY.scope(key, work).await
+    KEY.scope(Arc::new(Key { key, is_taken: AtomicBool::new(false) }), work).await
+}
+
+/// The key of the request that this task serves, if nothing took it yet.
+fn current() -> Option<Arc<Key>> {
+    let key = KEY.try_with(Arc::clone).ok()?;
+    (!key.is_taken.load(Ordering::Relaxed)).then_some(key)
 }
 
 /// The operation, to be carried out once where this task serves a request with a key. `made` is the id of what it makes, by which
 /// the response can be put together again; empty where it makes nothing.
 pub fn keyed(operation: Operation, made: &str) -> Operation {
-    match KEY.try_with(Clone::clone) {
-        Ok(key) => Operation::Once(Box::new(Once { key, made: made.to_owned(), operation })),
-        Err(_) => operation,
-    }
+    let Some(key) = current() else { return operation };
+    key.is_taken.store(true, Ordering::Relaxed);
+    Operation::Once(Box::new(Once { key: key.key.clone(), made: made.to_owned(), operation }))
 }
 
 impl App {
@@ -36,7 +49,18 @@ impl App {
     /// # Errors
     /// The store's; `Taken("idempotency key")` where the work was done before.
     pub async fn write(&self, operation: Operation, made: &str) -> StoreResult<Answer> {
-        self.store.apply(keyed(operation, made)).await
+        let key = current();
+        let answer = self.store.apply(keyed(operation, made)).await;
+        // What is refused, or finds nothing to do, leaves the key to what is written next.
+        let did_nothing = match &answer {
+            Ok(Answer::Released(changed)) => changed.is_empty(),
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        if let (Some(key), true) = (key, did_nothing) {
+            key.is_taken.store(false, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Writes a change that makes something with the id `made`; see [`App::write`].
@@ -103,7 +127,8 @@ mod tests {
     async fn only_what_runs_under_a_key_takes_it() {
         let operation = || Operation::Cancel { deliveries: Vec::new() };
         assert!(matches!(keyed(operation(), "x"), Operation::Cancel { .. }));
-        let under = under(key("a"), async { keyed(operation(), "x") }).await;
-        assert!(matches!(under, Operation::Once(once) if once.made == "x" && once.key == key("a")));
+        let (first, second) = under(key("a"), async { (keyed(operation(), "x"), keyed(operation(), "y")) }).await;
+        assert!(matches!(first, Operation::Once(once) if once.made == "x" && once.key == key("a")));
+        assert!(matches!(second, Operation::Cancel { .. }), "the first took the key");
     }
 }

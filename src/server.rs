@@ -22,6 +22,7 @@ use crate::compiled::{Compiled, FromStore};
 use crate::config::{KeyOrigin, Keys, Settings, Sources, load_profiles};
 use crate::delivery::dns::{self, DnsResolver, Resolver};
 use crate::delivery::http::{ClientConfig, HttpClient, PoolLimits};
+use crate::descriptors::{self, Shares};
 use crate::dispatch::dispatcher::{Dispatcher, Tools};
 use crate::ids::Ids;
 use crate::listener;
@@ -34,12 +35,6 @@ use crate::portal;
 use crate::profiles_in_use;
 use crate::trusted_clock::TrustedClock;
 use crate::vault::Vault;
-
-/// Of the file descriptors that this process may open, one in so many may be a connection kept for further requests.
-const KEPT_SHARE_OF_DESCRIPTORS: usize = 4;
-
-/// Of the same, one in so many may be a socket that looks up a name.
-const LOOKUP_SHARE_OF_DESCRIPTORS: usize = 8;
 
 /// A running server.
 pub struct Server {
@@ -105,28 +100,27 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let address = listener.local_addr()?;
         profiles_in_use::check(&store, &profiles).await?;
+        let descriptors = descriptors::divide(descriptors::raise());
         let sealed = Vault::is_bound(&store).await?;
         let keys = Keys::load(&settings.data, sources.admin_key.as_deref(), sources.master_key.as_deref(), sealed)?;
         let vault = Vault::new(&keys.master);
 
         let egress = settings.egress.clone().with_own_listeners([address]);
-        let resolver: Arc<dyn Resolver> = Arc::new(DnsResolver::from_system(lookup_limit())?);
+        let lookups = (descriptors.lookups / dns::SOCKETS_PER_LOOKUP).clamp(1, dns::MAX_LOOKUPS);
+        let resolver: Arc<dyn Resolver> = Arc::new(DnsResolver::from_system(lookups)?);
         let http = HttpClient::new(ClientConfig {
             egress: egress.clone(),
             resolver: Arc::clone(&resolver),
             extra_roots: settings.extra_roots.clone(),
             proxy: settings.egress_proxy.clone(),
-            pool: PoolLimits {
-                total: settings.kept_connections.min(descriptor_limit() / KEPT_SHARE_OF_DESCRIPTORS),
-                ..PoolLimits::default()
-            },
+            pool: PoolLimits { total: settings.kept_connections.min(descriptors.kept), ..PoolLimits::default() },
         })?;
         let source = Arc::new(FromStore { store: store.clone(), vault: vault.clone() });
         let compiled = Compiled::load(source, Arc::clone(&profiles), settings.webhook_concurrency).await?;
         let latest_trusted = maintenance::latest_trusted(&store).await?;
         let trusted_clock = Arc::new(TrustedClock::start(Arc::clone(&clock), latest_trusted));
         let memory = MemoryBudget::new(settings.memory_bytes);
-        let limits = limits(settings, &memory);
+        let limits = limits(settings, &memory, descriptors);
         let ids = Arc::new(Ids::new(joined.number, joined.newest_id, Arc::clone(&clock)));
         let dispatcher = Dispatcher::new(
             Tools {
@@ -188,6 +182,7 @@ impl Server {
             listener,
             api::router(&app).merge(portal::router(&app)),
             settings.trusted_proxies.clone(),
+            descriptors.clients,
             stopped,
         ));
         Ok(Server {
@@ -244,21 +239,18 @@ async fn supervised<F: Future<Output = ()>>(
     dispatcher.tools.supervisor.run(part, || start(Arc::clone(&dispatcher))).await;
 }
 
-/// How many files and connections this process may have open.
-fn descriptor_limit() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// How many names may be looked up at once.
-fn lookup_limit() -> usize {
-    let sockets = descriptor_limit() / LOOKUP_SHARE_OF_DESCRIPTORS;
-    (sockets / dns::SOCKETS_PER_LOOKUP).clamp(1, dns::MAX_LOOKUPS)
-}
-
-fn limits(settings: &Settings, memory: &MemoryBudget) -> Limits {
-    let bytes = memory.limit(Use::Deliveries) / 2;
-    Limits { in_flight: settings.concurrency, bytes, ..Limits::default() }
+/// The limits of the scheduler: no more requests under way than there are file descriptors for.
+fn limits(settings: &Settings, memory: &MemoryBudget, descriptors: Shares) -> Limits {
+    let in_flight = settings.concurrency.min(descriptors.in_flight);
+    if in_flight < settings.concurrency {
+        let wanted = settings.concurrency;
+        tracing::warn!(
+            wanted,
+            in_flight,
+            "the limit of open files allows fewer requests at once; raise it (LimitNOFILE)"
+        );
+    }
+    Limits { in_flight, bytes: memory.limit(Use::Deliveries) / 2, ..Limits::default() }
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,9 @@ use crate::metered::is_caused_by;
 
 /// The most bytes that the body of a request may have, where the route does not say otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// How deeply objects and lists may be nested in the data of an event.
+pub const MAX_DEPTH: usize = 100;
 
 /// The longest that a body may take to arrive.
 const MAX_BODY_TIME: Duration = Duration::from_secs(60);
@@ -70,14 +73,39 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Answer<Bytes
     })
 }
 
-/// Refuses a body that is not declared as JSON.
+/// Refuses a body that is not declared as JSON, or is compressed.
 pub fn check_media_type(headers: &HeaderMap) -> Answer<()> {
+    let plain = |value: &HeaderValue| value.to_str().is_ok_and(|coding| coding.trim().eq_ignore_ascii_case("identity"));
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Err(Problem::new(Code::UnsupportedMediaType, "send the body uncompressed, without Content-Encoding"));
+    }
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
     Err(Problem::new(Code::UnsupportedMediaType, "send the body with \"Content-Type: application/json\""))
+}
+
+/// Whether objects and lists are nested in each other at most so deeply in a text that is JSON.
+pub fn is_at_most_deep(json: &[u8], most: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                if depth > most {
+                    return false;
+                }
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Reads JSON text as `T`. The problem says where the text is no JSON, or which fields are wrong; it does not repeat values.
@@ -159,6 +187,16 @@ mod tests {
             assert_eq!(parse::<Outer>(bad.as_bytes()).unwrap_err().code, Code::InvalidJson, "{bad}");
         }
         assert_eq!(parse::<Outer>(b"{\"name\":\"\xff\"}").unwrap_err().code, Code::InvalidJson);
+    }
+
+    #[test]
+    fn depth_is_that_of_objects_and_lists() {
+        for (json, depth) in
+            [("1", 0), ("[]", 1), (r#"{"a":[{"b":1}],"c":[]}"#, 3), (r#"["[[[\"[[", []]"#, 2), ("[[],[],[]]", 2)]
+        {
+            assert!(is_at_most_deep(json.as_bytes(), depth), "{json}");
+            assert!(depth == 0 || !is_at_most_deep(json.as_bytes(), depth - 1), "{json}");
+        }
     }
 
     #[test]

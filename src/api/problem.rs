@@ -193,6 +193,8 @@ impl From<StoreError> for Problem {
                 let told = "the server cannot do this at the moment; send it again soon";
                 Problem { cause: Some(cause.into()), ..Problem::new(Code::Unavailable, told) }
             }
+            // Another process did the work under the same key at the same moment.
+            StoreError::Taken("idempotency key") => super::idempotency::in_progress(),
             other => Problem::internal(&other),
         }
     }

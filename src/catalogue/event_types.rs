@@ -18,6 +18,7 @@ use super::fields::Faults;
 use super::projects::{self, MAX_PROJECTS};
 use super::{CatalogueError, CatalogueResult, EDIT_TRIES, Found, check_room};
 use crate::app::App;
+use crate::compiled::{Exhausted, MAX_STEPS, Schema, judge};
 
 /// How many event types a project may have.
 pub const MAX_EVENT_TYPES: u32 = 10_000;
@@ -69,7 +70,7 @@ pub async fn create(
         updated_at: now,
     };
     let kind = apply(kind, changes, now);
-    check(&kind)?;
+    check(app, &kind).await?;
     app.make(rows::insert(&kind), Some(touches(project)), &kind.name).await?;
     app.observer.project_changed(project);
     Ok(kind)
@@ -102,7 +103,7 @@ pub async fn edit_seen(
             return Err(CatalogueError::Contended(NAME));
         }
         let mut kind = apply(before, changes.clone(), now);
-        check(&kind)?;
+        check(app, &kind).await?;
         kind.updated_at = now;
         match app.change(rows::update(&kind), Some(touches(project))).await {
             Ok(_) => {
@@ -214,7 +215,7 @@ fn apply(mut kind: EventType, changes: EventTypeChanges, now: Timestamp) -> Even
     kind
 }
 
-fn check(kind: &EventType) -> CatalogueResult<()> {
+async fn check(app: &App, kind: &EventType) -> CatalogueResult<()> {
     let mut faults = Faults::default();
     faults.require(is_valid_type_name(&kind.name), "name", || {
         format!("must have 1 to {MAX_TYPE_NAME} visible ASCII characters, without spaces")
@@ -234,26 +235,35 @@ fn check(kind: &EventType) -> CatalogueResult<()> {
         faults.require(false, "schema", || format!("must have at most {MAX_SCHEMA_BYTES} bytes"));
         return faults.finish();
     }
-    if let Some(schema) = &kind.schema {
-        check_schema(&mut faults, schema, kind.example.as_deref());
+    if let Some(schema) = kind.schema.clone() {
+        let example = kind.example.clone();
+        let found = app.computing.run(kind.project, move || check_schema(&schema, example.as_deref())).await;
+        let busy = "as many schemas and events of the project wait to be checked as may; retry in a second";
+        if let Err((field, message)) = found.ok_or(CatalogueError::Busy(busy))? {
+            faults.require(false, field, || message);
+        }
     }
     faults.finish()
 }
 
-/// A schema must be one, refer to nothing outside itself, and fit the example.
-fn check_schema(faults: &mut Faults, schema: &str, example: Option<&str>) {
-    let Ok(schema) = serde_json::from_str::<Value>(schema) else {
-        return faults.require(false, "schema", || "is not JSON".to_owned());
-    };
-    let good_form = schema.is_object() || schema.is_boolean();
-    let validator = match jsonschema::validator_for(&schema) {
-        Ok(validator) if good_form => validator,
-        Ok(_) => return faults.require(false, "schema", || "must be an object: a JSON Schema".to_owned()),
-        Err(error) => return faults.require(false, "schema", || format!("is no JSON Schema: {}", error.masked())),
-    };
-    let Some(example) = example.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
-    if let Err(error) = validator.validate(&example) {
-        let at = error.instance_path().to_string();
-        faults.require(false, "example", || format!("does not fit the schema at \"{at}\": {}", error.masked()));
+/// A schema must be one, be small enough in what it asks for, refer to nothing outside itself, and fit the example. Answers the
+/// field that is wrong, and why.
+fn check_schema(schema: &str, example: Option<&str>) -> Result<(), (&'static str, String)> {
+    let wrong = |message: String| ("schema", message);
+    let schema: Value = serde_json::from_str(schema).map_err(|_| wrong("is not JSON".to_owned()))?;
+    if !schema.is_object() && !schema.is_boolean() {
+        return Err(wrong("must be an object: a JSON Schema".to_owned()));
+    }
+    judge(&schema).map_err(wrong)?;
+    let compiled = Schema::compile(&schema).map_err(|why| wrong(format!("is no JSON Schema: {why}")))?;
+    let Some(example) = example.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return Ok(()) };
+    match compiled.check_masked(&example, MAX_STEPS) {
+        Ok(errors) => match errors.first() {
+            None => Ok(()),
+            Some(error) => {
+                Err(("example", format!("does not fit the schema at \"{}\": {}", error.pointer, error.message)))
+            }
+        },
+        Err(Exhausted) => Err(wrong("takes too long to check the example; simplify it".to_owned())),
     }
 }

@@ -1,25 +1,17 @@
-//! A project's catalogue of event types, their schemas compiled.
+//! A project's catalogue of event types; the schema of each is compiled when it is first used.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fanfare_engine::profile::{EventTypeKnobs, FieldError, Profile, ToldEvent};
-use jsonschema::Validator;
 
 use super::StoredType;
+use super::schema::{DataError, Exhausted, MAX_STEPS, Schema};
 
-/// What is wrong with an event's data: where, and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataError {
-    /// A JSON pointer into the data; empty for the whole.
-    pub pointer: String,
-    pub message: String,
-}
-
-/// Most errors that are told of one event.
-const MAX_ERRORS: usize = 20;
-/// Longest message of one error, in bytes; a schema's error may quote the data.
-const MAX_MESSAGE: usize = 300;
+/// How many steps a check may take beside other requests; what needs more is done apart.
+const QUICK_STEPS: u64 = 2_000;
+/// How many bytes the data of such a check may have.
+const QUICK_BYTES: usize = 16 * 1024;
 
 /// The event types of a project.
 #[derive(Debug, Default)]
@@ -34,22 +26,24 @@ pub struct EventTypes {
 /// One event type.
 #[derive(Debug)]
 pub struct CompiledType {
-    validator: Option<Validator>,
+    /// As JSON text.
+    schema: Option<String>,
+    /// `None` for one that does not compile: it was refused when it was saved, and is passed over here.
+    compiled: OnceLock<Option<Schema>>,
     /// An example of its data as JSON text.
     pub example: Option<String>,
 }
 
 impl EventTypes {
-    /// Compiles the schemas. One that does not compile was refused when it was saved, and is passed over here. `profiles` are
-    /// those that the project allows, its own first; `None` for one that the server does not have any more.
+    /// Takes over what is stored. `profiles` are those that the project allows, its own first; `None` for one that the server
+    /// does not have any more.
     pub fn compile(types: Vec<StoredType>, profiles: impl IntoIterator<Item = Option<Arc<Profile>>>) -> Self {
         let mut profiles = profiles.into_iter();
-        let compile = |stored: StoredType| {
-            let schema = stored.schema.and_then(|text| serde_json::from_str(&text).ok());
-            let validator = schema.and_then(|schema| jsonschema::validator_for(&schema).ok());
-            (stored.name, CompiledType { validator, example: stored.example })
+        let take = |stored: StoredType| {
+            let StoredType { name, schema, example } = stored;
+            (name, CompiledType { schema, compiled: OnceLock::new(), example })
         };
-        let by_name = types.into_iter().map(compile).collect();
+        let by_name = types.into_iter().map(take).collect();
         EventTypes { by_name, own: profiles.next().flatten(), allowed: profiles.flatten().collect() }
     }
 
@@ -99,27 +93,35 @@ impl EventTypes {
 }
 
 impl CompiledType {
-    /// Checks data, given as JSON text, against the schema if there is one.
-    pub fn check(&self, data: &str) -> Result<(), Vec<DataError>> {
-        let Some(validator) = &self.validator else { return Ok(()) };
-        let data = serde_json::from_str(data)
-            .map_err(|error| vec![DataError { pointer: String::new(), message: error.to_string() }])?;
-        let errors: Vec<DataError> = validator
-            .iter_errors(&data)
-            .take(MAX_ERRORS)
-            .map(|error| DataError { pointer: error.instance_path().to_string(), message: shorten(error.to_string()) })
-            .collect();
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    /// Checks data, given as JSON text, against the schema if there is one, where that takes so little that it holds up nobody;
+    /// `None` where it may take more.
+    pub fn check_quickly(&self, data: &[u8]) -> Option<Vec<DataError>> {
+        if self.schema.is_none() {
+            return Some(Vec::new());
+        }
+        let compiled = self.compiled.get()?;
+        if data.len() > QUICK_BYTES {
+            return None;
+        }
+        check(compiled.as_ref(), data, QUICK_STEPS).ok()
+    }
+
+    /// The same, however long it takes within the budget of a check, and with the schema compiled first where it is not yet.
+    ///
+    /// # Errors
+    /// The budget was used up.
+    pub fn check(&self, data: &[u8]) -> Result<Vec<DataError>, Exhausted> {
+        let compile = || Schema::compile(&serde_json::from_str(self.schema.as_deref()?).ok()?).ok();
+        check(self.compiled.get_or_init(compile).as_ref(), data, MAX_STEPS)
     }
 }
 
-fn shorten(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        let cut = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-        message.truncate(cut);
-        message.push('…');
+fn check(schema: Option<&Schema>, data: &[u8], steps: u64) -> Result<Vec<DataError>, Exhausted> {
+    let Some(schema) = schema else { return Ok(Vec::new()) };
+    match serde_json::from_slice(data) {
+        Ok(data) => schema.check(&data, steps),
+        Err(error) => Ok(vec![DataError { pointer: String::new(), message: error.to_string() }]),
     }
-    message
 }
 
 #[cfg(test)]
@@ -136,10 +138,14 @@ mod tests {
             ],
             [],
         );
-        assert_eq!(types.get("a").unwrap().check(r#"{"id":1}"#), Ok(()));
-        let errors = types.get("a").unwrap().check(r#"{"id":"x"}"#).unwrap_err();
-        assert_eq!(errors[0].pointer, "/id");
-        assert_eq!(types.get("b").unwrap().check("[]"), Ok(()));
+        let a = types.get("a").unwrap();
+        assert_eq!(a.check_quickly(br#"{"id":1}"#), None, "it is not compiled yet");
+        assert_eq!(a.check(br#"{"id":1}"#), Ok(Vec::new()));
+        assert_eq!(a.check_quickly(br#"{"id":1}"#), Some(Vec::new()));
+        assert_eq!(a.check_quickly(br#"{"id":"x"}"#).unwrap()[0].pointer, "/id");
+        let large = format!(r#"{{"id":1,"text":"{}"}}"#, "x".repeat(QUICK_BYTES));
+        assert_eq!(a.check_quickly(large.as_bytes()), None);
+        assert_eq!(types.get("b").unwrap().check_quickly(b"[]"), Some(Vec::new()));
         assert!(types.get("c").is_none());
     }
 }

@@ -12,10 +12,12 @@ mod flights;
 mod from_store;
 mod generations;
 mod holds;
+mod judge;
 mod loads;
 mod organization;
 #[cfg(test)]
 mod races;
+mod schema;
 mod senders;
 mod webhook;
 mod weight;
@@ -35,13 +37,15 @@ use moka::sync::Cache;
 
 pub use self::access::{Fact, Known, Revoked};
 use self::dirty::{Dirty, What};
-pub use self::event_types::{CompiledType, DataError, EventTypes};
+pub use self::event_types::{CompiledType, EventTypes};
 use self::flights::Flights;
 pub use self::from_store::{FromStore, whole};
 use self::generations::Generations;
 use self::holds::HeldNow;
 pub use self::holds::{Hold, Holds};
+pub use self::judge::judge;
 pub use self::organization::CompiledOrganization;
+pub use self::schema::{DataError, Exhausted, MAX_STEPS, Schema};
 use self::senders::Senders;
 pub use self::webhook::{CompiledWebhook, Noted, Sender, Unsendable};
 

@@ -101,7 +101,7 @@ sources! {
     webhook_concurrency: u32 = "FANFARE_WEBHOOK_CONCURRENCY",
     /// Requests under way in all [default: 4096]
     concurrency: u32 = "FANFARE_CONCURRENCY",
-    /// Connections to receivers kept for further requests; at most a quarter of the file descriptors are used for it
+    /// Connections to receivers kept for further requests; at most a third of the file descriptors are used for it
     /// [default: 8192]
     kept_connections: u32 = "FANFARE_KEPT_CONNECTIONS",
     /// Largest data of one event in bytes [default: 262144]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fanfare_engine::attempt::Outcome;
 use fanfare_engine::egress::{Denied, EgressPolicy, Endpoint, Host, Scheme};
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -42,11 +43,13 @@ pub struct ConnectFailure {
     pub message: String,
     /// For the operator's log only: may name addresses.
     pub detail: Option<String>,
+    /// This server had no file descriptor or memory for it: nothing was tried, and the receiver is not to blame.
+    pub is_ours: bool,
 }
 
 impl ConnectFailure {
     fn new(outcome: Outcome, message: String) -> ConnectFailure {
-        ConnectFailure { outcome, message, detail: None }
+        ConnectFailure { outcome, message, detail: None, is_ours: false }
     }
 }
 
@@ -56,6 +59,7 @@ impl From<Denied> for ConnectFailure {
             outcome: Outcome::Blocked,
             message: denied.to_string(),
             detail: Some(denied.detail().to_owned()),
+            is_ours: false,
         }
     }
 }
@@ -159,6 +163,7 @@ impl Connector {
                 outcome: Outcome::Blocked,
                 message: fanfare_engine::egress::BLOCKED.to_owned(),
                 detail: Some(format!("{target} is this server's own listener")),
+                is_ours: false,
             });
         }
         // Without it the second half of a request may wait for the acknowledgement of the first. A socket that has
@@ -200,8 +205,35 @@ fn connect_failure(endpoint: &Endpoint, error: &io::Error) -> ConnectFailure {
         _ => "no connection could be made",
     };
     let message = format!("Could not connect to {}: {reason}", endpoint.authority());
-    ConnectFailure { outcome: Outcome::Connect, message, detail: Some(error.to_string()) }
+    let is_ours = is_shortage(error);
+    ConnectFailure { outcome: Outcome::Connect, message, detail: Some(error.to_string()), is_ours }
+}
+
+/// Whether this machine lacks what a connection takes.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|found| shortages.contains(&found))
 }
 
 /// How long a name may be looked up when a webhook is saved.
 pub const VET_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use fanfare_engine::egress::parse_endpoint;
+
+    use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_is_not_the_receivers_fault() {
+        let endpoint = parse_endpoint("http://example.com/", &[Scheme::Http]).unwrap();
+        for (error, is_ours) in [
+            (io::Error::from(Errno::MFILE), true),
+            (io::Error::from(Errno::NFILE), true),
+            (io::Error::from(Errno::CONNREFUSED), false),
+            (io::ErrorKind::TimedOut.into(), false),
+        ] {
+            assert_eq!(connect_failure(&endpoint, &error).is_ours, is_ours, "{error}");
+        }
+    }
+}

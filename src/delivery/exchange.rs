@@ -41,6 +41,8 @@ pub struct Exchange {
     pub resent: Option<Resent>,
     /// How many requests the receiver allows at once over one connection, where it says so.
     pub streams_allowed: Option<u32>,
+    /// Nothing was sent, because this server lacked what a connection takes.
+    pub is_ours: bool,
 }
 
 /// Why a request went out again within one attempt.
@@ -79,6 +81,7 @@ impl Exchange {
             reused_connection: false,
             resent: None,
             streams_allowed: None,
+            is_ours: false,
         }
     }
 
@@ -103,7 +106,8 @@ impl Exchange {
 
 impl From<ConnectFailure> for Exchange {
     fn from(failure: ConnectFailure) -> Exchange {
-        Exchange { detail: failure.detail, ..Exchange::failed(failure.outcome, failure.message) }
+        let ConnectFailure { outcome, message, detail, is_ours } = failure;
+        Exchange { detail, is_ours, ..Exchange::failed(outcome, message) }
     }
 }
 

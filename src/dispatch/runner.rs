@@ -182,6 +182,12 @@ async fn attempt(
     // A delivery on which our own code panics counts as failed and harms no other.
     let trial = AssertUnwindSafe(try_once(dispatcher, &turn.job, webhook, first, at)).catch_unwind().await;
     let trial = trial.unwrap_or_else(|_| Trial::unsent(record::OWN_FAULT.to_owned()));
+    if trial.is_ours {
+        tracing::warn!(delivery = %turn.job.delivery, error = trial.error, "a delivery waits: the server lacks file descriptors");
+        turn.sent(false);
+        backlog::put_off(dispatcher, &turn.job);
+        return;
+    }
     let now = tools.clock.now();
     let retry_after = trial.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
     let status = trial.response.as_ref().map(|response| response.status);
@@ -238,6 +244,8 @@ struct Trial {
     retry_after: Option<String>,
     /// What is still to come of the response.
     tail: Option<Box<Tail>>,
+    /// Nothing was sent, because this server lacked what a connection takes.
+    is_ours: bool,
 }
 
 impl Trial {
@@ -251,6 +259,7 @@ impl Trial {
             response: None,
             retry_after: None,
             tail: None,
+            is_ours: false,
         }
     }
 }
@@ -381,5 +390,6 @@ fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange
         response,
         retry_after: exchange.retry_after,
         tail,
+        is_ours: exchange.is_ours,
     }
 }

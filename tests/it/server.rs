@@ -4,6 +4,7 @@ mod access;
 mod as_first_sent;
 mod changes;
 pub(crate) mod client;
+mod costs;
 mod crash;
 mod failures;
 mod fairness;
@@ -26,6 +27,7 @@ mod request_log;
 mod restoring;
 mod scene;
 mod secrets;
+
 mod startup;
 mod stopping;
 mod stream;

@@ -6,8 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
+use jiff::fmt::temporal::Pieces;
+
 /// The start of the year 0, before which no time has a form in RFC 3339, in milliseconds.
 const YEAR_0: i64 = -62_167_219_200_000;
+/// The last millisecond of the year 9999, after which there is none either.
+const YEAR_9999: i64 = 253_402_300_799_999;
+/// The largest offset from UTC in RFC 3339, in minutes: 23:59.
+const MAX_OFFSET_MINUTES: i32 = 23 * 60 + 59;
 
 /// A moment, in whole milliseconds since 1970-01-01T00:00:00Z. May be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,10 +64,24 @@ impl Timestamp {
 /// RFC 3339 in UTC with milliseconds, `2026-11-22T09:30:00.125Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(moment) => write!(f, "{moment:.3}"),
+        // Civil dates reach to the end of the year 9999; the library's own moments end a day before.
+        match epoch().checked_add(SignedDuration::from_millis(self.0)) {
+            Ok(moment) => write!(f, "{moment:.3}Z"),
             Err(_) => write!(f, "never"),
         }
+    }
+}
+
+/// Where milliseconds are counted from.
+fn epoch() -> DateTime {
+    date(1970, 1, 1).at(0, 0, 0, 0)
+}
+
+impl Timestamp {
+    /// The moment of a date and time in UTC.
+    fn of_utc(moment: DateTime) -> Timestamp {
+        let since_epoch = moment.duration_since(epoch()).as_millis();
+        Timestamp(i64::try_from(since_epoch).unwrap_or(i64::MAX))
     }
 }
 
@@ -72,11 +94,19 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        // What has no four digits for its year is no RFC 3339 time when it is written again.
-        match moment.as_millisecond() < YEAR_0 {
-            true => Err(InvalidTimestamp),
-            false => Ok(Timestamp(moment.as_millisecond())),
+        let pieces = Pieces::parse(text).map_err(|_| InvalidTimestamp)?;
+        let (Some(time), Some(offset)) = (pieces.time(), pieces.to_numeric_offset()) else {
+            return Err(InvalidTimestamp);
+        };
+        if offset.seconds() % 60 != 0 || offset.seconds().abs() / 60 > MAX_OFFSET_MINUTES {
+            return Err(InvalidTimestamp);
+        }
+        let local = Timestamp::of_utc(pieces.date().to_datetime(time)).0;
+        let moment = local - i64::from(offset.seconds()) * 1_000;
+        // Without four digits for its year it is no RFC 3339 time when it is written again.
+        match (YEAR_0..=YEAR_9999).contains(&moment) {
+            true => Ok(Timestamp(moment)),
+            false => Err(InvalidTimestamp),
         }
     }
 }
@@ -109,6 +139,15 @@ mod tests {
         {
             assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
         }
+        let last = "9999-12-31T23:59:59.999Z";
+        assert_eq!(last.parse::<Timestamp>().unwrap(), Timestamp(YEAR_9999));
+        assert_eq!(Timestamp(YEAR_9999).to_string(), last);
+        assert_eq!("9999-12-31T01:00:00-22:59".parse::<Timestamp>().unwrap().to_string(), "9999-12-31T23:59:00.000Z");
+        assert_eq!("2026-01-01T00:00:00+23:59".parse::<Timestamp>().unwrap().to_string(), "2025-12-31T00:01:00.000Z");
+        for wrong in ["+25:00", "+24:00", "-24:00", "+25:59:59", "+01:00:30"] {
+            assert!(format!("2026-01-01T00:00:00{wrong}").parse::<Timestamp>().is_err(), "{wrong}");
+        }
+        assert!("9999-12-31T23:59:59-00:01".parse::<Timestamp>().is_err(), "that is the year 10000 in UTC");
         assert_eq!("0000-01-01T00:00:00Z".parse::<Timestamp>().unwrap().to_string(), "0000-01-01T00:00:00.000Z");
     }
 

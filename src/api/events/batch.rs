@@ -130,7 +130,13 @@ impl Keys {
     }
 }
 
-async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue, key: Option<IdempotencyKey>) -> Answer<Pending> {
+async fn begin(
+    app: &Arc<App>,
+    principal: &Principal,
+    hops: u8,
+    text: &RawValue,
+    key: Option<IdempotencyKey>,
+) -> Answer<Pending> {
     // A copy of its own, so that an event that waits does not keep the whole batch in memory.
     let content = Bytes::copy_from_slice(text.get().as_bytes());
     let mut input = EventInput::parse(&content)?;
@@ -138,8 +144,7 @@ async fn begin(app: &Arc<App>, principal: &Principal, hops: u8, text: &RawValue,
         return Err(Problem::field(Code::ValidationFailed, "organization", "is required in a batch"));
     };
     let organization = organization(app, principal, &org).await?;
-    let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.max_event_bytes, hops, key)?;
+    let event = input.check(app, &content, organization.project, hops, key).await?;
     Ok(intake::accept(&app.dispatcher, &organization, event))
 }
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_engine::event::{Entity, EntityRef, is_valid_type_name};
+use fanfare_engine::id::ProjectId;
 use fanfare_engine::profile::{FieldError, ToldEvent};
 use fanfare_engine::time::Timestamp;
 use fanfare_store::queue::IdempotencyKey;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::api::body::{MAX_DEPTH, is_at_most_deep};
 use crate::api::problem::{Answer, Code, Problem};
-use crate::compiled::EventTypes;
+use crate::app::App;
+use crate::compiled::{DataError, EventTypes};
 use crate::intake::NewEvent;
 
 /// The longest id, type or key that the host may give, in bytes.
@@ -33,7 +36,7 @@ pub(super) struct EventInput<'a> {
     /// The name of an event type of the catalogue.
     #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
-    /// What happened: any JSON value, passed on unchanged.
+    /// What happened: any JSON value, nested at most 100 levels deep, passed on unchanged.
     #[serde(borrow)]
     #[schema(value_type = serde_json::Value)]
     pub data: &'a RawValue,
@@ -84,24 +87,34 @@ impl<'a> EventInput<'a> {
 
     /// Checks everything that can be checked without the organization. `body` is where the event was read from, so that its
     /// data need not be copied.
-    pub(super) fn check(
+    pub(super) async fn check(
         self,
+        app: &App,
         body: &Bytes,
-        types: &EventTypes,
-        max_bytes: usize,
+        project: ProjectId,
         hops: u8,
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<NewEvent> {
+        let max_bytes = app.max_event_bytes;
         let entity_data = self.entity.as_ref().and_then(|entity| entity.data);
         let length = self.data.get().len() + entity_data.map_or(0, |data| data.get().len());
         if length > max_bytes {
             let detail = format!("the data of an event may have at most {max_bytes} bytes; these have {length}");
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
+        let share = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+        let types = app.compiled().event_types(project).await?;
         let mut errors = Vec::new();
         self.check_names(&mut errors);
-        let kind = self.check_type(types, &mut errors);
-        let share = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+        let kind = self.check_type(&types, &mut errors);
+        match self.check_depth() {
+            Some(error) => errors.push(error),
+            None => {
+                let found = app.check_data(project, &types, &kind, share(self.data)).await?;
+                let named = |error: DataError| FieldError::new(format!("data{}", error.pointer), error.message);
+                errors.extend(found.into_iter().map(named));
+            }
+        }
         let entity = self.entity.map(|entity| Entity {
             kind: entity.kind.into_owned(),
             id: entity.id.into_owned(),
@@ -132,25 +145,28 @@ impl<'a> EventInput<'a> {
         })
     }
 
-    /// The event type's name as the catalogue has it; what is wrong with type and data goes to `errors`.
+    /// The event type's name as the catalogue has it; what is wrong with it goes to `errors`.
     fn check_type(&self, types: &EventTypes, errors: &mut Vec<FieldError>) -> Arc<str> {
         let name = types.posted(&self.kind).unwrap_or_else(|message| {
             errors.push(FieldError::new("type", message));
             &self.kind
         });
-        match types.get(name) {
-            None if is_valid_type_name(name) && types.is_open() => {}
-            None if is_valid_type_name(name) => {
-                errors.push(FieldError::new("type", "is not an event type of the catalogue; add it first"));
-            }
-            None => errors.push(FieldError::new("type", "must be 1 to 128 visible ASCII characters")),
-            Some(kind) => {
-                for error in kind.check(self.data.get()).err().unwrap_or_default() {
-                    errors.push(FieldError::new(format!("data{}", error.pointer), error.message));
-                }
+        if types.get(name).is_none() {
+            match is_valid_type_name(name) {
+                true if types.is_open() => {}
+                true => errors.push(FieldError::new("type", "is not an event type of the catalogue; add it first")),
+                false => errors.push(FieldError::new("type", "must be 1 to 128 visible ASCII characters")),
             }
         }
         Arc::from(name)
+    }
+
+    fn check_depth(&self) -> Option<FieldError> {
+        let entity_data = self.entity.as_ref().and_then(|entity| entity.data);
+        let mut parts = [("data", Some(self.data)), ("entity.data", entity_data)].into_iter();
+        let deep = |json: &RawValue| !is_at_most_deep(json.get().as_bytes(), MAX_DEPTH);
+        let (field, _) = parts.find(|(_, json)| json.is_some_and(deep))?;
+        Some(FieldError::new(field, format!("may be nested at most {MAX_DEPTH} levels deep")))
     }
 
     fn check_names(&self, errors: &mut Vec<FieldError>) {

@@ -55,8 +55,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) ->
     }
     let idempotency = idempotency_key(&parts.headers, organization.id, &content)?;
     let keyed = idempotency.is_some();
-    let types = app.compiled().event_types(organization.project).await?;
-    let event = input.check(&content, &types, app.max_event_bytes, hops, idempotency)?;
+    let event = input.check(&app, &content, organization.project, hops, idempotency).await?;
     let pending = intake::accept(&app.dispatcher, &organization, event);
     let kept = pending.wait().await?;
     let replayed = keyed && matches!(kept, Receipt::Kept { repeated: true, .. });

@@ -214,9 +214,8 @@ async fn check(State(app): State<Arc<App>>, Path(name): Path<String>, Sent(opera
         Err(error) => vec![("the payload".to_owned(), format!("is no JSON: {error}"))],
         Ok(_) => {
             let types = app.compiled().event_types(operator.project.id).await?;
-            let checked = types.get(&name).map_or(Ok(()), |known| known.check(&payload));
+            let errors = app.check_data(operator.project.id, &types, &name, payload.clone().into()).await?;
             let at = |pointer: String| if pointer.is_empty() { "the payload".to_owned() } else { pointer };
-            let errors = checked.err().unwrap_or_default();
             errors.into_iter().map(|error| (at(error.pointer), error.message)).collect()
         }
     };

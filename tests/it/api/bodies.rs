@@ -84,6 +84,45 @@ async fn case_091_what_is_too_much_is_refused() {
 }
 
 #[tokio::test]
+async fn data_may_be_nested_so_deeply() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.post("/v1/event-types", json!({"name": "plain"})).await.created();
+    api.post("/v1/event-types", json!({"name": "checked", "schema": {"type": ["array", "object"]}})).await.created();
+    let events = "/v1/organizations/acme/events";
+    let post = async |kind: &str, depth: usize, around: &str| {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"type":"{kind}",{}}}"#, around.replace('?', &deep));
+        api.ask(Method::POST, events).header("content-type", "application/json").body(body).send().await
+    };
+    for kind in ["plain", "checked"] {
+        let id = post(kind, 100, r#""data":?"#).await.accepted()["id"].as_str().unwrap().to_owned();
+        api.get(&format!("{events}/{id}")).await.ok();
+        for depth in [101, 100_000] {
+            post(kind, depth, r#""data":?"#).await.invalid_because("data", "at most 100 levels deep");
+        }
+        let entity = r#""data":[],"entity":{"type":"job","id":"1","data":?}"#;
+        post(kind, 101, entity).await.invalid("entity.data");
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn times_have_offsets_and_years_that_there_are() {
+    let api = Api::start().await;
+    api.organization("acme").await;
+    api.post("/v1/event-types", json!({"name": "plain"})).await.created();
+    let events = "/v1/organizations/acme/events";
+    let post = async |at: &str| api.post(events, json!({"type": "plain", "data": 1, "occurred_at": at})).await;
+    for wrong in ["2026-11-22T09:30:00+25:00", "2026-11-22T09:30:00+24:00", "10000-01-01T00:00:00Z"] {
+        post(wrong).await.invalid("occurred_at");
+    }
+    let id = post("9999-12-31T23:59:59Z").await.accepted()["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.get(&format!("{events}/{id}")).await.ok()["occurred_at"], "9999-12-31T23:59:59.000Z");
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_that_never_arrive_hold_up_nobody() {
     let api = Api::start().await;
     let acme = api.organization("acme").await;
@@ -118,7 +157,9 @@ async fn a_body_must_be_declared_as_json() {
         .send()
         .await
         .problem(415, "unsupported_media_type");
-    ask().header("content-type", "Application/JSON; charset=utf-8").send().await.created();
+    let json = || ask().header("content-type", "Application/JSON; charset=utf-8");
+    json().header("content-encoding", "gzip").send().await.problem(415, "unsupported_media_type");
+    json().header("content-encoding", "identity").send().await.created();
     api.stop().await;
 }
 

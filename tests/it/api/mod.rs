@@ -16,6 +16,7 @@ mod isolation;
 mod jobs;
 mod keyed;
 mod log_bounds;
+mod memory;
 mod operator_webhooks;
 mod organizations;
 mod pages;

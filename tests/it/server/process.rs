@@ -39,7 +39,7 @@ impl Home {
 
     /// A server with the settings of most tests.
     pub(crate) fn launch(&self) -> Launch {
-        let launch = Launch { directory: self.path().to_owned(), variables: BTreeMap::new(), file_blocks: None };
+        let launch = Launch { directory: self.path().to_owned(), variables: BTreeMap::new(), limits: Vec::new() };
         launch
             .set("FANFARE_DATA", &self.data().display().to_string())
             .set("FANFARE_LISTEN", "127.0.0.1:0")
@@ -53,8 +53,8 @@ impl Home {
 pub(crate) struct Launch {
     directory: PathBuf,
     variables: BTreeMap<String, String>,
-    /// The most blocks of 512 bytes that a file of it may have.
-    file_blocks: Option<u64>,
+    /// What a shell sets its limits to before it becomes the server: options of `ulimit`.
+    limits: Vec<String>,
 }
 
 impl Launch {
@@ -70,18 +70,25 @@ impl Launch {
 
     /// Lets no file of the server grow beyond so many bytes, until [`Running::lift_file_limit`].
     pub(super) fn limit_files(mut self, bytes: u64) -> Launch {
-        self.file_blocks = Some(bytes / 512);
+        self.limits.push(format!("-S -f {}", bytes / 512));
+        self
+    }
+
+    /// Lets it have no more than so many files and connections open.
+    pub(super) fn limit_descriptors(mut self, most: u64) -> Launch {
+        self.limits.push(format!("-n {most}"));
         self
     }
 
     fn spawn(self) -> (Child, Output) {
         let program = env!("CARGO_BIN_EXE_fanfare");
-        let mut command = match self.file_blocks {
-            None => Command::new(program),
-            Some(blocks) => {
+        let mut command = match self.limits.is_empty() {
+            true => Command::new(program),
+            false => {
                 // Ignored signals stay ignored: a write beyond the limit fails instead of killing.
                 let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"")).arg(program);
+                let limits: String = self.limits.iter().map(|limit| format!("ulimit {limit}; ")).collect();
+                shell.arg("-c").arg(format!("trap '' XFSZ; {limits}exec \"$0\" \"$@\"")).arg(program);
                 shell
             }
         };

@@ -1,0 +1,85 @@
+//! What one client costs the others: connections without requests, and schemas that ask for too much.
+
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::patience::within;
+use super::scene::{ORG, Scene, TYPE};
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    within("the end of a response", stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn idle_strangers_keep_nobody_from_the_api_or_from_deliveries() {
+    const DESCRIPTORS: u64 = 256;
+    let scene = Scene::with(|launch| launch.limit_descriptors(DESCRIPTORS)).await;
+    scene.webhook("/hook").await;
+    let mut strangers = Vec::new();
+    for _ in 0..DESCRIPTORS {
+        strangers.push(TcpStream::connect(scene.api.address).await.unwrap());
+    }
+    for number in 0..20 {
+        let event = scene.post(json!({"n": number})).await;
+        let delivery = scene.api.settled(ORG, &event, "delivered").await;
+        assert_eq!(delivery["attempts"], 1, "{delivery}");
+    }
+    // The first to come were closed to make room for who asked.
+    let first = strangers.remove(0);
+    assert_eq!(rest(first).await, "");
+    scene.server.stop().await;
+}
+
+/// A schema by which the check of nested data takes twice as long for each level.
+fn doubling(levels: usize) -> Value {
+    let level = |n: usize| {
+        let next = json!({"$ref": format!("#/$defs/d{n}")});
+        json!({"oneOf": [{"properties": {"a": next, "b": true}}, {"properties": {"a": next, "c": true}}]})
+    };
+    let mut definitions: serde_json::Map<String, Value> =
+        (0..levels).map(|n| (format!("d{n}"), level(n + 1))).collect();
+    definitions.insert(format!("d{levels}"), json!({"patternProperties": patterns()}));
+    json!({"$defs": definitions, "$ref": "#/$defs/d0"})
+}
+
+fn patterns() -> Value {
+    (0..100).map(|n| (format!("^p{n}$"), json!({"type": "string"}))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[tokio::test]
+async fn a_schema_does_not_stop_the_server() {
+    let scene = Scene::start().await;
+    // What applies to one value more often than may be is refused when it is saved.
+    let one = scene.api.post("/v1/event-types", &json!({"name": "too.much", "schema": doubling_at_once()})).await;
+    assert_eq!(one.refused_field(), "schema");
+
+    // What only the data make too much is given up.
+    scene.api.make_event_type(&json!({"name": "slow.check", "schema": doubling(30)})).await;
+    let members: serde_json::Map<String, Value> = (0..10_000).map(|n| (format!("name{n}"), json!(n))).collect();
+    let data = (0..30).fold(Value::from(members), |data, _| json!({"a": data}));
+    let body = json!({"type": "slow.check", "data": data}).to_string();
+    let path = format!("/v1/organizations/{ORG}/events");
+    let slow = scene.api.send("POST", &path, &[], body);
+    let quick = scene.api.get("/healthz");
+    let (slow, quick) = tokio::join!(slow, quick);
+    quick.expect(200);
+    let slow = slow.unwrap();
+    slow.expect_problem(422, "validation_failed");
+    assert_eq!(slow.refused_field(), "data");
+    scene.api.post_event(ORG, &json!({"type": TYPE, "data": {}})).await;
+    scene.server.stop().await;
+}
+
+/// 24 levels of two references each, all for the same value.
+fn doubling_at_once() -> Value {
+    let level = |n: usize| {
+        let next = json!({"$ref": format!("#/$defs/d{n}")});
+        json!({"anyOf": [next, next]})
+    };
+    let mut definitions: serde_json::Map<String, Value> = (0..24).map(|n| (format!("d{n}"), level(n + 1))).collect();
+    definitions.insert("d24".to_owned(), json!({"type": "integer"}));
+    json!({"$defs": definitions, "$ref": "#/$defs/d0"})
+}
