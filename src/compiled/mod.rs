@@ -51,16 +51,17 @@ pub use self::webhook::{CompiledWebhook, Noted, Sender, Unsendable};
 
 use self::loads::Loads;
 
-/// Most bytes of compiled organizations, about. One with 100,000 webhooks takes some 150 MB.
+/// Most bytes of compiled organizations, about. One with 100,000 webhooks takes some 150 MB, and nearly 100,000 with a webhook each
+/// take all of it.
 const ORGANIZATIONS_WEIGHT: u64 = 256 << 20;
 /// What one of them counts for at most. To read one with 100,000 webhooks again and again, because others are used in turn
 /// with it, would be worse than to keep it: up to eight such are kept, though they take more than the whole is to weigh.
 const ORGANIZATION_WEIGHT: u32 = 32 << 20;
 /// Most projects whose event types are compiled.
 const PROJECTS: u64 = 1_000;
-/// Most external ids of organizations that are remembered for one project.
+/// Most external ids of organizations that are remembered for one project, some 350 bytes each.
 const EXTERNAL_IDS: u64 = 100_000;
-/// Most webhooks whose organization is remembered.
+/// Most webhooks whose organization is remembered, some 300 bytes each.
 const OWNERS: u64 = 100_000;
 
 /// An organization as it is stored.

@@ -15,6 +15,8 @@ use super::{Fact, StoredOrganization};
 
 /// Most webhooks that stand beside the index because they changed since it was built.
 const BESIDE: usize = 256;
+/// What an organization takes beside its webhooks, about, in bytes, its place in the cache included.
+const ORGANIZATION: u32 = 1_536;
 /// About how many bytes a fact takes.
 const FACT_WEIGHT: u64 = 128;
 
@@ -212,6 +214,6 @@ impl CompiledOrganization {
     pub(super) fn weight(&self) -> u32 {
         let beside: u64 = self.beside.values().flatten().map(|webhook| webhook.weight() as u64).sum();
         let facts = (self.facts.len() + self.facts_beside.len()) as u64 * FACT_WEIGHT;
-        u32::try_from(self.indexed.weight + beside + facts).unwrap_or(u32::MAX).saturating_add(1_024)
+        u32::try_from(self.indexed.weight + beside + facts).unwrap_or(u32::MAX).saturating_add(ORGANIZATION)
     }
 }
