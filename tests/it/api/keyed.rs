@@ -54,6 +54,7 @@ impl Scene {
             ("/v1/projects", "/v1/projects".to_owned(), json!({"name": "another"})),
             ("/v1/event-types", "/v1/event-types".to_owned(), json!({"name": "invoice.paid"})),
             ("/v1/organizations", "/v1/organizations".to_owned(), json!({"name": "Another"})),
+            ("/v1/clock/confirm", "/v1/clock/confirm".to_owned(), nothing.clone()),
             ("/v1/organizations/{org}/webhooks", WEBHOOKS.to_owned(), a_hook.clone()),
             ("/v1/organizations/{org}/webhooks/{webhook}/secret/rotate", webhook("secret/rotate"), nothing.clone()),
             ("/v1/organizations/{org}/deliveries/{delivery}/resend", delivery("resend"), nothing.clone()),
