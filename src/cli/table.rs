@@ -15,7 +15,7 @@ const GAP: &str = "  ";
 /// How long cells are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cells {
-    /// At most [`MAX_CELL`] characters.
+    /// At most `MAX_CELL` characters.
     Shortened,
     Whole,
 }
