@@ -328,10 +328,11 @@ mod tests {
             plain.connect("a.example.com");
             let larger = Pair::new(version, 1_000, 0);
             larger.connect("a.example.com");
-            assert!(larger.bytes() >= plain.bytes() + 1_000, "tickets are counted");
+            // Signatures differ by some bytes from certificate to certificate.
+            assert!(larger.bytes() >= plain.bytes() + 900, "tickets are counted");
             let chained = Pair::new(version, 0, 1_000);
             chained.connect("a.example.com");
-            assert!(chained.bytes() >= plain.bytes() + 1_000, "chains are counted");
+            assert!(chained.bytes() >= plain.bytes() + 900, "chains are counted");
             for too_large in [Pair::new(version, MAX_TICKET_BYTES, 0), Pair::new(version, 0, MAX_CHAIN_BYTES)] {
                 too_large.connect("a.example.com");
                 assert!(!too_large.connect("a.example.com"), "{version:?}");

@@ -39,7 +39,7 @@ async fn unknown_members_and_wrong_types_are_422_with_their_path() {
     let path = "/v1/organizations/acme/webhooks";
     let cases = [
         (json!({"retry": {"delays_seconds": [1, "x"]}}), "retry.delays_seconds[1]"),
-        (json!({"rate_limit": {"per_hour": 1}}), "rate_limit.per_hour"),
+        (json!({"rate_limit": {"per_second": 1, "per_hour": 1}}), "rate_limit.per_hour"),
         (json!({"events": 7}), "events"),
         (json!({"events": "some"}), "events"),
         (json!({"method": "PUT"}), "method"),
