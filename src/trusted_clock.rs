@@ -32,8 +32,9 @@ impl TrustedClock {
 
     /// The time, where it can be trusted.
     pub fn now(&self) -> Option<Timestamp> {
-        let reading = read(&*self.clock);
         let mut watched = self.watched.lock();
+        // Under the lock, or one reading could overtake another and look like a step back.
+        let reading = read(&*self.clock);
         let step = watched.watch.observe(reading);
         watched.note(step);
         watched.watch.is_trusted().then_some(reading.wall)

@@ -174,6 +174,11 @@ impl Lane {
         self.allowed = 1;
     }
 
+    /// The clock was set back by this much.
+    pub(super) fn follow_clock(&mut self, back: Duration) {
+        self.backs_off_until = self.backs_off_until.map(|until| until.minus(back));
+    }
+
     pub(super) fn end_back_off(&mut self) {
         self.backs_off_until = None;
     }

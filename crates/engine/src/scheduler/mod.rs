@@ -395,6 +395,7 @@ impl Scheduler {
             return;
         }
         self.latest = now;
+        self.lanes.values_mut().for_each(|lane| lane.follow_clock(back));
         for (_, webhook) in std::mem::take(&mut self.timers) {
             if let Some(lane) = self.lanes.get_mut(&webhook) {
                 lane.timer = None;

@@ -81,12 +81,15 @@ fn it_is_remembered_though_nothing_waits() {
 }
 
 #[test]
-fn case_059_a_clock_that_is_set_back_holds_nothing_for_longer_than_an_hour() {
-    let mut scheduler = busy();
+fn case_059_a_back_off_follows_a_clock_that_is_set_back() {
+    let mut scheduler = Scheduler::new(Limits::default());
+    step(&mut scheduler, NOW, Input::Stored { webhook: WEBHOOK, config: Some(config(1, 3)), due: later(1) });
     let tomorrow = later(86_400);
     step(&mut scheduler, tomorrow, back_off(tomorrow.plus(Duration::from_secs(60))));
     step(&mut scheduler, NOW, Input::Stored { webhook: WEBHOOK, config: None, due: NOW });
-    assert!(scheduler.next_wakeup().unwrap() <= NOW.plus(MAX_BACK_OFF));
+    assert_eq!(scheduler.next_wakeup(), Some(later(60)));
+    let commands = step(&mut scheduler, later(60), Input::Tick);
+    assert!(matches!(commands[..], [Command::Claim { webhook: WEBHOOK, .. }]), "{commands:?}");
 }
 
 #[test]
