@@ -67,6 +67,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let Metered { budget, refuse } = self.metered.clone();
+        // A change that is made must not look refused, or it would be made twice. Its response is small or bounded by the request.
+        let may_refuse = request.method().is_safe();
         let owner = owner(request.headers());
         let permit =
             (!request.body().is_end_stream()).then(|| Arc::new(Mutex::new(budget.permit(Use::Requests, owner))));
@@ -79,7 +81,12 @@ where
             let response = answer.await?;
             // Until now the body may be in use.
             drop(permit);
-            Ok(charged(response, budget.permit(Use::Responses, owner)).unwrap_or_else(|Exhausted| refuse()))
+            let mut permit = budget.permit(Use::Responses, owner);
+            Ok(match reserve(&response, &mut permit) {
+                Ok(()) => charged(response, permit),
+                Err(Exhausted) if may_refuse => refuse(),
+                Err(Exhausted) => response,
+            })
         }
         .boxed()
     }
@@ -139,13 +146,22 @@ impl AsRef<[u8]> for Charged {
     }
 }
 
-/// The response, whose memory is counted until the last of it is on its way. One that comes bit by bit is not in memory.
-fn charged(response: Response, mut permit: Permit) -> Result<Response, Exhausted> {
-    let Some(bytes) = response.body().size_hint().exact().filter(|bytes| *bytes > SMALL) else { return Ok(response) };
-    permit.grow(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+/// Counts the memory of a response. One that comes bit by bit is not in memory.
+fn reserve(response: &Response, permit: &mut Permit) -> Result<(), Exhausted> {
+    match response.body().size_hint().exact().filter(|bytes| *bytes > SMALL) {
+        Some(bytes) => permit.grow(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        None => Ok(()),
+    }
+}
+
+/// The response, whose memory is counted until the last of it is on its way.
+fn charged(response: Response, permit: Permit) -> Response {
+    if response.body().size_hint().exact().is_none_or(|bytes| bytes <= SMALL) {
+        return response;
+    }
     let permit = Arc::new(permit);
     let charge = move |bytes: Bytes| Bytes::from_owner(Charged { bytes, _permit: Arc::clone(&permit) });
-    Ok(response.map(|body| Body::new(body.map_frame(move |frame| frame.map_data(&charge)))))
+    response.map(|body| Body::new(body.map_frame(move |frame| frame.map_data(&charge))))
 }
 
 #[cfg(test)]
@@ -196,6 +212,17 @@ mod tests {
         assert_eq!((bytes.len(), budget.held(Use::Responses)), (LARGE, 2 * LARGE));
         drop((bytes, second));
         assert_eq!(budget.held(Use::Responses), 0);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_made_is_not_refused_for_its_response() {
+        let budget = MemoryBudget::new(BUDGET);
+        let routes = Router::new().route("/", get(async || vec![b'x'; LARGE]).post(async || vec![b'x'; LARGE]));
+        let routes = routes.layer(Metered::new(budget.clone(), refused));
+        let first = ask(&routes, "one", Body::empty()).await;
+        assert_eq!(ask(&routes, "one", Body::empty()).await.status(), 503);
+        assert_eq!(ask(&routes, "one", Body::from("made")).await.status(), 200);
+        drop(first);
     }
 
     #[tokio::test]
