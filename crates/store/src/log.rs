@@ -239,6 +239,7 @@ const IDS_OF_ONE_EVENT: Duration = Duration::from_secs(10);
 
 /// The deliveries of an organization, by its events: each event's have ids that follow its own directly, so that no index of
 /// deliveries is needed, which every delivery would have to be added to. Those that were made late have one of their own.
+/// `+` keeps SQLite from searching by the page's bounds, which would look through everybody's deliveries for each event.
 fn deliveries_of(
     organization: OrganizationId,
     columns: &str,
@@ -250,7 +251,7 @@ fn deliveries_of(
     let sql = format!(
         "SELECT {columns}, e.id AS run FROM events e INDEXED BY events_by_organization
              CROSS JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
-             WHERE e.organization_id = ?1 AND e.id < ?2 AND e.id >= ?3 AND d.id < ?2 AND d.id >= ?4
+             WHERE e.organization_id = ?1 AND e.id < ?2 AND e.id >= ?3 AND +d.id < ?2 AND +d.id >= ?4
          UNION ALL
          SELECT {columns}, d.id AS run FROM deliveries d INDEXED BY deliveries_late_by_organization
              WHERE d.late = 1 AND d.organization_id = ?1 AND d.id < ?2 AND d.id >= ?4

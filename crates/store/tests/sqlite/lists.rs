@@ -3,9 +3,11 @@
 use std::sync::{Mutex, OnceLock};
 
 use fanfare_store::Store;
-use fanfare_store::query::{Listed, Listing, Query, Row};
+use fanfare_store::log::DeliveryFilter;
+use fanfare_store::query::{Listed, Listing, Query, Row, Value};
 use fanfare_store::queue::Operation;
 use fanfare_store::{StoreResult, log};
+use rusqlite::{Connection, StatementStatus};
 
 use super::feed::{Feed, ORGANIZATION, apply, open};
 
@@ -63,4 +65,39 @@ fn a_page_ends_with_the_row_that_reaches_its_bytes() {
     assert_eq!(page(1_500), (2, true));
     assert_eq!(page(1_000_000), (5, false));
     store.close();
+}
+
+/// How many steps SQLite takes to look through an organization's deliveries, where every second event has none.
+fn steps_to_look_through(events: usize) -> i32 {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, mut feed) = open(directory.path());
+    for number in 0..events {
+        let mut accept = feed.event(1).1;
+        if number % 2 == 0 {
+            accept.deliveries.clear();
+        }
+        apply(&store, Operation::Accept(accept)).unwrap();
+    }
+    store.close();
+    let filter = DeliveryFilter {
+        organization: Some(ORGANIZATION),
+        event_type: Some("none".to_owned()),
+        ..DeliveryFilter::default()
+    };
+    let query = log::deliveries(&filter, 50, 10_000);
+    let database = Connection::open(directory.path().join("fanfare.db")).unwrap();
+    let mut statement = database.prepare(&query.sql).unwrap();
+    let arguments = query.arguments.iter().map(|argument| match argument {
+        Value::Int(number) => rusqlite::types::Value::Integer(*number),
+        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+        other => panic!("{other:?} in a list of deliveries"),
+    });
+    assert!(statement.query(rusqlite::params_from_iter(arguments)).unwrap().next().unwrap().is_none());
+    statement.get_status(StatementStatus::VmStep)
+}
+
+#[test]
+fn a_list_of_deliveries_costs_no_more_than_its_events() {
+    let (few, many) = (steps_to_look_through(200), steps_to_look_through(800));
+    assert!(many < 6 * few, "four times the events took {few} -> {many} steps");
 }
