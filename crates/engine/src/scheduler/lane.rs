@@ -20,8 +20,8 @@ const CATCH_UP: i64 = 20_000_000;
 const CATCH_UP_BELOW: i64 = 100_000_000;
 const NANOS_OF_MILLI: i64 = 1_000_000;
 
-/// The longest for which a receiver's Retry-After holds all of its webhook's deliveries: a wrong one must not stop a webhook
-/// for long, and whoever is asked again too soon can say so again.
+/// The longest for which a receiver's Retry-After holds all of its webhook's deliveries: a wrong value must not stop a
+/// webhook for long, and a receiver that gets a request too early can answer with Retry-After again.
 pub const MAX_BACK_OFF: Duration = Duration::from_secs(3_600);
 
 /// Where memory is scarce, a lane holds what it sends within so many milliseconds, and so many deliveries at least.

@@ -267,7 +267,7 @@ impl Scheduler {
     fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
-        // It may have another receiver now, and whoever edits it does not want to wait.
+        // The webhook may have a new receiver, and its editor expects the change to take effect now.
         lane.end_back_off();
         lane.reconfigured = lane.claiming;
         self.give_back_unfit(now, webhook, commands);

@@ -22,8 +22,8 @@
 //! that with 4,096 slots fifty such leave half of the reserve.
 //!
 //! # Bounds
-//! What an organization needs to be free depends only on what it holds itself. So whoever waits stands in one ordered set,
-//! and either the first one fits or nobody does: O(log n) for each request, however many wait. An organization is forgotten
+//! How many slots must be free for an organization depends only on what it holds itself. All that wait are in one ordered
+//! set, and either the first fits or none does: O(log n) for each request, however many wait. An organization is forgotten
 //! once it has used next to nothing for a while.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -302,8 +302,8 @@ impl Slots {
         }
     }
 
-    /// How many slots are free, whoever may have them. What is not recorded counts, so that a store that cannot keep up slows
-    /// the sending down.
+    /// Returns the number of free slots, the reserve included. A slot whose outcome is not recorded counts as taken, so that a
+    /// store that cannot keep up slows down sending.
     fn free(&self) -> usize {
         self.limit.saturating_sub(self.in_flight + self.unrecorded)
     }

@@ -267,7 +267,7 @@ impl Inbox {
     }
 }
 
-/// Tells a listener that its operation is refused. Its panic must harm neither the writer nor whoever hands something in.
+/// Refuses an operation. A panic in its callback must harm neither the writer nor other callers.
 fn refuse(entry: Entry, why: &str) {
     let refused = Err(StoreError::Unavailable(why.to_owned()));
     drop(catch_unwind(AssertUnwindSafe(|| (entry.done)(refused))));

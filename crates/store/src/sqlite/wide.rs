@@ -1,8 +1,8 @@
 //! Events for many webhooks: written in pieces, each in a commit that others share, so that nobody waits for the whole.
 //!
-//! The first commit holds the event and a plan of all its deliveries. From then on they will all be there: after a crash the
-//! next start writes what is missing. Until the last is written nobody is told of the event, and whatever would see only a
-//! part of it waits.
+//! The first commit holds the event and a plan of all its deliveries. From then on the event is never lost in part: after a
+//! crash the next start writes the missing deliveries. The sender gets its response after the last one. Operations that could
+//! act on a part of the event wait, but lists may show it with only some of its deliveries until then.
 
 use std::ops::Range;
 
@@ -148,8 +148,8 @@ fn decode(planned: &[u8; PLANNED]) -> StoreResult<(NewDelivery, bool)> {
     Ok((delivery, planned[24] & 1 == 1))
 }
 
-/// Writes what is missing of the events that a process which is no more did not get to the end of. Nobody was told of them: what it
-/// had put aside for its own memory was not sent, and waits for whoever comes first.
+/// Writes the missing deliveries of events that an earlier process did not finish. Their senders got no response, and nothing
+/// of these events was sent, so deliveries leased to that process go back to waiting.
 pub(super) fn finish_all(transaction: &Transaction<'_>, kept: &mut Kept<'_>) -> StoreResult<()> {
     let plans =
         rows::all(transaction, "SELECT event_id, deliveries FROM unfinished_events ORDER BY event_id", (), |row| {
