@@ -156,10 +156,14 @@ pub(super) fn finish_all(transaction: &Transaction<'_>, kept: &mut Kept<'_>) -> 
             Ok((EventId(row.get(0)?), row.get::<_, Vec<u8>>(1)?))
         })?;
     for (id, plan) in plans {
-        let event = claim::load_event(transaction, id).map_err(|error| match error {
-            StoreError::Stale(_) => StoreError::Damaged("an event with planned deliveries is missing".to_owned()),
-            other => other,
-        })?;
+        let event = match claim::load_event(transaction, id) {
+            // There is nothing left to write for an event that was removed.
+            Err(StoreError::Stale(_)) => {
+                forget_plan(transaction, id)?;
+                continue;
+            }
+            event => event?,
+        };
         let written = rows::first(
             transaction,
             "SELECT coalesce(max(d.id), 0) FROM events e JOIN deliveries d
@@ -295,6 +299,18 @@ mod tests {
         core.join(NOW).unwrap();
         let held = "SELECT count(*) FROM deliveries WHERE lease_node = (SELECT lease_node FROM deliveries LIMIT 1) AND lease_node > 0";
         assert_eq!(count(&core, held), MANY, "each may have been sent");
+    }
+
+    #[test]
+    fn a_plan_without_its_event_is_dropped_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fanfare.db");
+        write_pieces(&path, 1, None);
+        rusqlite::Connection::open(&path).unwrap().execute("DELETE FROM events", ()).unwrap();
+        let mut core = Core::open(&path).unwrap();
+        core.join(NOW).unwrap();
+        assert_eq!(count(&core, "SELECT count(*) FROM unfinished_events"), 0);
+        assert_eq!(count(&core, "SELECT count(*) FROM deliveries"), 0);
     }
 
     #[test]
