@@ -20,8 +20,9 @@ use tower::{Layer, Service};
 
 use crate::memory_budget::{Exhausted, MemoryBudget, Owner, Permit, Use};
 
-/// Responses up to this size are not counted: the number of connections bounds them.
-const SMALL: u64 = 16 * 1024;
+/// Bodies up to these sizes are not counted: the number of connections bounds them.
+const SMALL_RESPONSE: u64 = 16 * 1024;
+const SMALL_REQUEST: u64 = 4 * 1024;
 
 /// The layer. What it wraps must answer from memory of its own; files that are part of the program belong beside it.
 #[derive(Clone)]
@@ -70,8 +71,8 @@ where
         // A change that is made must not look refused, or it would be made twice. Its response is small or bounded by the request.
         let may_refuse = request.method().is_safe();
         let owner = owner(request.headers());
-        let permit =
-            (!request.body().is_end_stream()).then(|| Arc::new(Mutex::new(budget.permit(Use::Requests, owner))));
+        let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= SMALL_REQUEST);
+        let permit = (!is_small).then(|| Arc::new(Mutex::new(budget.permit(Use::Requests, owner))));
         let request = match &permit {
             Some(permit) => request.map(|body| Body::new(Counted { body, permit: Arc::clone(permit) })),
             None => request,
@@ -81,8 +82,9 @@ where
             let response = answer.await?;
             // Until now the body may be in use.
             drop(permit);
+            let Some(bytes) = large(&response) else { return Ok(response) };
             let mut permit = budget.permit(Use::Responses, owner);
-            Ok(match reserve(&response, &mut permit) {
+            Ok(match permit.grow(bytes) {
                 Ok(()) => charged(response, permit),
                 Err(Exhausted) if may_refuse => refuse(),
                 Err(Exhausted) => response,
@@ -146,19 +148,14 @@ impl AsRef<[u8]> for Charged {
     }
 }
 
-/// Counts the memory of a response. One that comes bit by bit is not in memory.
-fn reserve(response: &Response, permit: &mut Permit) -> Result<(), Exhausted> {
-    match response.body().size_hint().exact().filter(|bytes| *bytes > SMALL) {
-        Some(bytes) => permit.grow(usize::try_from(bytes).unwrap_or(usize::MAX)),
-        None => Ok(()),
-    }
+/// How many bytes a response takes that counts. One that comes bit by bit is not in memory.
+fn large(response: &Response) -> Option<usize> {
+    let bytes = response.body().size_hint().exact().filter(|bytes| *bytes > SMALL_RESPONSE)?;
+    Some(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// The response, whose memory is counted until the last of it is on its way.
 fn charged(response: Response, permit: Permit) -> Response {
-    if response.body().size_hint().exact().is_none_or(|bytes| bytes <= SMALL) {
-        return response;
-    }
     let permit = Arc::new(permit);
     let charge = move |bytes: Bytes| Bytes::from_owner(Charged { bytes, _permit: Arc::clone(&permit) });
     response.map(|body| Body::new(body.map_frame(move |frame| frame.map_data(&charge))))

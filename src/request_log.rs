@@ -1,17 +1,20 @@
 //! One line in the log for each request that was refused or failed, under the id that its response carries.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use fanfare_engine::allowance::{Allowance, Taken};
 use fanfare_engine::caller::Caller;
 use fanfare_engine::time::Timestamp;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tower::{Layer, Service};
 
 use crate::request_id;
 
@@ -71,11 +74,48 @@ impl Noted {
 }
 
 /// The layer that logs what a request came to. The request has its id.
-pub async fn layer(State(log): State<Arc<RequestLog>>, request: Request, next: Next) -> Response {
-    let noted = Noted::of(&request);
-    let mut response = next.run(request).await;
-    log.log(&noted, &mut response);
-    response
+// A function as a layer would cost every request three allocations instead of one.
+#[derive(Clone)]
+pub struct LogRequests(pub Arc<RequestLog>);
+
+impl<S> Layer<S> for LogRequests {
+    type Service = Logging<S>;
+
+    fn layer(&self, inner: S) -> Logging<S> {
+        Logging { log: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A service under the layer.
+#[derive(Clone)]
+pub struct Logging<S> {
+    log: Arc<RequestLog>,
+    inner: S,
+}
+
+impl<S, B> Service<Request> for Logging<S>
+where
+    S: Service<Request, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<B>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (log, noted) = (Arc::clone(&self.log), Noted::of(&request));
+        let answer = self.inner.call(request);
+        async move {
+            let mut response = answer.await?;
+            log.log(&noted, &mut response);
+            Ok(response)
+        }
+        .boxed()
+    }
 }
 
 impl RequestLog {

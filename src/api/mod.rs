@@ -48,7 +48,7 @@ use crate::app::App;
 use crate::background::Owner;
 use crate::metered::Metered;
 use crate::request_id;
-use crate::request_log::{self, Noted, RequestLog};
+use crate::request_log::{LogRequests, Noted, RequestLog};
 
 /// The routes of what is set up, with their descriptions. Each route is said once, at its handler.
 pub fn catalogue_routes() -> OpenApiRouter<Arc<App>> {
@@ -90,12 +90,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .route_layer(from_fn_with_state(once, idempotency::once))
         .route_layer(from_fn_with_state(Arc::clone(app), to_its_end));
     let (routes, description) = changing.merge(events::routes()).merge(health::routes()).split_for_parts();
-    let routes = routes.layer(query::OnlyKnown::of(&description));
-    let description = Arc::new(openapi::complete(description));
+    // One layer of both: a router boxes each request once for each layer.
     let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
+    let routes = routes.layer((metered, query::OnlyKnown::of(&description)));
+    let description = Arc::new(openapi::complete(description));
     routes
         .with_state(Arc::clone(app))
-        .layer(metered)
         .merge(docs::routes(description))
         .pipe(|routes| finish(routes, &app.request_log))
 }
@@ -135,7 +135,7 @@ async fn whole(app: &App, request: Request) -> Answer<(Request, Owner)> {
 fn finish(routes: Router, log: &Arc<RequestLog>) -> Router {
     let common = (
         MapRequestLayer::new(request_id::name),
-        from_fn_with_state(Arc::clone(log), request_log::layer),
+        LogRequests(Arc::clone(log)),
         PropagateRequestIdLayer::new(request_id::HEADER),
         SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
