@@ -94,10 +94,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
     let routes = routes.layer((metered, query::OnlyKnown::of(&description)));
     let description = Arc::new(openapi::complete(description));
-    routes
-        .with_state(Arc::clone(app))
-        .merge(docs::routes(description))
-        .pipe(|routes| finish(routes, &app.request_log))
+    routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(|routes| finish(routes, &app.request_log))
 }
 
 /// Finishes a request that changes something even if the client disconnects, because what is committed must reach the caches

@@ -39,7 +39,7 @@ server's choice, not the operating system's:
 | share | part | what it is for | when it is used up |
 |---|---|---|---|
 | `deliveries` | 1/2 | half of it for deliveries that wait for their turn; the other half is left for bodies of requests to receivers, which are bounded in number by `concurrency` and not in bytes | deliveries wait in the database |
-| `requests` | 1/4 | bodies of requests to the API and the portal that are being read or handled | 503 with `Retry-After` |
+| `requests` | 1/4 | bodies above 4 KiB of requests to the API and the portal that are being read or handled | 503 with `Retry-After` |
 | `responses` | 1/8 | bodies above 16 KiB that their client has not read yet | 503 with `Retry-After` |
 | `logs` | 1/8 | what receivers answered, until it is written | the log keeps less of the response's body |
 

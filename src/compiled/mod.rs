@@ -31,6 +31,7 @@ use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_engine::profile::Profiles;
 use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreResult;
+use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -152,7 +153,7 @@ pub struct Compiled {
     profiles: Arc<Profiles>,
     /// Requests under way for one webhook, at most.
     concurrency: u32,
-    organizations: Cache<OrganizationId, Arc<CompiledOrganization>>,
+    organizations: Cache<OrganizationId, Arc<CompiledOrganization>, RandomState>,
     /// What of them changed since.
     dirty: Dirty,
     flights: Flights,
@@ -160,7 +161,7 @@ pub struct Compiled {
     owners: Cache<WebhookId, OrganizationId>,
     external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
-    event_types: Cache<ProjectId, Arc<EventTypes>>,
+    event_types: Cache<ProjectId, Arc<EventTypes>, RandomState>,
     holds: Arc<HeldNow>,
     reading_holds: tokio::sync::Mutex<()>,
     generations: Generations,
@@ -184,14 +185,14 @@ impl Compiled {
                 .max_capacity(ORGANIZATIONS_WEIGHT)
                 .weigher(weigh)
                 .eviction_policy(EvictionPolicy::lru())
-                .build(),
+                .build_with_hasher(RandomState::default()),
             dirty: Dirty::default(),
             flights: Flights::default(),
             senders: Arc::default(),
             owners: Cache::new(OWNERS),
             external_ids: Cache::new(PROJECTS),
             operators: Cache::new(PROJECTS),
-            event_types: Cache::new(PROJECTS),
+            event_types: Cache::builder().max_capacity(PROJECTS).build_with_hasher(RandomState::default()),
             holds: Arc::new(HeldNow::new(holds)),
             reading_holds: tokio::sync::Mutex::new(()),
             generations: Generations::default(),

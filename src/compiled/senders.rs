@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 
 use super::webhook::Sender;
@@ -12,14 +13,15 @@ const WEIGHT: u64 = 64 << 20;
 
 /// See the module.
 pub(super) struct Senders {
-    kept: Cache<u64, Arc<Sender>>,
+    kept: Cache<u64, Arc<Sender>, RandomState>,
     next: AtomicU64,
 }
 
 impl Default for Senders {
     fn default() -> Self {
         let weigh = |_: &u64, sender: &Arc<Sender>| sender.weight();
-        Senders { kept: Cache::builder().max_capacity(WEIGHT).weigher(weigh).build(), next: AtomicU64::new(0) }
+        let kept = Cache::builder().max_capacity(WEIGHT).weigher(weigh).build_with_hasher(RandomState::default());
+        Senders { kept, next: AtomicU64::new(0) }
     }
 }
 

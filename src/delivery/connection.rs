@@ -79,7 +79,6 @@ pub(super) fn close_at_once(wire: &Wire) {
 async fn open_http1(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Http1, Broken> {
     let (line, traffic, cutter) = Line::new(stream, Meter::Http1(Interims::default()));
     let (sender, connection) = http1::Builder::new()
-        .title_case_headers(true)
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)

@@ -46,6 +46,8 @@ pub struct OutgoingRequest<'a> {
     pub method: Method,
     /// All headers but Host and Content-Length; Accept and Accept-Encoding are added where they are missing.
     pub headers: HeaderMap,
+    /// Makes the same headers again, in case that the request goes out again: few do, and copies for all would cost much.
+    pub headers_again: &'a (dyn Fn() -> HeaderMap + Sync),
     /// How their names are written over HTTP/1.1.
     pub spelling: &'a Spelling,
     pub body: Bytes,
@@ -116,6 +118,9 @@ impl HttpClient {
         let started = Instant::now();
         let mut call = Call {
             endpoint: request.endpoint,
+            method: request.method.clone(),
+            headers_again: request.headers_again,
+            body: request.body.clone(),
             spelling: request.spelling,
             timeout: request.timeout,
             connect_timeout: request.connect_timeout,
@@ -132,7 +137,7 @@ impl HttpClient {
                 Some(Reused::Http2(connection)) => {
                     Box::pin(self.over_http2(connection, message, &mut call, Origin::Kept)).await
                 }
-                None => Err(Box::new(Again { message, resent: None, failure: None })),
+                None => Err(Box::new(Again { message: Some(message), resent: None, failure: None })),
             };
             // Boxed, since few requests need it and all would hold it.
             let mut answered = match tried {
@@ -152,11 +157,15 @@ impl HttpClient {
         for _ in 0..=MAX_RESENDS {
             let resent = again.resent;
             let tried = match self.open(call).await {
-                Ok(Opened::Http1(connection)) => self.over_http1(connection, again.message, call, Origin::New).await,
+                Ok(Opened::Http1(connection)) => {
+                    let message = again.message.unwrap_or_else(|| call.message());
+                    self.over_http1(connection, message, call, Origin::New).await
+                }
                 Ok(Opened::Http2(connection)) => {
                     let connection = Arc::new(connection);
                     self.pool.share(call.endpoint.origin(), &connection);
-                    self.over_http2(connection, again.message, call, Origin::New).await
+                    let message = again.message.unwrap_or_else(|| call.message());
+                    self.over_http2(connection, message, call, Origin::New).await
                 }
                 Err(failed) => Ok(failed.into()),
             };
@@ -189,7 +198,6 @@ impl HttpClient {
         origin: Origin,
     ) -> impl Future<Output = Tried> + Send + 'a {
         let may_repeat = origin == Origin::Kept && !call.at_most_once;
-        let spare = may_repeat.then(|| Box::new(message.clone()));
         connection.traffic.begin(call.spelling);
         let sending = connection.sender.try_send_request(message.into_http1(call.endpoint));
         async move {
@@ -207,18 +215,17 @@ impl HttpClient {
             };
             let unsent = failed.take_message().filter(|_| origin == Origin::Kept);
             let failure = Broken::from(failed.into_error());
-            match (unsent, spare) {
-                (Some(unsent), _) => Err(Again::unsent(Message::from_http1(unsent), failure)),
-                (None, Some(spare)) if failure.is_closed_connection() && !connection.traffic.has_received() => {
-                    Err(Again::resent(*spare, Resent::Closed, failure))
+            match unsent {
+                Some(unsent) => Err(Again::unsent(Some(Message::from_http1(unsent)), failure)),
+                None if may_repeat && failure.is_closed_connection() && !connection.traffic.has_received() => {
+                    Err(Again::resent(Resent::Closed, failure))
                 }
-                _ => Ok(Exchange::broken(&failure).into()),
+                None => Ok(Exchange::broken(&failure).into()),
             }
         }
     }
 
     async fn over_http2(&self, connection: Arc<Http2>, message: Message, call: &mut Call<'_>, origin: Origin) -> Tried {
-        let spare = Box::new(message.clone());
         let lost = match connection.begin(message, call.endpoint.absolute()) {
             Ok(stream) => match call.over_stream(stream).await {
                 Ok((exchange, rest)) => {
@@ -236,14 +243,12 @@ impl HttpClient {
         match lost {
             Lost::TimedOut => Ok(Exchange::timed_out(call.timeout).into()),
             Lost::NotAllowed => Ok(Exchange::not_allowed(call.timeout).into()),
-            Lost::Unsent(error) => Err(Again::unsent(*spare, error.into())),
-            Lost::Broken(error) if http2::is_unprocessed(&error) => {
-                Err(Again::resent(*spare, Resent::Refused, error.into()))
-            }
+            Lost::Unsent(error) => Err(Again::unsent(None, error.into())),
+            Lost::Broken(error) if http2::is_unprocessed(&error) => Err(Again::resent(Resent::Refused, error.into())),
             Lost::Broken(error) => {
                 let failure = Broken::from(error);
                 match may_repeat && failure.is_closed_connection() {
-                    true => Err(Again::resent(*spare, Resent::Closed, failure)),
+                    true => Err(Again::resent(Resent::Closed, failure)),
                     false => Ok(Exchange::broken(&failure).into()),
                 }
             }
@@ -270,6 +275,9 @@ impl HttpClient {
 /// What stays the same over the connections that one request tries.
 struct Call<'a> {
     endpoint: &'a Endpoint,
+    method: Method,
+    headers_again: &'a (dyn Fn() -> HeaderMap + Sync),
+    body: Bytes,
     spelling: &'a Spelling,
     timeout: Duration,
     connect_timeout: Duration,
@@ -281,6 +289,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The request once more.
+    fn message(&self) -> Message {
+        Message::new(self.method.clone(), (self.headers_again)(), self.body.clone())
+    }
+
     fn receive(&self, head: Parts, body: AnswerBody) -> impl Future<Output = (Exchange, Rest)> + Send + use<> {
         let until = self.deadline.min(Instant::now() + BODY_PATIENCE);
         exchange::receive(head, body, until, self.capture_limit)
@@ -324,7 +337,8 @@ type Tried = Result<Answered, Box<Again>>;
 
 /// A request to go out again.
 struct Again {
-    message: Message,
+    /// `None` where it is to be made again.
+    message: Option<Message>,
     /// `None` where nothing of it was sent.
     resent: Option<Resent>,
     /// How it failed, if anything was tried.
@@ -332,11 +346,11 @@ struct Again {
 }
 
 impl Again {
-    fn unsent(message: Message, failure: Broken) -> Box<Again> {
+    fn unsent(message: Option<Message>, failure: Broken) -> Box<Again> {
         Box::new(Again { message, resent: None, failure: Some(failure) })
     }
 
-    fn resent(message: Message, why: Resent, failure: Broken) -> Box<Again> {
-        Box::new(Again { message, resent: Some(why), failure: Some(failure) })
+    fn resent(why: Resent, failure: Broken) -> Box<Again> {
+        Box::new(Again { message: None, resent: Some(why), failure: Some(failure) })
     }
 }

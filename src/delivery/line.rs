@@ -56,7 +56,7 @@ impl Traffic {
     pub(super) fn begin(&self, spelling: &Spelling) {
         self.received.store(0, Ordering::Relaxed);
         self.answered.store(false, Ordering::Relaxed);
-        *self.spelling.lock() = (!spelling.is_empty()).then(|| spelling.clone());
+        *self.spelling.lock() = Some(spelling.clone());
     }
 
     /// The head of the answer has come: what follows is its body.

@@ -6,8 +6,7 @@ use http_body_util::Full;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Version};
 
-/// See the module. Cloning it copies the headers, not the body.
-#[derive(Clone)]
+/// See the module.
 pub(super) struct Message {
     pub(super) method: Method,
     pub(super) headers: HeaderMap,

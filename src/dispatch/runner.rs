@@ -3,8 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::http::Method;
 use axum::http::header::{CONTENT_LENGTH, HOST};
+use axum::http::{HeaderMap, Method};
 use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, SkipReason};
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
@@ -275,11 +275,18 @@ async fn try_once(
         Ok(sender) => sender,
         Err(reason) => return Trial::unsent(reason.0.clone()),
     };
-    let Prepared { endpoint, logged, rendered } = match prepare(sender, job, first, at) {
+    let first = match first.transpose() {
+        Ok(first) => first,
+        Err(error) => return Trial::unsent(error.to_string()),
+    };
+    let Prepared { endpoint, logged, rendered } = match prepare(sender, job, first.as_ref(), at) {
         Ok(prepared) => prepared,
         Err(reason) => return Trial::unsent(reason),
     };
-    let (exchange, tail) = dispatcher.tools.http.start(outgoing(webhook, sender, &endpoint, rendered)).await;
+    // What was rendered once is rendered again.
+    let headers_again = || render(sender, job, first.as_ref(), at).map(|again| again.headers).unwrap_or_default();
+    let request = outgoing(webhook, sender, &endpoint, rendered, &headers_again);
+    let (exchange, tail) = dispatcher.tools.http.start(request).await;
     if exchange.response.is_some() && webhook.note_allowed(exchange.streams_allowed) {
         Box::pin(dispatcher.webhook_changed(job.webhook)).await;
     }
@@ -296,20 +303,18 @@ struct Prepared {
     rendered: Rendered,
 }
 
-fn prepare(
-    sender: &Sender,
-    job: &Job,
-    first: Option<Result<FirstSent, RenderError>>,
-    at: Timestamp,
-) -> Result<Prepared, String> {
-    let rendered = match first.transpose().map_err(|error| error.to_string())? {
-        Some(first) => sender.plan.render_again(&job.event, job.delivery, at, &first),
-        None => sender.plan.render(&job.event, job.delivery, at),
-    };
-    let rendered = rendered.map_err(|error| error.to_string())?;
+fn prepare(sender: &Sender, job: &Job, first: Option<&FirstSent>, at: Timestamp) -> Result<Prepared, String> {
+    let rendered = render(sender, job, first, at).map_err(|error| error.to_string())?;
     let (endpoint, url) = destination(sender, &rendered)?;
     let logged = logged_request(url, job, &rendered, &endpoint);
     Ok(Prepared { endpoint, logged, rendered })
+}
+
+fn render(sender: &Sender, job: &Job, first: Option<&FirstSent>, at: Timestamp) -> Result<Rendered, RenderError> {
+    match first {
+        Some(first) => sender.plan.render_again(&job.event, job.delivery, at, first),
+        None => sender.plan.render(&job.event, job.delivery, at),
+    }
 }
 
 /// Where the request goes: to the webhook's endpoint, unless it is made again as it was first sent.
@@ -328,11 +333,13 @@ fn outgoing<'a>(
     sender: &'a Sender,
     endpoint: &'a Endpoint,
     rendered: Rendered,
+    headers_again: &'a (dyn Fn() -> HeaderMap + Sync),
 ) -> OutgoingRequest<'a> {
     OutgoingRequest {
         endpoint,
         method: rendered.method,
         headers: rendered.headers,
+        headers_again,
         spelling: sender.plan.spelling(),
         body: rendered.body,
         connect_timeout: sender.connect_timeout,

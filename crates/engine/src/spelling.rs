@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use memchr::{memchr, memchr2};
+
 /// Names as a profile or a webhook writes them. Cheap to clone.
 ///
 /// A name that is not among them is written as is usual: `Content-Type`.
@@ -20,11 +22,6 @@ impl Spelling {
         Spelling(kept.into())
     }
 
-    /// Whether all names are written as is usual.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// How many bytes it takes.
     pub fn weight(&self) -> usize {
         self.0.iter().map(|name| name.len() + size_of::<Box<str>>()).sum()
@@ -33,18 +30,28 @@ impl Spelling {
     /// Writes the names in the head of a request as they are to be written. Nothing changes its length, and what follows the
     /// head stays as it is.
     pub fn apply(&self, head: &mut [u8]) {
-        let mut lines = head.split_inclusive_mut(|byte| *byte == b'\n');
-        lines.next();
-        for line in lines {
-            let Some(end) = line.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n')) else { return };
-            if end == 0 {
-                return;
-            }
-            let name = &mut line[..end];
-            if let Some(written) = self.0.iter().find(|written| written.as_bytes().eq_ignore_ascii_case(name)) {
-                name.copy_from_slice(written.as_bytes());
+        let mut rest = head;
+        while let Some(end) = memchr(b'\n', rest) {
+            rest = &mut rest[end + 1..];
+            // The line that ends the head has no colon.
+            let Some(end) = memchr2(b':', b'\n', rest).filter(|end| rest[*end] == b':') else { return };
+            let name = &mut rest[..end];
+            match self.0.iter().find(|written| written.as_bytes().eq_ignore_ascii_case(name)) {
+                Some(written) => name.copy_from_slice(written.as_bytes()),
+                None => write_as_usual(name),
             }
         }
+    }
+}
+
+fn write_as_usual(name: &mut [u8]) {
+    let mut before = b'-';
+    for byte in name {
+        match before {
+            b'-' => byte.make_ascii_uppercase(),
+            _ => byte.make_ascii_lowercase(),
+        }
+        before = *byte;
     }
 }
 
@@ -79,11 +86,17 @@ mod tests {
     }
 
     #[test]
+    fn other_names_are_written_as_is_usual() {
+        let head = "POST / HTTP/1.1\r\nhost: a\r\nX-ETL-1b: x-y\r\n\r\nhost: b";
+        assert_eq!(applied(&[], head), "POST / HTTP/1.1\r\nHost: a\r\nX-Etl-1b: x-y\r\n\r\nhost: b");
+    }
+
+    #[test]
     fn usual_names_need_not_be_kept() {
         for (name, usual) in
             [("Host", true), ("X-1a", true), ("Etag", true), ("ETag", false), ("host", false), ("X-a", false)]
         {
-            assert_eq!(Spelling::of([name]).is_empty(), usual, "{name}");
+            assert_eq!(Spelling::of([name]).0.is_empty(), usual, "{name}");
         }
     }
 

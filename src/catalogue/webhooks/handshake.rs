@@ -128,7 +128,8 @@ async fn send(
     let request = OutgoingRequest {
         endpoint,
         method,
-        headers,
+        headers_again: &|| headers.clone(),
+        headers: headers.clone(),
         spelling: &Spelling::default(),
         body,
         connect_timeout: profile.timeouts.connect,

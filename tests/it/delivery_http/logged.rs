@@ -37,12 +37,17 @@ async fn set_up(api: &Api, url: &str) {
 
 #[tokio::test]
 async fn a_swallowed_request_is_one_attempt_with_a_note() {
-    let receiver = Receiver::start(|mut visit| async move {
-        while visit.read_request().await.is_some() {
-            visit.write(OK.as_bytes()).await;
-            if visit.number == 0 {
-                visit.read_request().await;
-                return;
+    let (sender, mut received) = tokio::sync::mpsc::channel(4);
+    let receiver = Receiver::start(move |mut visit| {
+        let sender = sender.clone();
+        async move {
+            while let Some(request) = visit.read_request().await {
+                sender.send(request).await.unwrap();
+                visit.write(OK.as_bytes()).await;
+                if visit.number == 0 {
+                    sender.send(visit.read_request().await.unwrap()).await.unwrap();
+                    return;
+                }
             }
         }
     })
@@ -57,6 +62,10 @@ async fn a_swallowed_request_is_one_attempt_with_a_note() {
     let note = attempts[0]["note"].as_str().unwrap();
     assert!(note.starts_with("Sent again on a new connection: the receiver closed the first one"), "{note}");
     assert_eq!((receiver.connections(), receiver.requests()), (2, 3));
+    received.recv().await.unwrap();
+    let (swallowed, resent) = (received.recv().await.unwrap(), received.recv().await.unwrap());
+    assert!(swallowed.contains("\r\nwebhook-signature: v1,"), "{swallowed}");
+    assert_eq!(swallowed, resent, "it is the same request, signed alike");
     api.stop().await;
 }
 

@@ -11,7 +11,7 @@ use fanfare::delivery::exchange::{Exchange, Resent};
 use fanfare::delivery::http::{HttpClient, OutgoingRequest};
 use fanfare_engine::attempt::Outcome;
 use futures_util::{StreamExt, stream};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -153,9 +153,13 @@ async fn send_many(
     let endpoint = endpoint(url);
     let requests = (0..count).map(|number| {
         meanwhile(number);
-        let mut next = OutgoingRequest { at_most_once, ..request(&endpoint) };
-        next.headers.insert(NUMBER, HeaderValue::from(number));
-        client.send(next)
+        let endpoint = &endpoint;
+        async move {
+            let headers = || HeaderMap::from_iter([(NUMBER, HeaderValue::from(number))]);
+            let next =
+                OutgoingRequest { at_most_once, headers: headers(), headers_again: &headers, ..request(endpoint) };
+            client.send(next).await
+        }
     });
     stream::iter(requests).buffer_unordered(AT_ONCE).collect().await
 }

@@ -129,6 +129,7 @@ pub(super) fn request(endpoint: &Endpoint) -> OutgoingRequest<'_> {
         connect_timeout: PATIENT,
         timeout: PATIENT,
         capture_limit: CAPTURE_LIMIT,
+        headers_again: &HeaderMap::new,
         at_most_once: false,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 use uuid::Uuid;
@@ -19,6 +20,9 @@ use crate::signing::{Key, KeyError, SIGNATURE, check_secret};
 use crate::spelling::Spelling;
 use crate::time::Timestamp;
 use crate::webhook::{Auth, ContentType, Method, Webhook};
+
+/// How many bytes the values that differ from request to request seldom exceed: room for them is made at once.
+const VALUES: usize = 256;
 
 /// Why a webhook cannot be sent anything. Settings that its profile allows give none of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -179,8 +183,9 @@ impl Plan {
         if facts.event.hops > 0 {
             headers.insert(HOPS, HeaderValue::from(u16::from(facts.event.hops) + 1));
         }
-        self.add_profile_headers(facts, headers)?;
-        self.add_signatures(facts, body, headers)?;
+        let mut values = Values::with_capacity(VALUES);
+        self.add_profile_headers(facts, &mut values, headers)?;
+        self.add_signatures(facts, body, &mut values, headers)?;
         if !self.profile.message_signatures.is_empty() {
             message_signatures::add(self, facts, method, body, headers)?;
         }
@@ -201,21 +206,34 @@ impl Plan {
         self.signers.iter().filter(live).filter(move |signer| signer.slot == slot && signer.alone == reserved)
     }
 
-    fn add_profile_headers(&self, facts: &Facts, headers: &mut HeaderMap) -> Result<(), RenderError> {
+    fn add_profile_headers(
+        &self,
+        facts: &Facts,
+        values: &mut Values,
+        headers: &mut HeaderMap,
+    ) -> Result<(), RenderError> {
         for header in self.profile.headers.iter().filter(|header| facts.meets(&header.when)) {
-            let mut text = String::new();
+            values.text.clear();
             let escape = if header.percent_encoded { Escape::Percent } else { Escape::None };
-            let complete = facts.expand(&header.value, "", escape, &mut text);
+            let complete = facts.expand(&header.value, "", escape, &mut values.text);
             if !complete && header.missing == Missing::Omit {
                 continue;
             }
-            let text = if complete { text } else { String::new() };
-            headers.insert(&header.name, sendable(&header.name, text)?);
+            if !complete {
+                values.text.clear();
+            }
+            headers.insert(&header.name, values.take(&header.name)?);
         }
         Ok(())
     }
 
-    fn add_signatures(&self, facts: &Facts, body: &[u8], headers: &mut HeaderMap) -> Result<(), RenderError> {
+    fn add_signatures(
+        &self,
+        facts: &Facts,
+        body: &[u8],
+        values: &mut Values,
+        headers: &mut HeaderMap,
+    ) -> Result<(), RenderError> {
         let signatures = &self.profile.signatures;
         for (index, first) in signatures.iter().enumerate() {
             // Signatures that share a header are sent together, where the first of them stands.
@@ -229,9 +247,9 @@ impl Plan {
                 }
             }
             if !items.is_empty() {
-                let mut text = String::with_capacity(items.len());
-                facts.expand(&first.value, &items, Escape::None, &mut text);
-                headers.insert(&first.header, sendable(&first.header, text)?);
+                values.text.clear();
+                facts.expand(&first.value, &items, Escape::None, &mut values.text);
+                headers.insert(&first.header, values.take(&first.header)?);
             }
         }
         Ok(())
@@ -259,6 +277,26 @@ impl Plan {
 impl Signer {
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Makes header values that share their memory, so that a request's headers cost few allocations and are cheap to copy.
+struct Values {
+    /// The next value.
+    text: String,
+    shared: BytesMut,
+}
+
+impl Values {
+    fn with_capacity(bytes: usize) -> Values {
+        Values { text: String::with_capacity(bytes), shared: BytesMut::with_capacity(bytes) }
+    }
+
+    /// The text as the value of the header `name`.
+    fn take(&mut self, name: &HeaderName) -> Result<HeaderValue, RenderError> {
+        self.shared.extend_from_slice(self.text.as_bytes());
+        let value = self.shared.split().freeze();
+        HeaderValue::from_maybe_shared(value).map_err(|_| RenderError::Header(name.to_string()))
     }
 }
 

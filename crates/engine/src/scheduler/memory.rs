@@ -1,6 +1,8 @@
 //! How many bytes of deliveries are in memory, over all and for each organization, and who waits for some to be free.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use super::LaneConfig;
 use crate::id::{OrganizationId, WebhookId};
@@ -33,7 +35,7 @@ struct Share {
 
 impl Memory {
     pub(super) fn new(limit: usize) -> Self {
-        Memory { limit, bytes: 0, organizations: HashMap::new(), starved: VecDeque::new() }
+        Memory { limit, bytes: 0, organizations: HashMap::default(), starved: VecDeque::new() }
     }
 
     pub(super) fn bytes(&self) -> usize {

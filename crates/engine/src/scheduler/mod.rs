@@ -17,8 +17,10 @@ mod slots;
 mod usage;
 mod words;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use self::catch_up::CatchUp;
 pub use self::lane::MAX_BACK_OFF;
@@ -57,7 +59,7 @@ impl Scheduler {
     pub fn new(limits: Limits) -> Self {
         Scheduler {
             limits,
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             timers: BTreeSet::new(),
             slots: Slots::new(limits.in_flight),
             memory: Memory::new(limits.bytes),
@@ -192,7 +194,7 @@ impl Scheduler {
         } else {
             lane.queue.push_back(job);
             self.queued += 1;
-            self.make_ready(now, webhook);
+            self.serve(now, webhook, commands);
         }
         self.return_admitted_slots(now, webhook);
     }
@@ -241,7 +243,7 @@ impl Scheduler {
                 self.give_back_beyond(webhook, keep, commands);
             }
         }
-        self.make_ready(now, webhook);
+        self.serve(now, webhook, commands);
         self.claim_or_wait(now, webhook, commands);
     }
 
@@ -338,29 +340,55 @@ impl Scheduler {
         }
     }
 
+    /// Sends for a lane as long as there are slots for it and nobody waits for one, and puts it in line for the rest. To stand in
+    /// line costs more than all else.
+    fn serve(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) {
+        let may_go_first = |scheduler: &Self| {
+            let may_join = |lane: &Lane| lane.may_join_line(now);
+            !scheduler.draining && scheduler.slots.nobody_waits() && scheduler.lanes.get(&webhook).is_some_and(may_join)
+        };
+        while may_go_first(self) {
+            match self.take_turn(now, webhook, commands) {
+                After::MaySendMore => {}
+                After::LacksSlot => break,
+                After::Rests => return,
+            }
+        }
+        self.make_ready(now, webhook);
+    }
+
     /// Sends as long as there are slots for who is next.
     fn send(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
         while !self.draining
             && let Some(webhook) = self.slots.next(now)
         {
             let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-            let organization = lane.config.organization;
-            self.slots.leave(now, organization, &mut lane.seat);
-            match lane.turn(now) {
-                Turn::Nothing => self.rest(now, webhook),
-                Turn::Wait(until) => self.set_timer(webhook, until),
-                Turn::Claim => self.claim_with_slots(now, webhook, commands),
-                Turn::Send => {
-                    if self.slots.try_take(now, organization, &mut lane.seat)
-                        && let Some(job) = lane.send(now)
-                    {
-                        self.queued -= 1;
-                        commands.push(Command::Send(job));
-                    }
-                    self.make_ready(now, webhook);
-                }
+            self.slots.leave(now, lane.config.organization, &mut lane.seat);
+            match self.take_turn(now, webhook, commands) {
+                After::MaySendMore | After::LacksSlot => self.make_ready(now, webhook),
+                After::Rests => {}
             }
         }
+    }
+
+    fn take_turn(&mut self, now: Timestamp, webhook: WebhookId, commands: &mut Vec<Command>) -> After {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return After::Rests };
+        match lane.turn(now) {
+            Turn::Nothing => self.rest(now, webhook),
+            Turn::Wait(until) => self.set_timer(webhook, until),
+            Turn::Claim => self.claim_with_slots(now, webhook, commands),
+            Turn::Send => {
+                if !self.slots.try_take(now, lane.config.organization, &mut lane.seat) {
+                    return After::LacksSlot;
+                }
+                if let Some(job) = lane.send(now) {
+                    self.queued -= 1;
+                    commands.push(Command::Send(job));
+                }
+                return After::MaySendMore;
+            }
+        }
+        After::Rests
     }
 
     fn set_timer(&mut self, webhook: WebhookId, at: Timestamp) {
@@ -404,6 +432,14 @@ impl Scheduler {
             self.claim_or_wait(now, webhook, commands);
         }
     }
+}
+
+/// What a lane does after its turn.
+enum After {
+    MaySendMore,
+    LacksSlot,
+    /// It has nothing to send, or waits for something else than a slot.
+    Rests,
 }
 
 /// The earlier of two moments where there are any.

@@ -26,8 +26,10 @@
 //! set, and either the first fits or none does: O(log n) for each request, however many wait. An organization is forgotten
 //! once it has used next to nothing for a while.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use super::usage::{SPAN, Usage};
 use crate::id::{OrganizationId, WebhookId};
@@ -176,7 +178,7 @@ impl Slots {
             limit,
             in_flight: 0,
             unrecorded: 0,
-            organizations: HashMap::new(),
+            organizations: HashMap::default(),
             line: BTreeSet::new(),
             active: 0,
             fading: VecDeque::new(),
@@ -195,6 +197,11 @@ impl Slots {
         }
         share.line.insert((place, seat.webhook));
         self.settle(now, organization, seat);
+    }
+
+    /// Whether no webhook stands in line.
+    pub(super) fn nobody_waits(&self) -> bool {
+        self.line.is_empty()
     }
 
     /// The webhook whose turn it is, if there is a slot for it. It stays in line until [`Slots::leave`].
