@@ -59,7 +59,7 @@ impl CatalogueObserver for Observer {
     fn webhook_changed(&self, organization: OrganizationId, webhook: WebhookId) {
         self.dispatcher.tools.compiled.webhook_changed(organization, webhook);
         let dispatcher = Arc::clone(&self.dispatcher);
-        self.beside(async move { dispatcher.webhook_changed(webhook).await });
+        self.beside(async move { dispatcher.webhook_edited(webhook).await });
     }
 
     fn pauses_changed(&self) -> BoxFuture<'_, ()> {

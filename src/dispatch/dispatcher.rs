@@ -284,6 +284,12 @@ impl Dispatcher {
         }
     }
 
+    /// A webhook was edited: the same, and nothing that its receiver asked for before holds any more.
+    pub async fn webhook_edited(self: &Arc<Self>, webhook: WebhookId) {
+        self.tell(Input::Edited { webhook });
+        self.webhook_changed(webhook).await;
+    }
+
     /// A webhook changed: what waits for it is dealt with under its new settings.
     pub async fn webhook_changed(self: &Arc<Self>, webhook: WebhookId) {
         match self.tools.compiled.webhook(webhook).await {

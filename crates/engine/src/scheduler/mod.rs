@@ -121,6 +121,12 @@ impl Scheduler {
             }
             Input::BackOff { webhook, until } => self.back_off(now, webhook, until, commands),
             Input::Recorded => self.slots.recorded(),
+            Input::Edited { webhook } => {
+                // It may have a new receiver, and its editor expects the change to take effect now.
+                if let Some(lane) = self.lanes.get_mut(&webhook) {
+                    lane.end_back_off();
+                }
+            }
             Input::Configured { webhook, config } => self.configured(now, webhook, config, commands),
             Input::Recall { webhook } => self.empty(webhook, commands),
             Input::Tick => self.tick(now, commands),
@@ -269,8 +275,6 @@ impl Scheduler {
     fn configured(&mut self, now: Timestamp, webhook: WebhookId, config: LaneConfig, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.configure(config);
-        // The webhook may have a new receiver, and its editor expects the change to take effect now.
-        lane.end_back_off();
         lane.reconfigured = lane.claiming;
         self.give_back_unfit(now, webhook, commands);
         if !config.held {

@@ -91,6 +91,8 @@ pub enum Input {
     BackOff { webhook: WebhookId, until: Timestamp },
     /// What came of a [`Command::Send`] is on disk.
     Recorded,
+    /// The webhook was edited: what its receiver asked for before does not hold any more. [`Input::Configured`] follows.
+    Edited { webhook: WebhookId },
     /// The webhook's settings changed; [`LaneConfig::UNKNOWN`] where it gets nothing any more.
     Configured { webhook: WebhookId, config: LaneConfig },
     /// Give back what waits in memory for this webhook, so that it can be changed in the store.

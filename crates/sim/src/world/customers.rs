@@ -64,6 +64,7 @@ impl World {
             // An edit ends a pause that the receiver asked for.
             process.asked_to_wait.remove(&id);
         }
+        self.tell(Input::Edited { webhook: id })?;
         match self.catalogue.webhook(id).filter(|webhook| webhook.status.takes_events()) {
             Some(webhook) => {
                 let config = self.lane(webhook);

@@ -55,6 +55,16 @@ fn the_later_of_two_moments_holds_and_an_hour_is_the_longest() {
 }
 
 #[test]
+fn an_edit_ends_it_and_other_news_of_the_webhook_do_not() {
+    let mut scheduler = busy();
+    step(&mut scheduler, NOW, back_off(later(60)));
+    step(&mut scheduler, NOW, Input::Configured { webhook: WEBHOOK, config: config(1, 2) });
+    assert_eq!(scheduler.backs_off_until(NOW, WEBHOOK), Some(later(60)));
+    step(&mut scheduler, NOW, Input::Edited { webhook: WEBHOOK });
+    assert_eq!(scheduler.backs_off_until(NOW, WEBHOOK), None);
+}
+
+#[test]
 fn what_a_claim_brings_meanwhile_goes_back() {
     for at_most_once in [false, true] {
         let mut scheduler = Scheduler::new(Limits::default());
