@@ -194,6 +194,10 @@ impl Pool {
         }
         let mut kept = self.kept.lock();
         let kept = &mut *kept;
+        let count = |lot: &Origin| lot.idle.len() + lot.shared.len();
+        if kept.origins.get(origin).is_some_and(|lot| count(lot) >= self.limits.per_origin) {
+            return;
+        }
         // Dropped after the lock, since that wakes a task.
         let _evicted = (kept.turns.origins.len() >= self.limits.total).then(|| kept.evict());
         // Most origins are known, and need no copy of their name.
@@ -201,9 +205,6 @@ impl Pool {
             Some(lot) => lot,
             None => kept.origins.entry(origin.into()).or_insert_with_key(|name| Origin::new(name.clone())),
         };
-        if lot.idle.len() + lot.shared.len() >= self.limits.per_origin {
-            return;
-        }
         let turn = kept.turns.push(&lot.name);
         add(lot, turn);
         if !kept.sweeping {

@@ -181,7 +181,9 @@ async fn attempt(
     turn.begin(AtMostOnce(wants_nothing_twice(webhook)));
     // A delivery on which our own code panics counts as failed and harms no other.
     let trial = AssertUnwindSafe(try_once(dispatcher, &turn.job, webhook, first, at)).catch_unwind().await;
-    let trial = trial.unwrap_or_else(|_| Trial::unsent(record::OWN_FAULT.to_owned()));
+    // The request may have gone out before that.
+    let trial =
+        trial.unwrap_or_else(|_| Trial { outcome: Outcome::Unknown, ..Trial::unsent(record::OWN_FAULT.to_owned()) });
     if trial.is_ours {
         tracing::warn!(delivery = %turn.job.delivery, error = trial.error, "a delivery waits: the server lacks file descriptors");
         turn.sent(false);
@@ -397,6 +399,7 @@ fn conclude_exchange(sender: &Sender, request: LoggedRequest, exchange: Exchange
         response,
         retry_after: exchange.retry_after,
         tail,
-        is_ours: exchange.is_ours,
+        // Where an earlier connection was lost, the receiver may have the request though the next one was not opened.
+        is_ours: exchange.is_ours && exchange.resent != Some(Resent::Closed),
     }
 }
