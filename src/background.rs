@@ -19,7 +19,7 @@ const MAX_OF_ORGANIZATIONS: u32 = 192;
 pub const MAX_OF_KEY: u32 = 192;
 
 /// Who makes a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// A key bound to an organization, or a visitor of its portal.
     Organization(OrganizationId),
@@ -28,6 +28,7 @@ pub enum Owner {
     /// The admin key, or somebody in the console.
     Operator,
     /// Somebody without a session or key, who opens one.
+    #[default]
     Stranger,
 }
 

@@ -1,7 +1,7 @@
 //! Slows down whoever tries keys: how many wrong ones each caller tried, in memory of a fixed size.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanfare_engine::allowance::{Allowance, Taken};
@@ -12,11 +12,9 @@ use crate::catalogue::api_keys;
 
 /// How many wrong keys one caller may try: twenty at once, then twenty a minute.
 pub const WRONG_KEYS: Allowance = Allowance { at_once: 20, one_more: Duration::from_secs(3) };
-/// How long a right key vouches for the others of the same caller.
-const VOUCHES_FOR: Duration = Duration::from_secs(3_600);
-/// How often that a key was right is noted anew.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
-/// How many callers are told apart, about; those with the same place share what they may try. A place takes 16 bytes.
+/// How long a key that was right may be shown again by the same caller, whatever others try there.
+const TRUSTED_FOR: Duration = Duration::from_secs(3_600);
+/// How many callers are told apart, about; those with the same place share what they may try. A place takes 24 bytes.
 const PLACES: usize = 8_192;
 
 /// See the module.
@@ -30,8 +28,10 @@ pub struct Guesses {
 struct Place {
     /// [`Taken`], in milliseconds.
     wrong: AtomicI64,
-    /// When a key of somebody here was right, in milliseconds.
+    /// When a thought-up key of somebody here was right, in milliseconds.
     right: AtomicI64,
+    /// The hash of that key.
+    right_key: AtomicU64,
 }
 
 impl Default for Guesses {
@@ -42,24 +42,30 @@ impl Default for Guesses {
 
 impl Guesses {
     /// Whether a key may be looked at. A right one must not be refused because of what others at the same address try, behind the
-    /// same proxy for example. So keys that nobody can guess, which are all that Fanfare makes, are always looked at; and so are
-    /// the others where a key was right within the last hour. What is left are keys that an operator thought up, from
-    /// where no key was right.
+    /// same proxy for example. So keys that nobody can guess, which are all that Fanfare makes, are always looked at; and so is
+    /// one that was right here within the last hour. What is left are keys that an operator thought up, from where they
+    /// were not right lately.
     pub fn may_try(&self, caller: Caller, key: &str, now: Timestamp) -> bool {
+        api_keys::is_made(key) || self.was_right(caller, key, now) || {
+            WRONG_KEYS.take(self.place(caller).taken(), now).is_some()
+        }
+    }
+
+    fn was_right(&self, caller: Caller, key: &str, now: Timestamp) -> bool {
         let place = self.place(caller);
         let right = Timestamp(place.right.load(Ordering::Relaxed));
-        let vouched = right != Timestamp::default() && now.since(right) < VOUCHES_FOR;
-        vouched || api_keys::is_made(key) || WRONG_KEYS.take(place.taken(), now).is_some()
+        let recently = right != Timestamp::default() && now.since(right) < TRUSTED_FOR;
+        recently && place.right_key.load(Ordering::Relaxed) == self.hasher.hash_one(key)
     }
 
     /// Notes that a key was right.
-    pub fn right(&self, caller: Caller, now: Timestamp) {
-        let place = self.place(caller);
-        // Keys are right all the time: most of them write nothing.
-        let noted = Timestamp(place.right.load(Ordering::Relaxed));
-        if now.since(noted) >= NOTED_EVERY || now < noted {
-            place.right.store(now.millis(), Ordering::Relaxed);
+    pub fn right(&self, caller: Caller, key: &str, now: Timestamp) {
+        if api_keys::is_made(key) {
+            return;
         }
+        let place = self.place(caller);
+        place.right_key.store(self.hasher.hash_one(key), Ordering::Relaxed);
+        place.right.store(now.millis(), Ordering::Relaxed);
     }
 
     /// Counts a wrong key. `false` where there were too many.
@@ -119,8 +125,11 @@ mod tests {
     fn right_keys_are_never_kept_out() {
         let (guesses, caller) = tried();
         assert!(guesses.may_try(caller, &api_keys::make_key(), NOW));
-        guesses.right(caller, NOW);
+        guesses.right(caller, &api_keys::make_key(), NOW);
+        assert!(!guesses.may_try(caller, "a-key-thought-up", NOW), "a right key vouches for itself alone");
+        guesses.right(caller, "a-key-thought-up", NOW);
         assert!(guesses.may_try(caller, "a-key-thought-up", NOW));
+        assert!(!guesses.may_try(caller, "another", NOW));
         assert!(!guesses.wrong(caller, NOW), "wrong keys are still refused as too many");
     }
 }

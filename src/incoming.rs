@@ -1,5 +1,5 @@
-//! What happens to each request before it is routed: its head is judged, its caller is named, and it is noted whether its body
-//! is read.
+//! What happens to each request before it is routed: its head is judged, its caller is named, and it is noted how far its body
+//! is read and when the client is waited for.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -21,6 +21,8 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::api::problem::{Code, Problem};
 use crate::request_id;
+use crate::request_log::{Noted, RequestLog};
+use crate::strangers::Connection;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -44,11 +46,20 @@ pub struct Reception {
     peer: IpAddr,
     trusted: Arc<TrustedProxies>,
     unread: Unread,
+    connection: Arc<Connection>,
+    log: Arc<RequestLog>,
 }
 
 impl Reception {
-    pub fn new(router: Router, peer: IpAddr, trusted: Arc<TrustedProxies>, unread: Unread) -> Self {
-        Reception { router: TowerToHyperService::new(router), peer, trusted, unread }
+    pub fn new(
+        router: Router,
+        peer: IpAddr,
+        trusted: Arc<TrustedProxies>,
+        unread: Unread,
+        connection: Arc<Connection>,
+        log: Arc<RequestLog>,
+    ) -> Self {
+        Reception { router: TowerToHyperService::new(router), peer, trusted, unread, connection, log }
     }
 }
 
@@ -58,15 +69,29 @@ impl Service<Request<Incoming>> for Reception {
     type Future =
         Either<Ready<Result<Response, Infallible>>, <TowerToHyperService<Router> as Service<Request<Tracked>>>::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        if let Err((field, reason)) = judge_head(request.version(), request.headers()) {
-            return Either::Left(ready(Ok(refused(field, reason))));
-        }
-        let mut request = request.map(|body| Tracked::new(body, self.unread.clone()));
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let forwarded = request.headers().get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         let caller = self.trusted.caller(self.peer, forwarded);
         request.extensions_mut().insert(caller);
-        Either::Right(self.router.call(request))
+        if let Err((field, reason)) = judge_head(request.version(), request.headers()) {
+            return Either::Left(ready(Ok(self.refuse(request, field, reason))));
+        }
+        request.extensions_mut().insert(Arc::clone(&self.connection));
+        let tracked = |body| Tracked::new(body, self.unread.clone(), Arc::clone(&self.connection));
+        Either::Right(self.router.call(request.map(tracked)))
+    }
+}
+
+impl Reception {
+    fn refuse<B>(&self, request: Request<B>, field: &'static str, reason: &'static str) -> Response {
+        let request = request_id::name(request);
+        let mut response = Problem::field(Code::InvalidParameter, field, reason).into_response();
+        self.log.log(&Noted::of(&request), &mut response);
+        let headers = response.headers_mut();
+        // Where the next request starts cannot be known.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.extend(request.headers().get(request_id::HEADER).map(|id| (request_id::HEADER, id.clone())));
+        response
     }
 }
 
@@ -96,27 +121,17 @@ fn is_host(value: &HeaderValue) -> bool {
     value.is_empty() || Authority::try_from(value.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
-fn refused(field: &'static str, reason: &'static str) -> Response {
-    let mut response = Problem::field(Code::InvalidParameter, field, reason).into_response();
-    let headers = response.headers_mut();
-    // Where the next request starts cannot be known.
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let id = request_id::fresh();
-    tracing::info!(request_id = id.to_str().ok(), header = field, status = 400, "a request was refused");
-    headers.insert(request_id::HEADER, id);
-    response
-}
-
-/// A request's body, which notes when all of it was read.
+/// A request's body, which notes when the client is waited for and when all of it was read.
 pub struct Tracked {
     body: Incoming,
     unread: Unread,
+    connection: Arc<Connection>,
 }
 
 impl Tracked {
-    fn new(body: Incoming, unread: Unread) -> Self {
+    fn new(body: Incoming, unread: Unread, connection: Arc<Connection>) -> Self {
         unread.set(!body.is_end_stream());
-        Tracked { body, unread }
+        Tracked { body, unread, connection }
     }
 }
 
@@ -129,6 +144,12 @@ impl Body for Tracked {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
+        match polled {
+            Poll::Pending => self.connection.wait(),
+            // The connection is closed at this moment.
+            Poll::Ready(_) if !self.connection.begin() => return Poll::Pending,
+            Poll::Ready(_) => {}
+        }
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.unread.set(false);
         }

@@ -40,7 +40,7 @@ pub mod recovery;
 pub mod request_id;
 pub mod request_log;
 pub mod server;
-mod strangers;
+pub mod strangers;
 pub mod terminal;
 pub mod test_event;
 pub mod trusted_clock;

@@ -33,7 +33,7 @@ const PIECES_IN_A_ROW: usize = 16;
 /// How long a client may leave all of a response where it is.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many bytes a client must take for each second that it wants to go on for.
-const SLOWEST: u64 = 1024;
+const SLOWEST: u64 = 16 * 1024;
 
 /// See the module.
 pub struct Lingering {

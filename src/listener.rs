@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{Request, header};
+use axum::http::Request;
 use axum::response::Response;
 use fanfare_engine::caller::TrustedProxies;
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::incoming::{Reception, Unread};
 use crate::lingering::Lingering;
+use crate::request_log::RequestLog;
 use crate::strangers::{Connection, Connections};
 
 /// How long a client may take to send a request's head.
@@ -31,7 +32,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
 /// How long a stop waits for requests under way.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long to rest when no connection could be accepted, and to wait for an idle one to be closed.
+/// How long to rest when no connection could be accepted, and to wait for one to be closed.
 const REST: Duration = Duration::from_millis(100);
 /// A response larger than this keeps its connection from being closed for another one until it is out.
 const SMALL: u64 = 64 * 1024;
@@ -41,6 +42,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     trusted: TrustedProxies,
+    log: Arc<RequestLog>,
     most: usize,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -55,9 +57,12 @@ pub async fn serve(
             (stream, peer, slot) = &mut accepted => {
                 accepted.set(accept(&listener, &slots, &known));
                 let unread = Unread::default();
-                let reception = Reception::new(router.clone(), peer, Arc::clone(&trusted), unread.clone());
+                let connection = Arc::new(known.open());
+                let (trusted, of_requests) = (Arc::clone(&trusted), Arc::clone(&connection));
+                let reception =
+                    Reception::new(router.clone(), peer, trusted, unread.clone(), of_requests, Arc::clone(&log));
                 let stream = Lingering::new(stream, unread);
-                connections.spawn(serve_on(stream, slot, reception, known.open(), graceful.watcher()));
+                connections.spawn(serve_on(stream, slot, reception, connection, graceful.watcher()));
             }
             Some(_) = connections.join_next() => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,
@@ -70,7 +75,7 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-/// The next connection, once there is room for it. Where there is none, idle ones are closed.
+/// The next connection, once there is room for it. Where there is none, some that wait for their clients are closed.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -106,13 +111,12 @@ async fn serve_on(
     stream: Lingering,
     slot: Option<OwnedSemaphorePermit>,
     reception: Reception,
-    connection: Connection,
+    connection: Arc<Connection>,
     watcher: Watcher,
 ) {
     let mut builder = Builder::new();
     // Also for the first byte and between two requests, so that whoever sends nothing keeps no connection.
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let connection = Arc::new(connection);
     let (inner, of_requests) = (Arc::new(reception), Arc::clone(&connection));
     let service = service_fn(move |request| answer(Arc::clone(&inner), request, Arc::clone(&of_requests)));
     let mut serving = pin!(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)));
@@ -122,12 +126,12 @@ async fn serve_on(
                 tracing::debug!(%error, "a connection ended early");
             }
         }
-        () = connection.is_to_close() => tracing::debug!("an idle connection was closed to make room"),
+        () = connection.is_to_close() => tracing::debug!("a connection that waited for its client was closed to make room"),
     }
     drop(slot);
 }
 
-/// Answers a request, and notes when its connection is idle again.
+/// Answers a request, and notes when its connection waits for the next request.
 async fn answer(
     inner: impl Service<Request<Incoming>, Response = Response, Error = Infallible>,
     request: Request<Incoming>,
@@ -137,20 +141,16 @@ async fn answer(
         // It is closed at this moment.
         return std::future::pending().await;
     }
-    let headers = request.headers();
-    let shows_who = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
     let response = inner.call(request).await?;
-    if shows_who && response.status().as_u16() < 400 {
-        connection.is_known();
-    }
+    connection.end();
     if response.body().size_hint().upper().is_some_and(|most| most <= SMALL) {
-        connection.end();
+        connection.wait();
         return Ok(response);
     }
     Ok(response.map(|body| Body::new(Outgoing { body, connection })))
 }
 
-/// A response's body; its connection is idle once it is out.
+/// A response's body; its connection waits for the next request once it is out.
 struct Outgoing {
     body: Body,
     connection: Arc<Connection>,
@@ -158,7 +158,7 @@ struct Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.connection.end();
+        self.connection.wait();
     }
 }
 

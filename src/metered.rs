@@ -2,14 +2,13 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -18,7 +17,9 @@ use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use tower::{Layer, Service};
 
+use crate::background;
 use crate::memory_budget::{Exhausted, MemoryBudget, Owner, Permit, Use};
+use crate::strangers::Connection;
 
 /// Bodies up to these sizes are not counted: the number of connections bounds them.
 const SMALL_RESPONSE: u64 = 16 * 1024;
@@ -70,20 +71,23 @@ where
         let Metered { budget, refuse } = self.metered.clone();
         // A change that is made must not look refused, or it would be made twice. Its response is small or bounded by the request.
         let may_refuse = request.method().is_safe();
-        let owner = owner(request.headers());
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= SMALL_REQUEST);
-        let permit = (!is_small).then(|| Arc::new(Mutex::new(budget.permit(Use::Requests, owner))));
-        let request = match &permit {
-            Some(permit) => request.map(|body| Body::new(Counted { body, permit: Arc::clone(permit) })),
+        let count = (!is_small).then(|| Arc::new(Count { budget: budget.clone(), permit: Mutex::default() }));
+        let request = match &count {
+            Some(count) => {
+                let (count, connection) = (Arc::clone(count), connection.clone());
+                request.map(|body| Body::new(Counted { body, count, connection }))
+            }
             None => request,
         };
         let answer = self.inner.call(request);
         async move {
             let response = answer.await?;
             // Until now the body may be in use.
-            drop(permit);
+            drop(count);
             let Some(bytes) = large(&response) else { return Ok(response) };
-            let mut permit = budget.permit(Use::Responses, owner);
+            let mut permit = budget.permit(Use::Responses, owner(connection.as_deref()));
             Ok(match permit.grow(bytes) {
                 Ok(()) => charged(response, permit),
                 Err(Exhausted) if may_refuse => refuse(),
@@ -94,17 +98,29 @@ where
     }
 }
 
-/// Whose request it is: whoever may cost much shows a key or has a session.
-fn owner(headers: &HeaderMap) -> Owner {
-    let mut hasher = DefaultHasher::new();
-    headers.get(header::AUTHORIZATION).or_else(|| headers.get(header::COOKIE)).hash(&mut hasher);
-    hasher.finish()
+/// Whose memory a request and its response take: known from where its key or session was looked at, which is before its body
+/// is read. Another spelling of the key, another key of the same organization or another session make no other owner.
+fn owner(connection: Option<&Connection>) -> Owner {
+    let owner = connection.map(Connection::owner).unwrap_or_default();
+    // What is an organization's is counted in one place for all uses.
+    match owner {
+        background::Owner::Organization(id) => id.0.cast_unsigned(),
+        other => BuildHasherDefault::<DefaultHasher>::default().hash_one(other),
+    }
+}
+
+/// What a request's body takes.
+struct Count {
+    budget: MemoryBudget,
+    /// `None` before its first byte.
+    permit: Mutex<Option<Permit>>,
 }
 
 /// A request's body whose bytes are counted as they come.
 struct Counted {
     body: Body,
-    permit: Arc<Mutex<Permit>>,
+    count: Arc<Count>,
+    connection: Option<Arc<Connection>>,
 }
 
 impl HttpBody for Counted {
@@ -118,7 +134,9 @@ impl HttpBody for Counted {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        let counted = self.permit.lock().grow(bytes);
+        let Count { budget, permit } = &*self.count;
+        let fresh = || budget.permit(Use::Requests, owner(self.connection.as_deref()));
+        let counted = permit.lock().get_or_insert_with(fresh).grow(bytes);
         Poll::Ready(Some(counted.map(|()| frame).map_err(axum::Error::new)))
     }
 
@@ -168,9 +186,11 @@ mod tests {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
     use axum::routing::{get, post};
+    use fanfare_engine::id::OrganizationId;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::strangers::Connections;
 
     /// The share of responses is 128 KiB, that of requests twice that.
     const BUDGET: usize = 1 << 20;
@@ -189,9 +209,11 @@ mod tests {
         routes.layer(Metered::new(budget.clone(), refused))
     }
 
-    async fn ask(routes: &Router, key: &str, body: Body) -> Response {
+    async fn ask(routes: &Router, organization: i64, body: Body) -> Response {
         let method = if body.is_end_stream() { "GET" } else { "POST" };
-        let request = Request::builder().method(method).uri("/").header("authorization", key);
+        let connection = Arc::new(Arc::new(Connections::default()).open());
+        connection.belongs_to(background::Owner::Organization(OrganizationId(organization)));
+        let request = Request::builder().method(method).uri("/").extension(connection);
         routes.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
@@ -199,10 +221,14 @@ mod tests {
     async fn responses_count_until_their_last_byte_is_dropped() {
         let budget = MemoryBudget::new(BUDGET);
         let routes = routes(&budget);
-        let first = ask(&routes, "one", Body::empty()).await;
-        assert_eq!(ask(&routes, "one", Body::empty()).await.status(), 503, "half of the share is one key's at most");
-        let second = ask(&routes, "two", Body::empty()).await;
-        assert_eq!(ask(&routes, "three", Body::empty()).await.status(), 503);
+        let first = ask(&routes, 1, Body::empty()).await;
+        assert_eq!(
+            ask(&routes, 1, Body::empty()).await.status(),
+            503,
+            "half of the share is one organization's at most"
+        );
+        let second = ask(&routes, 2, Body::empty()).await;
+        assert_eq!(ask(&routes, 3, Body::empty()).await.status(), 503);
         assert_eq!(budget.held(Use::Responses), 2 * LARGE);
         // The body is over, and its bytes wait for the socket.
         let bytes = to_bytes(first.into_body(), usize::MAX).await.unwrap();
@@ -216,9 +242,9 @@ mod tests {
         let budget = MemoryBudget::new(BUDGET);
         let routes = Router::new().route("/", get(async || vec![b'x'; LARGE]).post(async || vec![b'x'; LARGE]));
         let routes = routes.layer(Metered::new(budget.clone(), refused));
-        let first = ask(&routes, "one", Body::empty()).await;
-        assert_eq!(ask(&routes, "one", Body::empty()).await.status(), 503);
-        assert_eq!(ask(&routes, "one", Body::from("made")).await.status(), 200);
+        let first = ask(&routes, 1, Body::empty()).await;
+        assert_eq!(ask(&routes, 1, Body::empty()).await.status(), 503);
+        assert_eq!(ask(&routes, 1, Body::from("made")).await.status(), 200);
         drop(first);
     }
 
@@ -228,12 +254,12 @@ mod tests {
         let routes = routes(&budget);
         let (sender, pieces) = tokio::sync::mpsc::channel::<Result<Bytes, Infallible>>(1);
         let pieces = futures_util::stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces)));
-        let mut slow = Box::pin(ask(&routes, "one", Body::from_stream(pieces)));
+        let mut slow = Box::pin(ask(&routes, 1, Body::from_stream(pieces)));
         sender.send(Ok(Bytes::from(vec![0; 2 * LARGE]))).await.unwrap();
         assert!(futures_util::poll!(&mut slow).is_pending());
         assert_eq!(budget.held(Use::Requests), 2 * LARGE);
-        assert_eq!(ask(&routes, "one", Body::from(vec![0; LARGE])).await.status(), 503);
-        assert_eq!(ask(&routes, "two", Body::from(vec![0; LARGE])).await.status(), 200);
+        assert_eq!(ask(&routes, 1, Body::from(vec![0; LARGE])).await.status(), 503);
+        assert_eq!(ask(&routes, 2, Body::from(vec![0; LARGE])).await.status(), 200);
         drop(sender);
         assert_eq!(slow.await.status(), 200);
         assert_eq!(budget.held(Use::Requests), 0);

@@ -3,8 +3,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Request};
 
 use crate::random;
 
@@ -14,7 +13,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_GIVEN: usize = 64;
 
 /// Gives the request a name in its header: the client's own where it is a plain one.
-pub fn name(mut request: Request) -> Request {
+pub fn name<B>(mut request: Request<B>) -> Request<B> {
     if !request.headers().get(HEADER).is_some_and(is_plain) {
         request.headers_mut().insert(HEADER, fresh());
     }
@@ -27,7 +26,7 @@ fn is_plain(value: &HeaderValue) -> bool {
 }
 
 /// A name that no other request has: it need not be hard to guess, so the system is asked for randomness only once.
-pub fn fresh() -> HeaderValue {
+fn fresh() -> HeaderValue {
     static START: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(random::bytes()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let id = format!("req_{:016x}{:016x}", *START, COUNT.fetch_add(1, Ordering::Relaxed));

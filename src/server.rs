@@ -182,6 +182,7 @@ impl Server {
             listener,
             api::router(&app).merge(portal::router(&app)),
             settings.trusted_proxies.clone(),
+            Arc::clone(&app.request_log),
             descriptors.clients,
             stopped,
         ));

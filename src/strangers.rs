@@ -1,5 +1,9 @@
-//! Which connections are idle, so that where there is no room for a new one, the longest idle go first: those on which nobody
-//! has shown a key that holds, then the others.
+//! Which connections wait for their clients, so that where there is no room for a new one, those that have waited longest are
+//! closed: first those on which nobody has shown a valid key or session, then the others.
+//!
+//! A connection waits while no request is under way, and while the next piece of a request's body is not there: whoever sends a
+//! body slowly keeps others out no more than whoever sends nothing. Nothing is lost by closing it, since a request is carried out
+//! only once its body is whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// How many idle connections are closed at once: looking for them costs more than closing them.
+use crate::background::Owner;
+
+/// How many waiting connections are closed at once: looking for them costs more than closing them.
 const AT_ONCE: usize = 32;
 
 /// A request is under way.
@@ -18,34 +24,36 @@ const CLOSING: u64 = u64::MAX;
 
 /// The connections there are.
 #[derive(Default)]
-pub(crate) struct Connections {
+pub struct Connections {
     open: Mutex<HashMap<u64, Arc<State>>>,
-    /// Numbers connections, and the moments at which they become idle.
+    /// Numbers connections, and the moments at which they begin to wait.
     count: AtomicU64,
 }
 
 /// What is known of one connection.
 #[derive(Default)]
 struct State {
-    /// Since which moment it is idle; or [`BUSY`] or [`CLOSING`].
-    idle: AtomicU64,
-    /// Whether somebody with a key or session is on it.
+    /// Since which moment it waits for its client; or [`BUSY`] or [`CLOSING`].
+    waits: AtomicU64,
+    /// Whether somebody with a valid key or session is on it.
     is_known: AtomicBool,
+    /// Who sent the request that is under way.
+    owner: Mutex<Owner>,
     close: Notify,
 }
 
 /// One connection, until it is dropped.
-pub(crate) struct Connection {
+pub struct Connection {
     all: Arc<Connections>,
     number: u64,
     state: Arc<State>,
 }
 
 impl Connections {
-    /// A new connection, idle until its first request.
-    pub(crate) fn open(self: &Arc<Self>) -> Connection {
+    /// A new connection, which waits for its first request. Requests carry theirs in their extensions, as an [`Arc`].
+    pub fn open(self: &Arc<Self>) -> Connection {
         let number = self.next();
-        let state = Arc::new(State { idle: AtomicU64::new(number), ..State::default() });
+        let state = Arc::new(State { waits: AtomicU64::new(number), ..State::default() });
         self.open.lock().insert(number, Arc::clone(&state));
         Connection { all: Arc::clone(self), number, state }
     }
@@ -54,47 +62,58 @@ impl Connections {
         self.count.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Has some of the longest idle connections closed; says how many.
-    pub(crate) fn make_room(&self) -> usize {
-        let mut idle: Vec<(bool, u64, Arc<State>)> = {
+    /// Has some of the connections that have waited longest closed; says how many.
+    pub fn make_room(&self) -> usize {
+        let mut waiting: Vec<(bool, u64, Arc<State>)> = {
             let open = self.open.lock();
             let states = open.values().map(|state| {
-                (state.is_known.load(Ordering::Relaxed), state.idle.load(Ordering::Relaxed), Arc::clone(state))
+                (state.is_known.load(Ordering::Relaxed), state.waits.load(Ordering::Relaxed), Arc::clone(state))
             });
             states.filter(|(_, since, _)| !matches!(*since, BUSY | CLOSING)).collect()
         };
-        idle.sort_unstable_by_key(|(is_known, since, _)| (*is_known, *since));
+        waiting.sort_unstable_by_key(|(is_known, since, _)| (*is_known, *since));
         let close = |(_, since, state): &(bool, u64, Arc<State>)| {
-            // Unless a request came meanwhile.
-            let closes = state.idle.compare_exchange(*since, CLOSING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            // Unless something came meanwhile.
+            let closes = state.waits.compare_exchange(*since, CLOSING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
             if closes {
                 state.close.notify_one();
             }
             closes
         };
-        idle.iter().take(AT_ONCE).filter(|connection| close(connection)).count()
+        waiting.iter().take(AT_ONCE).filter(|connection| close(connection)).count()
     }
 }
 
 impl Connection {
-    /// A request comes; false where the connection is being closed.
-    pub(crate) fn begin(&self) -> bool {
-        self.state.idle.swap(BUSY, Ordering::AcqRel) != CLOSING
+    /// Something came, a request or a piece of its body; false where the connection is being closed.
+    pub fn begin(&self) -> bool {
+        self.state.waits.swap(BUSY, Ordering::AcqRel) != CLOSING
     }
 
-    /// The response is out.
-    pub(crate) fn end(&self) {
-        // What is being closed stays so.
-        let _ = self.state.idle.compare_exchange(BUSY, self.all.next(), Ordering::AcqRel, Ordering::Relaxed);
+    /// From now on the client has to send something: its next request, or more of this one.
+    pub fn wait(&self) {
+        // What is being closed stays so, and who waits already has waited since then.
+        let _ = self.state.waits.compare_exchange(BUSY, self.all.next(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Somebody with a key or session that holds is on it.
-    pub(crate) fn is_known(&self) {
+    /// Who sends the request that is under way has shown a valid key or session.
+    pub fn belongs_to(&self, owner: Owner) {
+        *self.state.owner.lock() = owner;
         self.state.is_known.store(true, Ordering::Relaxed);
     }
 
+    /// Whose the request is that is under way; a stranger's until somebody is known to have sent it.
+    pub fn owner(&self) -> Owner {
+        *self.state.owner.lock()
+    }
+
+    /// A request was answered. The next one on this connection may be somebody else's: proxies share theirs.
+    pub fn end(&self) {
+        *self.state.owner.lock() = Owner::Stranger;
+    }
+
     /// Waits until it is to be closed to make room.
-    pub(crate) async fn is_to_close(&self) {
+    pub async fn is_to_close(&self) {
         self.state.close.notified().await;
     }
 }
@@ -116,16 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_idle_strangers_go_first() {
+    fn strangers_that_have_waited_longest_go_first() {
         let all = Arc::new(Connections::default());
         let known = all.open();
-        known.is_known();
+        known.belongs_to(Owner::Operator);
         let busy = all.open();
         assert!(busy.begin());
         let strangers: Vec<Connection> = (0..AT_ONCE + 1).map(|_| all.open()).collect();
-        // It had a request, and is idle for a shorter time than the others.
+        // It had a request, and has waited for a shorter time than the others.
         assert!(strangers[0].begin());
-        strangers[0].end();
+        strangers[0].wait();
         assert_eq!(all.make_room(), AT_ONCE);
         assert!(strangers[1..].iter().all(closes));
         assert!(![&known, &busy, &strangers[0]].into_iter().any(closes));
@@ -135,5 +154,15 @@ mod tests {
         assert!(closes(&known) && closes(&strangers[0]) && !closes(&busy));
         drop((known, busy, strangers));
         assert!(all.open.lock().is_empty());
+    }
+
+    #[test]
+    fn an_owner_is_that_of_one_request() {
+        let connection = Arc::new(Connections::default()).open();
+        assert_eq!(connection.owner(), Owner::Stranger);
+        connection.belongs_to(Owner::Operator);
+        assert_eq!(connection.owner(), Owner::Operator);
+        connection.end();
+        assert_eq!(connection.owner(), Owner::Stranger);
     }
 }

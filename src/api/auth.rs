@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::background::Owner;
 use crate::catalogue::organizations;
 use crate::keyring::{Bearer, MAX_KEY_BYTES};
+use crate::strangers::Connection;
 
 /// The header that says on which user's behalf the host acts.
 pub const USER_HEADER: &str = "fanfare-user";
@@ -70,7 +71,7 @@ impl Principal {
         if let Some(known) = parts.extensions.get::<Principal>() {
             return Ok(known.clone());
         }
-        let principal = authenticate(app, &parts.headers, parts.extensions.get()).await?;
+        let principal = sender(app, parts).await?;
         parts.extensions.insert(principal.clone());
         Ok(principal)
     }
@@ -169,6 +170,15 @@ impl Principal {
     }
 }
 
+/// Says who sent a request, and whose its connection is while it is carried out.
+pub async fn sender(app: &App, parts: &Parts) -> Answer<Principal> {
+    let principal = authenticate(app, &parts.headers, parts.extensions.get()).await?;
+    if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+        connection.belongs_to(principal.owner());
+    }
+    Ok(principal)
+}
+
 /// Says who asks, from the headers of a request and its caller, if that is known.
 pub async fn authenticate(app: &App, headers: &HeaderMap, caller: Option<&Caller>) -> Answer<Principal> {
     let bearer = find(app, bearer(headers)?, caller.copied()).await?;
@@ -223,7 +233,7 @@ async fn find(app: &App, key: &str, caller: Option<Caller>) -> Answer<Bearer> {
     };
     match (found, caller) {
         (Some(bearer), caller) => {
-            caller.into_iter().for_each(|caller| app.guesses.right(caller, now));
+            caller.into_iter().for_each(|caller| app.guesses.right(caller, key, now));
             Ok(bearer)
         }
         (None, Some(caller)) if !app.guesses.wrong(caller, now) => Err(too_many()),

@@ -1,18 +1,20 @@
 //! `/openapi.json` and `/docs`: the description of the API for programs and for people.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
 
 use askama::Template;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use super::problem::{Code, Problem};
+use super::problem::{Answer, Code, Problem};
 
 /// Nothing but the page itself and its style sheet.
 const POLICY: &str =
@@ -20,13 +22,40 @@ const POLICY: &str =
 const STYLE: &str = include_str!("docs.css");
 
 /// The routes, for a description that does not change while the server runs.
-pub(super) fn routes(description: Arc<OpenApi>) -> Router {
+pub(super) fn routes(description: OpenApi) -> Router {
+    let shown = Shown { description, document: OnceLock::new(), page: OnceLock::new() };
     Router::new()
         .route("/", get(start))
         .route("/openapi.json", get(document))
         .route("/docs", get(page))
         .route("/docs/style.css", get(style))
-        .with_state(description)
+        .with_state(Arc::new(shown))
+}
+
+/// The description as it is sent: written once, when it is first asked for, and then shared by all responses, so that clients that do
+/// not read theirs take no memory.
+struct Shown {
+    description: OpenApi,
+    document: OnceLock<Bytes>,
+    page: OnceLock<Bytes>,
+}
+
+impl Shown {
+    fn document(&self) -> Answer<Bytes> {
+        once(&self.document, || serde_json::to_string(&self.description))
+    }
+
+    fn page(&self) -> Answer<Bytes> {
+        once(&self.page, || Page::of(&self.description).render())
+    }
+}
+
+fn once<E: Display>(kept: &OnceLock<Bytes>, write: impl FnOnce() -> Result<String, E>) -> Answer<Bytes> {
+    if let Some(kept) = kept.get() {
+        return Ok(kept.clone());
+    }
+    let written = write().map_err(|error| Problem::internal(&error))?;
+    Ok(kept.get_or_init(|| written.into()).clone())
 }
 
 /// A browser is shown the operator's pages; whatever else comes is told what there is.
@@ -39,19 +68,21 @@ async fn start(headers: HeaderMap) -> Response {
     Json(BTreeMap::from(pages)).into_response()
 }
 
-async fn document(State(description): State<Arc<OpenApi>>) -> Json<OpenApi> {
-    Json(OpenApi::clone(&description))
+async fn document(State(shown): State<Arc<Shown>>) -> Answer<Response> {
+    Ok(([(header::CONTENT_TYPE, "application/json")], shown.document()?).into_response())
 }
 
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
-async fn page(State(description): State<Arc<OpenApi>>) -> Result<Response, Problem> {
-    let page = Page::of(&description).render().map_err(|error| Problem::internal(&error))?;
-    let headers: [(HeaderName, &str); 2] =
-        [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer")];
-    Ok((headers, Html(page)).into_response())
+async fn page(State(shown): State<Arc<Shown>>) -> Answer<Response> {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    Ok((headers, shown.page()?).into_response())
 }
 
 /// The page.
@@ -195,6 +226,16 @@ mod tests {
         assert!(page.contains("POSTs honour <code>Idempotency-Key</code>;"), "code is not marked");
         let (prose, _) = page.split_once("id=\"schemas\"").unwrap();
         assert!(!prose.contains('`'), "a backtick is shown as it is");
+    }
+
+    #[test]
+    fn responses_share_what_was_written_once() {
+        let description = crate::api::description();
+        let shown = Shown { description, document: OnceLock::new(), page: OnceLock::new() };
+        for ask in [Shown::document, Shown::page] {
+            let [one, other] = [ask(&shown).unwrap(), ask(&shown).unwrap()];
+            assert_eq!(one.as_ptr(), other.as_ptr());
+        }
     }
 
     #[test]

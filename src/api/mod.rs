@@ -93,7 +93,7 @@ pub fn router(app: &Arc<App>) -> Router {
     // One layer of both: a router boxes each request once for each layer.
     let metered = Metered::new(app.dispatcher.tools.memory.clone(), no_memory);
     let routes = routes.layer((metered, query::OnlyKnown::of(&description)));
-    let description = Arc::new(openapi::complete(description));
+    let description = openapi::complete(description);
     routes.with_state(Arc::clone(app)).merge(docs::routes(description)).pipe(|routes| finish(routes, &app.request_log))
 }
 

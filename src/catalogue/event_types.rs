@@ -18,7 +18,7 @@ use super::fields::Faults;
 use super::projects::{self, MAX_PROJECTS};
 use super::{CatalogueError, CatalogueResult, EDIT_TRIES, Found, check_room};
 use crate::app::App;
-use crate::compiled::{Exhausted, MAX_STEPS, Schema, judge};
+use crate::compiled::{Exhausted, MAX_EFFORT, Schema, judge};
 
 /// How many event types a project may have.
 pub const MAX_EVENT_TYPES: u32 = 10_000;
@@ -257,7 +257,7 @@ fn check_schema(schema: &str, example: Option<&str>) -> Result<(), (&'static str
     judge(&schema).map_err(wrong)?;
     let compiled = Schema::compile(&schema).map_err(|why| wrong(format!("is no JSON Schema: {why}")))?;
     let Some(example) = example.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return Ok(()) };
-    match compiled.check_masked(&example, MAX_STEPS) {
+    match compiled.check_masked(&example, MAX_EFFORT) {
         Ok(errors) => match errors.first() {
             None => Ok(()),
             Some(error) => {

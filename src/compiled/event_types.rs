@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use fanfare_engine::profile::{EventTypeKnobs, FieldError, Profile, ToldEvent};
 
 use super::StoredType;
-use super::schema::{DataError, Exhausted, MAX_STEPS, Schema};
+use super::counted::{Effort, Exhausted};
+use super::schema::{DataError, MAX_EFFORT, Schema};
 
-/// How many steps a check may take beside other requests; what needs more is done apart.
-const QUICK_STEPS: u64 = 2_000;
+/// What a check may cost beside other requests; what needs more is done apart.
+const QUICK: Effort = Effort { steps: 20_000, time: Duration::from_millis(2) };
 /// How many bytes the data of such a check may have.
 const QUICK_BYTES: usize = 16 * 1024;
 
@@ -26,6 +28,7 @@ pub struct EventTypes {
 /// One event type.
 #[derive(Debug)]
 pub struct CompiledType {
+    name: String,
     /// As JSON text.
     schema: Option<String>,
     /// `None` for one that does not compile: it was refused when it was saved, and is passed over here.
@@ -41,7 +44,7 @@ impl EventTypes {
         let mut profiles = profiles.into_iter();
         let take = |stored: StoredType| {
             let StoredType { name, schema, example } = stored;
-            (name, CompiledType { schema, compiled: OnceLock::new(), example })
+            (name.clone(), CompiledType { name, schema, compiled: OnceLock::new(), example })
         };
         let by_name = types.into_iter().map(take).collect();
         EventTypes { by_name, own: profiles.next().flatten(), allowed: profiles.flatten().collect() }
@@ -103,7 +106,7 @@ impl CompiledType {
         if data.len() > QUICK_BYTES {
             return None;
         }
-        check(compiled.as_ref(), data, QUICK_STEPS).ok()
+        check(compiled.as_ref(), data, QUICK).ok()
     }
 
     /// The same, however long it takes within the budget of a check, and with the schema compiled first where it is not yet.
@@ -111,15 +114,31 @@ impl CompiledType {
     /// # Errors
     /// The budget was used up.
     pub fn check(&self, data: &[u8]) -> Result<Vec<DataError>, Exhausted> {
-        let compile = || Schema::compile(&serde_json::from_str(self.schema.as_deref()?).ok()?).ok();
-        check(self.compiled.get_or_init(compile).as_ref(), data, MAX_STEPS)
+        check(self.compiled.get_or_init(|| self.compile()).as_ref(), data, MAX_EFFORT)
+    }
+
+    fn compile(&self) -> Option<Schema> {
+        let schema = self.schema.as_deref()?;
+        let compiled = serde_json::from_str(schema).map_err(|error| error.to_string());
+        match compiled.and_then(|schema| Schema::compile(&schema)) {
+            Ok(compiled) => Some(compiled),
+            Err(cause) => {
+                let name = &self.name;
+                tracing::warn!(
+                    event_type = name,
+                    cause,
+                    "a stored schema does not compile; events are not checked against it"
+                );
+                None
+            }
+        }
     }
 }
 
-fn check(schema: Option<&Schema>, data: &[u8], steps: u64) -> Result<Vec<DataError>, Exhausted> {
+fn check(schema: Option<&Schema>, data: &[u8], effort: Effort) -> Result<Vec<DataError>, Exhausted> {
     let Some(schema) = schema else { return Ok(Vec::new()) };
     match serde_json::from_slice(data) {
-        Ok(data) => schema.check(&data, steps),
+        Ok(data) => schema.check(&data, effort),
         Err(error) => Ok(vec![DataError { pointer: String::new(), message: error.to_string() }]),
     }
 }

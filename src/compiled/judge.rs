@@ -1,4 +1,4 @@
-//! Whether a JSON Schema may be saved: how much there is of it, and how often it applies itself to the same value.
+//! Whether a JSON Schema may be saved: how much there is of it, and how often and how deeply it applies itself to the same value.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,11 @@ const MAX_PATTERNS: usize = 100;
 /// How many of its subschemas may apply to one value, counted once for each way that leads to them.
 const MAX_APPLIED: u64 = 10_000;
 
+/// How many subschemas may apply each other in a row to one value. Each takes some of the stack when a value is checked.
+const MAX_IN_A_ROW: usize = 100;
+
+/// Keywords that refer to a subschema for the same value.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 /// Keywords with lists of subschemas for the same value.
 const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 /// Keywords with one subschema for the same value.
@@ -37,19 +42,23 @@ pub fn judge(schema: &Value) -> Result<(), String> {
     if let Some((found, most, what)) = limits.into_iter().find(|(found, most, _)| found > most) {
         return Err(format!("may have at most {most} {what}; this one has {found}"));
     }
-    let mut applied = Applied { root: schema, known: HashMap::new() };
+    let mut applied = Applied { targets: Targets::of(schema, &size.objects), known: HashMap::new() };
     for subschema in size.objects {
-        match applied.by(subschema) {
-            Some(count) if count <= MAX_APPLIED => {}
-            Some(_) => {
-                return Err(format!(
-                    "may apply at most {MAX_APPLIED} subschemas to one value, counting each reference"
-                ));
-            }
-            None => return Err("refers back to itself without going deeper into the data".to_owned()),
+        let Some(Reach { count, in_a_row }) = applied.by(subschema, 1)? else {
+            return Err("refers back to itself without going deeper into the data".to_owned());
+        };
+        if count > MAX_APPLIED {
+            return Err(format!("may apply at most {MAX_APPLIED} subschemas to one value, counting each reference"));
+        }
+        if in_a_row > MAX_IN_A_ROW {
+            return Err(too_many_in_a_row());
         }
     }
     Ok(())
+}
+
+fn too_many_in_a_row() -> String {
+    format!("may apply at most {MAX_IN_A_ROW} subschemas in a row to one value, counting each reference")
 }
 
 /// How much there is of a schema.
@@ -73,7 +82,7 @@ impl<'a> Size<'a> {
                 self.objects.push(members);
                 for (name, value) in members.iter().filter(|(name, _)| !DATA.contains(&name.as_str())) {
                     match name.as_str() {
-                        "$ref" | "$dynamicRef" | "$recursiveRef" if value.is_string() => self.references += 1,
+                        name if REFERENCES.contains(&name) && value.is_string() => self.references += 1,
                         "pattern" if value.is_string() => self.patterns += 1,
                         "patternProperties" => self.patterns += value.as_object().map_or(0, Map::len),
                         _ => {}
@@ -87,27 +96,40 @@ impl<'a> Size<'a> {
     }
 }
 
-/// How many subschemas apply to a value to which one of them does.
+/// How many subschemas apply to a value to which one of them does, itself among them.
+#[derive(Clone, Copy)]
+struct Reach {
+    count: u64,
+    /// The most that apply each other in a row.
+    in_a_row: usize,
+}
+
+/// Finds how far each subschema reaches.
 struct Applied<'a> {
-    root: &'a Value,
-    /// By the place of the subschema in memory; `None` while it is being counted.
-    known: HashMap<*const Map<String, Value>, Option<u64>>,
+    targets: Targets<'a>,
+    /// By the place of the subschema in memory; `None` while it is being looked at.
+    known: HashMap<*const Map<String, Value>, Option<Reach>>,
 }
 
 impl<'a> Applied<'a> {
-    /// `None` where a subschema applies itself.
-    fn by(&mut self, schema: &'a Map<String, Value>) -> Option<u64> {
+    /// `None` where a subschema applies itself; `so_far` is how many led here.
+    fn by(&mut self, schema: &'a Map<String, Value>, so_far: usize) -> Result<Option<Reach>, String> {
         let place: *const _ = schema;
         if let Some(known) = self.known.get(&place) {
-            return *known;
+            return Ok(*known);
+        }
+        if so_far > MAX_IN_A_ROW {
+            return Err(too_many_in_a_row());
         }
         self.known.insert(place, None);
-        let mut count = 1_u64;
+        let mut reach = Reach { count: 1, in_a_row: 1 };
         for below in self.below(schema) {
-            count = count.saturating_add(self.by(below)?);
+            let Some(below) = self.by(below, so_far + 1)? else { return Ok(None) };
+            reach.count = reach.count.saturating_add(below.count);
+            reach.in_a_row = reach.in_a_row.max(below.in_a_row + 1);
         }
-        self.known.insert(place, Some(count));
-        Some(count)
+        self.known.insert(place, Some(reach));
+        Ok(Some(reach))
     }
 
     /// The subschemas that apply to the same value.
@@ -115,16 +137,66 @@ impl<'a> Applied<'a> {
         let lists = LISTS.iter().filter_map(|name| schema.get(*name)?.as_array()).flatten();
         let single = SINGLE.iter().filter_map(|name| schema.get(*name));
         let named = NAMED.iter().filter_map(|name| schema.get(*name)?.as_object()).flat_map(Map::values);
-        let referred = schema.get("$ref").and_then(Value::as_str).and_then(|reference| self.target(reference));
-        lists.chain(single).chain(named).chain(referred).filter_map(Value::as_object).collect()
+        let references = REFERENCES.iter().filter_map(|name| schema.get(*name)?.as_str());
+        let referred = references.flat_map(|reference| self.targets.find(reference));
+        lists.chain(single).chain(named).filter_map(Value::as_object).chain(referred).collect()
+    }
+}
+
+/// What references may lead to.
+struct Targets<'a> {
+    root: &'a Value,
+    /// The subschemas that have an address of their own, with its last part.
+    resources: Vec<(&'a str, &'a Map<String, Value>)>,
+    /// The subschemas that have a name within a resource.
+    anchors: Vec<(&'a str, &'a Map<String, Value>)>,
+}
+
+impl<'a> Targets<'a> {
+    fn of(root: &'a Value, objects: &[&'a Map<String, Value>]) -> Self {
+        let mut targets = Targets { root, resources: Vec::new(), anchors: Vec::new() };
+        for object in objects {
+            let texts = |names: &'static [&str]| names.iter().filter_map(|name| object.get(*name)?.as_str());
+            for address in texts(&["$id", "id"]) {
+                match address.split_once('#') {
+                    // How names were given before there were anchors.
+                    Some(("", name)) => targets.anchors.push((name, object)),
+                    _ => targets.resources.push((last_part(address), object)),
+                }
+            }
+            targets.anchors.extend(texts(&["$anchor", "$dynamicAnchor"]).map(|name| (name, *object)));
+        }
+        targets
     }
 
-    /// What a reference within the schema leads to. Those by an anchor or id are left to the budget of each check.
-    fn target(&self, reference: &str) -> Option<&'a Value> {
-        let pointer = reference.strip_prefix('#')?;
-        let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8().ok()?;
-        self.root.pointer(&pointer)
+    /// All that a reference may lead to. Addresses are compared by their last part, which may find too many.
+    fn find(&self, reference: &str) -> Vec<&'a Map<String, Value>> {
+        let (address, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8_lossy();
+        if !fragment.is_empty() && !fragment.starts_with('/') {
+            return self.anchors.iter().filter(|(name, _)| *name == fragment).map(|(_, object)| *object).collect();
+        }
+        let wanted = last_part(address);
+        let of_address = self.resources.iter().filter(|(part, _)| address.is_empty() || *part == wanted);
+        // A pointer is one into the resource in which the reference stands, which may be any.
+        let within = of_address.filter_map(|(_, object)| walk(object, &fragment));
+        let root = self.root.pointer(&fragment).filter(|_| address.is_empty()).and_then(Value::as_object);
+        let resources = within.filter(|_| !fragment.is_empty() || !address.is_empty());
+        root.into_iter().chain(resources).collect()
     }
+}
+
+/// What a JSON pointer leads to from an object.
+fn walk<'a>(object: &'a Map<String, Value>, pointer: &str) -> Option<&'a Map<String, Value>> {
+    let Some(path) = pointer.strip_prefix('/') else { return Some(object) };
+    let (first, rest) = path.find('/').map_or((path, ""), |at| path.split_at(at));
+    let first = first.replace("~1", "/").replace("~0", "~");
+    object.get(&first)?.pointer(rest)?.as_object()
+}
+
+fn last_part(address: &str) -> &str {
+    let address = address.split('#').next().unwrap_or_default();
+    address.rsplit(['/', ':']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -167,6 +239,45 @@ mod tests {
             json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}}),
         ] {
             assert!(refused(&schema).contains("refers back to itself"), "{schema}");
+        }
+    }
+
+    #[test]
+    fn what_applies_itself_by_a_name_or_address_is_refused() {
+        for schema in [
+            json!({"$id": "http://example.com/s", "$ref": "http://example.com/s"}),
+            json!({"$id": "http://example.com/s", "allOf": [{"$ref": "s#"}]}),
+            json!({"$anchor": "a", "not": {"$ref": "#a"}}),
+            json!({"$dynamicAnchor": "a", "allOf": [{"$dynamicRef": "#a"}]}),
+            json!({"$recursiveAnchor": true, "allOf": [{"$recursiveRef": "#"}]}),
+            json!({"definitions": {"a": {"$id": "#a", "anyOf": [{"$ref": "#a"}]}}}),
+            json!({"$defs": {"r": {"$id": "urn:r", "$ref": "#/$defs/a", "$defs": {"a": {"$ref": "urn:r"}}}}}),
+        ] {
+            assert!(refused(&schema).contains("refers back to itself"), "{schema}");
+        }
+        let bundle = json!({
+            "$id": "https://example.com/schemas/customer", "type": "object",
+            "properties": {"home": {"$ref": "/schemas/address"}, "work": {"$ref": "/schemas/address#state"}},
+            "$defs": {
+                "address": {"$id": "/schemas/address", "properties": {"state": {"$ref": "#state"}},
+                            "$defs": {"s": {"$anchor": "state", "enum": ["CA", "NY"]}}},
+            },
+        });
+        assert_eq!(judge(&bundle), Ok(()));
+    }
+
+    #[test]
+    fn a_row_of_references_is_bounded() {
+        let row = |length: usize, refer: fn(usize) -> Value| {
+            let mut definitions: Map<String, Value> = (0..length).map(|n| (format!("d{n}"), refer(n))).collect();
+            definitions.insert(format!("d{length}"), json!({"$anchor": format!("a{length}"), "type": "integer"}));
+            json!({"$defs": definitions})
+        };
+        let by_pointer = |n: usize| json!({"$ref": format!("#/$defs/d{}", n + 1)});
+        let by_name = |n: usize| json!({"$anchor": format!("a{n}"), "$ref": format!("#a{}", n + 1)});
+        for refer in [by_pointer as fn(usize) -> Value, by_name] {
+            assert_eq!(judge(&row(MAX_IN_A_ROW - 1, refer)), Ok(()));
+            assert!(refused(&row(MAX_IN_A_ROW, refer)).contains("in a row"));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod changes;
+mod counted;
 mod dirty;
 mod event_types;
 mod flights;
@@ -37,6 +38,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 pub use self::access::{Fact, Known, Revoked};
+pub use self::counted::Exhausted;
 use self::dirty::{Dirty, What};
 pub use self::event_types::{CompiledType, EventTypes};
 use self::flights::Flights;
@@ -46,7 +48,7 @@ use self::holds::HeldNow;
 pub use self::holds::{Hold, Holds};
 pub use self::judge::judge;
 pub use self::organization::CompiledOrganization;
-pub use self::schema::{DataError, Exhausted, MAX_STEPS, Schema};
+pub use self::schema::{DataError, MAX_EFFORT, Schema};
 use self::senders::Senders;
 pub use self::webhook::{CompiledWebhook, Noted, Sender, Unsendable};
 

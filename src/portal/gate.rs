@@ -21,6 +21,7 @@ use crate::background::Owner;
 use crate::catalogue::projects;
 use crate::request_id;
 use crate::request_log::Noted;
+use crate::strangers::Connection;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The most bytes of what somebody sends who is not in: a key, or nothing.
@@ -82,6 +83,9 @@ async fn admit(app: &App, mut request: Request, next: Next) -> Response {
 /// that is begun, so that one that never comes holds up nobody else; `most` is how many bytes it may have. What is only asked
 /// by a form needs none of the places that there are for changes.
 pub(super) async fn run(app: &App, request: Request, next: Next, owner: Owner, most: usize) -> Response {
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>().filter(|_| owner != Owner::Stranger) {
+        connection.belongs_to(owner);
+    }
     let safe = request.method().is_safe();
     if !safe && !is_same_origin(request.headers()) {
         return Refusal::CrossSite.into_response();

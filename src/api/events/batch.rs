@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::hops;
 use super::input::EventInput;
 use super::post::{EventReceipt, organization, receipt};
-use crate::api::auth::{Principal, authenticate};
+use crate::api::auth::{Principal, sender};
 use crate::api::problem::{Answer, Code, Problem, ProblemBody};
 use crate::api::{body, faults, idempotency};
 use crate::app::App;
@@ -69,7 +69,7 @@ pub(super) async fn batch(
     request: Request<Body>,
 ) -> Answer<(StatusCode, Json<BatchAnswer>)> {
     let (parts, content) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
+    let principal = sender(&app, &parts).await?;
     principal.require_poster()?;
     let hops = hops::of(&parts.headers, &app.profiles)?;
     let content = body::read(&parts.headers, content, MAX_BYTES).await?;

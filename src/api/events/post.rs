@@ -13,7 +13,7 @@ use fanfare_store::queue::IdempotencyKey;
 
 use super::hops;
 use super::input::EventInput;
-use crate::api::auth::{Principal, authenticate};
+use crate::api::auth::{Principal, sender};
 use crate::api::body;
 use crate::api::idempotency;
 use crate::api::problem::{Answer, Code, Problem};
@@ -40,7 +40,7 @@ const ENVELOPE: usize = 64 * 1024;
 )]
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request<Body>) -> Answer<Response> {
     let (mut parts, content) = request.into_parts();
-    let principal = authenticate(&app, &parts.headers, parts.extensions.get()).await?;
+    let principal = sender(&app, &parts).await?;
     principal.require_poster()?;
     let hops = hops::of(&parts.headers, &app.profiles)?;
     let Path(org) =

@@ -93,7 +93,7 @@ async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Answer {
              organization, or made for posting events only.";
         return answer(StatusCode::UNAUTHORIZED, t, Some(fault), to);
     };
-    caller.into_iter().for_each(|caller| app.guesses.right(caller, now));
+    caller.into_iter().for_each(|caller| app.guesses.right(caller, key, now));
     let (_, code) = operators::begin(&app, &operates).await?;
     let (session, token) = sessions::open(&app, &code, std::collections::BTreeMap::new()).await?;
     tracing::info!(session = %session.id, "an operator signed in at the console");

@@ -1,9 +1,12 @@
 //! The memory budget: what uses up its share is refused or shortened, and the metrics show it.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use fanfare::api;
 use fanfare::config::Sources;
+use fanfare::strangers::{Connection, Connections};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -21,6 +24,11 @@ async fn figure(api: &Api, name: &str, share: &str) -> u64 {
     line.parse().unwrap()
 }
 
+/// The connection on which a request comes, whose owner is not known yet.
+fn connection() -> Arc<Connection> {
+    Arc::new(Arc::<Connections>::default().open())
+}
+
 #[tokio::test]
 async fn bodies_that_do_not_end_use_up_no_more_than_their_share() {
     let api = Api::start_with(small()).await;
@@ -33,6 +41,7 @@ async fn bodies_that_do_not_end_use_up_no_more_than_their_share() {
         let (sender, pieces) = tokio::sync::mpsc::channel::<Result<Bytes, std::convert::Infallible>>(1);
         let pieces = futures_util::stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces)));
         let request = Request::post("/v1/events/batch").header("authorization", format!("Bearer {ADMIN}"));
+        let request = request.extension(connection());
         let request = request.body(Body::from_stream(pieces)).unwrap();
         let mut answer = Box::pin(routes.clone().oneshot(request));
         sender.try_send(Ok(Bytes::from(vec![b' '; 500_000]))).unwrap();
@@ -63,20 +72,26 @@ async fn responses_that_nobody_reads_use_up_no_more_than_their_share() {
         let event = json!({"type": "job.created", "data": {"text": "x".repeat(100_000)}});
         api.post("/v1/organizations/a/events", event).await.accepted();
     }
-    let key = api.key(&["read"], json!({})).await;
+    let keys = [
+        api.key(&["read"], json!({"organization": "a"})).await,
+        api.key(&["read"], json!({"organization": "a"})).await,
+    ];
     let routes = api::router(api.app());
-    let ask = async || {
-        let request = Request::get("/v1/organizations/a/events").header("authorization", format!("Bearer {key}"));
+    let ask = async |scheme: &str, key: &str| {
+        let request = Request::get("/v1/organizations/a/events").header("authorization", format!("{scheme} {key}"));
+        let request = request.extension(connection());
         routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     };
-    let unread = ask().await;
+    let unread = ask("Bearer", &keys[0]).await;
     assert_eq!(unread.status(), 200);
-    assert_eq!(ask().await.status(), 503, "a second one is beyond the half of one key");
-    // Another key has its own half.
+    for (scheme, key) in [("Bearer", &keys[0]), ("bearer ", &keys[0]), ("Bearer", &keys[1])] {
+        assert_eq!(ask(scheme, key).await.status(), 503, "a second one is beyond the half of one organization");
+    }
+    // The host has its own half.
     api.ask(Method::GET, "/v1/organizations/a/events").send().await.ok();
     let held = figure(&api, "fanfare_memory_bytes", "responses").await;
     assert!((400_000..450_000).contains(&held), "{held}");
     drop(unread);
-    assert_eq!(ask().await.status(), 200);
+    assert_eq!(ask("Bearer", &keys[1]).await.status(), 200);
     api.stop().await;
 }

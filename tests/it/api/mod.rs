@@ -51,6 +51,7 @@ use fanfare::app::App;
 use fanfare::clock::{Clock, ManualClock};
 use fanfare::config::Sources;
 use fanfare::server::Server;
+use fanfare::strangers::Connections;
 use fanfare_engine::caller::Caller;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -222,6 +223,7 @@ impl Ask<'_> {
             Some(key) => self.request.header("authorization", format!("Bearer {key}")),
             None => self.request,
         };
+        let request = request.extension(Arc::new(Arc::<Connections>::default().open()));
         let request = request.body(self.body.unwrap_or_else(Body::empty)).unwrap();
         let response = self.api.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

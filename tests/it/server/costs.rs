@@ -1,7 +1,7 @@
 //! What one client costs the others: connections without requests, and schemas that ask for too much.
 
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::patience::within;
@@ -30,6 +30,28 @@ async fn idle_strangers_keep_nobody_from_the_api_or_from_deliveries() {
     // The first to come were closed to make room for who asked.
     let first = strangers.remove(0);
     assert_eq!(rest(first).await, "");
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn strangers_that_send_slowly_keep_nobody_from_the_api() {
+    const DESCRIPTORS: u64 = 256;
+    let scene = Scene::with(|launch| launch.limit_descriptors(DESCRIPTORS)).await;
+    // A key or cookie of any kind makes nobody known.
+    let mut strangers = Vec::new();
+    for _ in 0..DESCRIPTORS {
+        let mut stranger = TcpStream::connect(scene.api.address).await.unwrap();
+        let head = "POST /console/sign-in HTTP/1.1\r\nHost: localhost\r\nCookie: a=b\r\nAuthorization: Bearer c\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n";
+        stranger.write_all(head.as_bytes()).await.unwrap();
+        // Each is waited for by the server: the first to come were closed to make room for it.
+        let mut told = [0; 25];
+        within("the word to go on", stranger.read_exact(&mut told)).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+        strangers.push(stranger);
+    }
+    assert_eq!(rest(strangers.remove(0)).await, "");
+    drop(strangers);
     scene.server.stop().await;
 }
 
