@@ -4,6 +4,7 @@
 //! was judged is the one that is dialled, be it through the operator's proxy, and proxy settings of the environment
 //! other than Fanfare's own are never read.
 
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -116,8 +117,10 @@ impl Connector {
             Ok(addresses) if addresses.is_empty() => Err(LookupError::NotFound),
             other => other,
         };
-        let addresses =
-            addresses.map_err(|error| ConnectFailure::new(Outcome::Dns, format!("Could not find {name}: {error}")))?;
+        let addresses = addresses.map_err(|error| ConnectFailure {
+            is_ours: error == LookupError::Shortage,
+            ..ConnectFailure::new(Outcome::Dns, format!("Could not find {name}: {error}"))
+        })?;
         self.judge_all(name, &addresses, endpoint.port())?;
         Ok(addresses)
     }
@@ -205,14 +208,16 @@ fn connect_failure(endpoint: &Endpoint, error: &io::Error) -> ConnectFailure {
         _ => "no connection could be made",
     };
     let message = format!("Could not connect to {}: {reason}", endpoint.authority());
-    let is_ours = is_shortage(error);
+    let is_ours = shortage(error).is_some();
     ConnectFailure { outcome: Outcome::Connect, message, detail: Some(error.to_string()), is_ours }
 }
 
-/// Whether this machine lacks what a connection takes.
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|found| shortages.contains(&found))
+/// Which lack of this machine an error comes from, if it does.
+pub(super) fn shortage(error: &(dyn Error + 'static)) -> Option<Errno> {
+    const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    let mut numbers = causes.filter_map(|cause| Errno::from_io_error(cause.downcast_ref::<io::Error>()?));
+    numbers.find(|number| SHORTAGES.contains(number))
 }
 
 /// How long a name may be looked up when a webhook is saved.

@@ -21,6 +21,7 @@ use hickory_resolver::{TokioResolver, system_conf};
 use moka::Expiry;
 use moka::sync::Cache;
 
+use super::connector::shortage;
 use families::{Answer, MAX_PER_FAMILY, Reply};
 use in_flight::InFlight;
 
@@ -48,6 +49,8 @@ pub enum LookupError {
     Failed,
     #[error("looking up the name took too long")]
     TimedOut,
+    #[error("the server lacks file descriptors or memory")]
+    Shortage,
 }
 
 /// A lookup under way.
@@ -147,6 +150,7 @@ impl Questions {
                 }
             }
             Err(NetError::Timeout) => Reply::Failed(LookupError::TimedOut),
+            Err(error) if shortage(&error).is_some() => Reply::Failed(LookupError::Shortage),
             Err(_) => Reply::Failed(LookupError::Failed),
         }
     }

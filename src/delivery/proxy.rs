@@ -2,6 +2,7 @@
 //!
 //! The proxy is asked for the address and not for the name, so that what it connects to is what the guard has judged.
 
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,11 +12,13 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tower::{ServiceExt as _, service_fn};
 use url::{Host, Url};
 
+use super::connector::shortage;
 use super::dns::{LookupError, Resolver};
 use super::race;
 
@@ -56,8 +59,10 @@ impl Proxy {
         address: SocketAddr,
         deadline: Instant,
     ) -> io::Result<TcpStream> {
-        let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("by the proxy: {error}"));
-        let proxies = self.addresses(resolver).await.map_err(|error| failed(&error))?;
+        let proxies = self.addresses(resolver).await.map_err(|error| match error {
+            LookupError::Shortage => Errno::MFILE.into(),
+            error => failed(&error),
+        })?;
         let port = self.port;
         let dial = service_fn(move |_: Uri| {
             let proxies = proxies.clone();
@@ -84,6 +89,14 @@ impl Proxy {
     }
 }
 
+/// An error on the way through the proxy; one that is no fault of the proxy's or the receiver's stays what it is.
+fn failed(error: &(dyn Error + 'static)) -> io::Error {
+    match shortage(error) {
+        Some(errno) => errno.into(),
+        None => io::Error::other(format!("by the proxy: {error}")),
+    }
+}
+
 fn authorization(user: &str, password: &str) -> Result<HeaderValue, &'static str> {
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
     let text = format!("Basic {}", BASE64.encode(format!("{}:{}", decoded(user), decoded(password))));
@@ -94,7 +107,17 @@ fn authorization(user: &str, password: &str) -> Result<HeaderValue, &'static str
 
 #[cfg(test)]
 mod tests {
+    use tower::Service as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_lack_of_descriptors_is_not_the_proxys_fault() {
+        let dial = service_fn(async |_: Uri| Err::<TokioIo<TcpStream>, _>(io::Error::from(Errno::MFILE)));
+        let mut tunnel = Tunnel::new(Uri::from_static("http://proxy"), dial);
+        let error = tunnel.call(Uri::from_static("http://192.0.2.1:80")).await.unwrap_err();
+        assert_eq!(Errno::from_io_error(&failed(&error)), Some(Errno::MFILE));
+    }
 
     #[test]
     fn a_proxy_is_a_plain_url() {

@@ -77,6 +77,7 @@ fn join(first: Reply, second: Reply) -> Answer {
         (Addresses { addresses, lifetime }, _) | (_, Addresses { addresses, lifetime }) => {
             Answer { found: Ok(addresses), lifetime }
         }
+        (Failed(LookupError::Shortage), _) | (_, Failed(LookupError::Shortage)) => none(LookupError::Shortage),
         (Failed(LookupError::TimedOut), _) | (_, Failed(LookupError::TimedOut)) => none(LookupError::TimedOut),
         (Failed(error), _) | (_, Failed(error)) => none(error),
         (Absent { lifetime, .. }, Absent { lifetime: other, .. }) => {

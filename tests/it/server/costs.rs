@@ -13,6 +13,15 @@ async fn rest(mut stream: TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+async fn read_until(stream: &mut TcpStream, end: &str) {
+    let (mut text, mut piece) = (String::new(), [0; 1_024]);
+    while !text.contains(end) {
+        let length = within("a response", stream.read(&mut piece)).await.unwrap();
+        assert!(length > 0, "{text}");
+        text.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+    }
+}
+
 #[tokio::test]
 async fn idle_strangers_keep_nobody_from_the_api_or_from_deliveries() {
     const DESCRIPTORS: u64 = 256;
@@ -52,6 +61,31 @@ async fn strangers_that_send_slowly_keep_nobody_from_the_api() {
     }
     assert_eq!(rest(strangers.remove(0)).await, "");
     drop(strangers);
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_lack_of_descriptors_is_not_an_attempt() {
+    let scene = Scene::start().await;
+    scene.webhook("/hook").await;
+    let mut client = TcpStream::connect(scene.api.address).await.unwrap();
+    // Served once, it has a descriptor of its own.
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    read_until(&mut client, "ok").await;
+    scene.server.stop_descriptors();
+    let body = json!({"type": TYPE, "id": "the-event", "data": {}}).to_string();
+    let head = format!(
+        "POST /v1/organizations/{ORG}/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        scene.api.key(),
+        body.len()
+    );
+    client.write_all((head + &body).as_bytes()).await.unwrap();
+    read_until(&mut client, "\"deliveries\":1").await;
+    scene.server.says("the server lacks file descriptors").await;
+    scene.server.allow_descriptors();
+    let delivery = scene.api.settled(ORG, "the-event", "delivered").await;
+    assert_eq!(delivery["attempts"], 1, "{delivery}");
     scene.server.stop().await;
 }
 

@@ -176,6 +176,19 @@ impl Running {
         self.run("prlimit", &["--pid", &self.pid(), "--fsize=unlimited"]);
     }
 
+    /// Lets it open no further file or connection.
+    pub(super) fn stop_descriptors(&self) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let open: Vec<u32> = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+        let free = (0..).find(|number| !open.contains(number)).unwrap();
+        self.run("prlimit", &["--pid", &self.pid(), &format!("--nofile={free}:")]);
+    }
+
+    /// Lets it open some again.
+    pub(super) fn allow_descriptors(&self) {
+        self.run("prlimit", &["--pid", &self.pid(), "--nofile=1024:"]);
+    }
+
     fn pid(&self) -> String {
         self.child.as_ref().unwrap().id().to_string()
     }
