@@ -17,7 +17,7 @@ use crate::dispatch::dispatcher::Dispatcher;
 use crate::once;
 use crate::test_event::TestEvent;
 
-/// What a delivery weighs beside its share of the event, in bytes.
+/// What a delivery weighs beside its event, in bytes.
 const DELIVERY_WEIGHT: usize = 512;
 
 /// An event as the host posted it, checked.
@@ -144,7 +144,7 @@ fn write(
 ) -> Pending {
     let Told { event, fingerprint, idempotency, learn } = told;
     let now = dispatcher.tools.clock.now();
-    let weight = event.weight() / webhooks.len().max(1) + DELIVERY_WEIGHT;
+    let weight = event.weight() + DELIVERY_WEIGHT;
     let deliveries: Vec<NewDelivery> = webhooks
         .iter()
         .zip(ids)

@@ -18,7 +18,7 @@ use crate::panics::Part;
 
 pub use self::pruner::{Pruner, Retention};
 pub use self::rescuer::rescue;
-pub use self::timekeeper::{follow_clock, latest_trusted};
+pub use self::timekeeper::{Timekeeper, latest_trusted};
 
 /// Time between two signs of life of this node.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -58,10 +58,10 @@ async fn say_alive(dispatcher: &Arc<Dispatcher>) {
 async fn keep_time(dispatcher: &Arc<Dispatcher>) {
     let mut look = tokio::time::interval(CLOCK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stored = None;
+    let mut timekeeper = Timekeeper::default();
     loop {
         look.tick().await;
-        if let Err(error) = follow_clock(dispatcher, &mut stored).await {
+        if let Err(error) = timekeeper.look(dispatcher).await {
             tracing::warn!(%error, "what waits could not follow the clock; trying again");
         }
     }

@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 /// The part of a share that one owner may hold, as a divisor.
 const OWNER_PART: usize = 2;
 
+/// A delivery in memory holds its event and the body of its request, so what the scheduler counts of it counts so often.
+pub const COPIES: usize = 2;
+
 /// What memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]

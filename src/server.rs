@@ -27,7 +27,7 @@ use crate::dispatch::dispatcher::{Dispatcher, Tools};
 use crate::ids::Ids;
 use crate::listener;
 use crate::maintenance::{self, Retention};
-use crate::memory_budget::{MemoryBudget, Use};
+use crate::memory_budget::{COPIES, MemoryBudget, Use};
 use crate::metrics::Metrics;
 use crate::observer::{Names, Observer};
 use crate::panics::{self, Part};
@@ -251,7 +251,10 @@ fn limits(settings: &Settings, memory: &MemoryBudget, descriptors: Shares) -> Li
             "the limit of open files allows fewer requests at once; raise it (LimitNOFILE)"
         );
     }
-    Limits { in_flight, bytes: memory.limit(Use::Deliveries) / 2, ..Limits::default() }
+    let bytes = memory.limit(Use::Deliveries) / COPIES;
+    // Where larger ones are allowed, not many claims could be made at once if each kept memory free for one.
+    let largest = settings.max_event_bytes.min(bytes / 8);
+    Limits { in_flight, bytes, largest, ..Limits::default() }
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {

@@ -55,11 +55,6 @@ impl TrustedClock {
         let back = std::mem::take(&mut self.watched.lock().back);
         Some(back).filter(|back| !back.is_zero())
     }
-
-    /// Notes that what is due could not follow yet.
-    pub fn put_back(&self, back: Duration) {
-        self.watched.lock().back += back;
-    }
 }
 
 impl Watched {

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::api::problem::{Answer, Code, Problem};
 use crate::app::App;
-use crate::memory_budget::Use;
+use crate::memory_budget::{COPIES, Use};
 use crate::panics::{self, Part};
 
 const METRICS_TYPE: HeaderValue =
@@ -171,7 +171,7 @@ impl Figures {
     /// What each share of the memory budget has and uses.
     fn memory(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let budget = &self.app.dispatcher.tools.memory;
-        let deliveries = self.app.dispatcher.figures().bytes;
+        let deliveries = self.app.dispatcher.figures().bytes * COPIES;
         let held = |share| if share == Use::Deliveries { deliveries } else { budget.held(share) };
         let gauges: [(_, _, &dyn Fn(Use) -> usize); 2] = [
             ("fanfare_memory_bytes", "Memory in use, by what it is for", &held),

@@ -38,13 +38,13 @@ server's choice, not the operating system's:
 
 | share | part | what it is for | when it is used up |
 |---|---|---|---|
-| `deliveries` | 1/2 | half of it for deliveries that wait for their turn; the other half is left for bodies of requests to receivers, which are bounded in number by `concurrency` and not in bytes | deliveries wait in the database |
+| `deliveries` | 1/2 | deliveries in memory, until their outcome is written: each counts twice the size of its event, for the event and for the body of its request | deliveries wait in the database |
 | `requests` | 1/4 | bodies above 4 KiB of requests to the API and the portal that are being read or handled | 503 with `Retry-After` |
 | `responses` | 1/8 | bodies above 16 KiB that their client has not read yet | 503 with `Retry-After` |
 | `logs` | 1/8 | what receivers answered, until it is written | the log keeps less of the response's body |
 
-One key, session or organization gets at most half of `requests`, `responses` or `logs`, and a quarter of the memory for deliveries
-that wait. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
+One organization, or one key that is bound to none, gets at most half of `requests`, `responses` or `logs`, and one organization a
+quarter of `deliveries`, of which an eighth is kept for organizations that use little. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
 share: `fanfare_memory_bytes`, `fanfare_memory_limit_bytes` and `fanfare_memory_refusals_total`.
 
 Connections, caches (TLS sessions take at most 96 MiB) and the database come on top; see the figures for memory in [benchmarks.md](benchmarks.md).

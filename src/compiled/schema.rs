@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use std::time::Duration;
 
-use super::counted::{Counted, Look, within};
-pub use super::counted::{Effort, Exhausted};
+use super::counted::{Counted, Effort, Exhausted, Look, within};
 
 /// What the check of one event may cost.
 pub const MAX_EFFORT: Effort = Effort { steps: 5_000_000, time: Duration::from_secs(2) };

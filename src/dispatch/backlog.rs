@@ -53,7 +53,7 @@ async fn try_claim(
         return skip(dispatcher, webhook, reason).await;
     }
     let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane());
-    if config.held || (config.at_most_once && !slots) {
+    if config.held || (config.at_most_once && !slots) || max_bytes == 0 {
         let due = tools.clock.now();
         return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
     }
@@ -118,13 +118,13 @@ pub(super) fn release(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, leases: 
 pub(super) fn put_off(dispatcher: &Arc<Dispatcher>, job: &Job) {
     let (webhook, due) = (job.webhook, dispatcher.tools.clock.now().plus(PUT_OFF));
     let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
-    let teller = Arc::clone(dispatcher);
+    let (teller, recorded) = (Arc::clone(dispatcher), job.recorded());
     dispatcher.tools.store.submit(Operation::PutOff(lease, due), move |answer| {
         if let Err(error) = &answer {
             tracing::error!(%webhook, %error, "a delivery could not be put off");
         }
         let stored = answer.is_ok().then_some(Input::Stored { webhook, config: None, due });
-        teller.tell_all(std::iter::once(Input::Recorded).chain(stored));
+        teller.tell_all(std::iter::once(recorded).chain(stored));
     });
 }
 

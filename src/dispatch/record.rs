@@ -102,7 +102,7 @@ fn finish(
     let (report, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
     let held = Held::of(&job.event, job.attempts, job.single);
     let operation = Operation::Finish(Box::new(Finish { lease, webhook: job.webhook, held, attempt, next, report }));
-    let webhook = job.webhook;
+    let (webhook, recorded) = (job.webhook, job.recorded());
     let teller = Arc::clone(dispatcher);
     dispatcher.tools.store.submit(operation, move |answer| {
         drop(permit);
@@ -119,7 +119,7 @@ fn finish(
         let stored = due.map(|due| Input::Stored { webhook, config: None, due });
         let reports =
             reported.into_iter().map(|webhook| Input::Stored { webhook, config: None, due: teller.tools.clock.now() });
-        teller.tell_all(std::iter::once(Input::Recorded).chain(stored).chain(reports));
+        teller.tell_all(std::iter::once(recorded).chain(stored).chain(reports));
     });
 }
 

@@ -92,7 +92,7 @@ fn give_back(turn: &mut Turn<'_>) {
     let leases = vec![(turn.job.delivery, turn.job.claim)];
     turn.dispatcher.carry_out(Command::Release { webhook: turn.job.webhook, leases });
     turn.hand_over();
-    turn.dispatcher.tell(Input::Recorded);
+    turn.dispatcher.tell(turn.job.recorded());
 }
 
 /// Has the store note that a delivery is being sent of which a server may have died before, so that one of which servers

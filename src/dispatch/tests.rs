@@ -187,7 +187,8 @@ async fn what_may_have_been_sent_stays_so_where_we_panic_on_it() {
 #[tokio::test]
 async fn a_claim_that_panics_is_over() {
     let stage = stage().await;
-    stage.dispatcher.tell(Input::Stored { webhook: WEBHOOK, config: None, due: NOW });
+    let config = LaneConfig { organization: ORG, ..LaneConfig::UNKNOWN };
+    stage.dispatcher.tell(Input::Stored { webhook: WEBHOOK, config: Some(config), due: NOW });
     assert!(stage.dispatcher.figures().bytes > 0, "it keeps memory free for what it may bring");
     assert!(stage.dispatcher.drain(PATIENCE).await, "a claim is lost");
     assert_eq!(stage.dispatcher.figures().bytes, 0);

@@ -74,7 +74,7 @@ impl<'a> Turn<'a> {
             };
             if catch_unwind(AssertUnwindSafe(record)).is_err() {
                 // It stays leased until the next start, which takes it over.
-                self.dispatcher.tell(Input::Recorded);
+                self.dispatcher.tell(self.job.recorded());
             }
         }
         self.next

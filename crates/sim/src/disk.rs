@@ -23,7 +23,7 @@ pub(crate) enum Then {
         weight: usize,
     },
     Finished {
-        webhook: WebhookId,
+        job: Box<Job>,
         next: Next,
     },
     Claimed {

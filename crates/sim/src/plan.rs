@@ -89,7 +89,7 @@ impl Plan {
 
     /// A run without faults that measures how soon events are acknowledged while others catch up.
     pub fn catch_up(returns: bool) -> Self {
-        let limits = Limits { in_flight: 1_024, bytes: 64 << 20, window_per_slot: 64 };
+        let limits = Limits { in_flight: 1_024, bytes: 64 << 20, largest: 0, window_per_slot: 64 };
         let calm = Plan::neighbours(Beside::Nobody);
         Plan { cast: Cast::CatchUp { returns }, events: 1_500, seconds: 30, limits: Some(limits), ..calm }
     }
@@ -102,7 +102,7 @@ impl Plan {
             Beside::SlowWebhooks | Beside::SlowWebhooksLittleMemory => 128,
         };
         let bytes = if beside == Beside::SlowWebhooksLittleMemory { 2 << 20 } else { 64 << 20 };
-        let limits = Limits { in_flight, bytes, window_per_slot: 16 };
+        let limits = Limits { in_flight, bytes, largest: 0, window_per_slot: 16 };
         Plan {
             cast: Cast::Neighbours(beside),
             events: 120,

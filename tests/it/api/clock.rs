@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use fanfare::clock::{Clock, ManualClock};
-use fanfare::maintenance::{Pruner, Retention, follow_clock};
+use fanfare::maintenance::{Pruner, Retention, Timekeeper};
 use serde_json::json;
 
 use super::Api;
@@ -27,8 +27,7 @@ impl Api {
     /// Sets the clock without time having passed, and has the server look at it.
     async fn set_clock(&self, change: impl FnOnce(&ManualClock)) {
         change(&self.clock);
-        let mut stored = None;
-        follow_clock(&self.app().dispatcher, &mut stored).await.unwrap();
+        Timekeeper::default().look(&self.app().dispatcher).await.unwrap();
     }
 
     async fn pruned(&self) -> u64 {
@@ -99,7 +98,7 @@ async fn case_059_a_start_with_a_wrong_time_prunes_nothing() {
     let api = ready(&sink).await;
     api.event("acme", "job.created").await;
     api.until_state("delivered", 1).await;
-    follow_clock(&api.app().dispatcher, &mut None).await.unwrap();
+    Timekeeper::default().look(&api.app().dispatcher).await.unwrap();
     let wrong = Arc::new(ManualClock::new(api.app().now().plus(40 * DAY)));
     let directory = api.stop_and_keep().await;
     let api = Api::start_under(Arc::clone(&wrong) as _, wrong, directory, local()).await;

@@ -10,6 +10,7 @@ use fanfare::strangers::{Connection, Connections};
 use serde_json::json;
 use tower::ServiceExt as _;
 
+use super::sending::{Sink, local};
 use super::{ADMIN, Api};
 
 /// 8 MiB: 2 for requests, 1 for responses.
@@ -93,5 +94,30 @@ async fn responses_that_nobody_reads_use_up_no_more_than_their_share() {
     assert!((400_000..450_000).contains(&held), "{held}");
     drop(unread);
     assert_eq!(ask("Bearer", &keys[1]).await.status(), 200);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn requests_that_hang_use_up_no_more_than_their_share() {
+    let mut sink = Sink::start().await;
+    sink.hold(true);
+    // Of 8 MiB, 4 are for deliveries: a quarter of that, for one organization, is room for two of these.
+    let api = Api::start_with(Sources { memory_mib: Some(8), ..local() }).await;
+    api.organization("a").await;
+    api.event_types(&["job.created"]).await;
+    for _ in 0..10 {
+        api.webhook("a", json!({"url": sink.url})).await;
+    }
+    for _ in 0..4 {
+        let event = json!({"type": "job.created", "data": {"text": "x".repeat(200_000)}});
+        api.post("/v1/organizations/a/events", event).await.accepted();
+    }
+    sink.next().await;
+    let under_way = api.app().dispatcher.figures().in_flight;
+    assert!((1..=2).contains(&under_way), "{under_way} requests of 200 KB are under way");
+    let held = figure(&api, "fanfare_memory_bytes", "deliveries").await;
+    assert!((400_000..1 << 20).contains(&held), "{held}");
+    sink.hold(false);
+    api.until_state("delivered", 40).await;
     api.stop().await;
 }

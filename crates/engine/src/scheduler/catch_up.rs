@@ -2,8 +2,8 @@
 //!
 //! Claims are written by the thread that writes new events, too. After an outage thousands of webhooks may be due at the same
 //! moment; if all of them claimed at once, and as much as they could hold, events would wait for seconds. So webhooks stand in
-//! line to claim: one after the other, few deliveries each where many wait, and no more in all than are written within some
-//! milliseconds.
+//! line to claim: organizations take turns, however many webhooks each has; a claim asks for few deliveries where many wait, and
+//! all together for no more than are written within some milliseconds.
 //!
 //! How long the answers take shows how busy the writer is, with claims, outcomes and new events. Where they take twice as long
 //! as usual the pace is cut by a quarter, at most once for each answer that was asked for since; else it is raised by an
@@ -13,7 +13,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::id::WebhookId;
+use foldhash::HashMap;
+
+use crate::id::{OrganizationId, WebhookId};
 use crate::time::Timestamp;
 
 /// Most deliveries that claims may be asked for at a time: written within some
@@ -33,7 +35,12 @@ const NANOS: i64 = 1_000_000;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    line: VecDeque<WebhookId>,
+    /// The webhooks of each organization that wait for their turn; none is empty.
+    lines: HashMap<OrganizationId, VecDeque<WebhookId>>,
+    /// The organizations of which any waits.
+    turns: VecDeque<OrganizationId>,
+    /// How many webhooks wait.
+    waiting: usize,
     /// Deliveries that were asked for by claims which are not answered.
     asked: u32,
     /// Deliveries in a second.
@@ -49,7 +56,9 @@ pub(super) struct CatchUp {
 impl CatchUp {
     pub(super) fn new() -> Self {
         CatchUp {
-            line: VecDeque::new(),
+            lines: HashMap::default(),
+            turns: VecDeque::new(),
+            waiting: 0,
             asked: 0,
             pace: FASTEST,
             next_nanos: i64::MIN,
@@ -59,13 +68,18 @@ impl CatchUp {
     }
 
     /// Puts a webhook in line.
-    pub(super) fn join(&mut self, webhook: WebhookId) {
-        self.line.push_back(webhook);
+    pub(super) fn join(&mut self, organization: OrganizationId, webhook: WebhookId) {
+        let line = self.lines.entry(organization).or_default();
+        if line.is_empty() {
+            self.turns.push_back(organization);
+        }
+        line.push_back(webhook);
+        self.waiting += 1;
     }
 
     /// The webhook whose turn it is to claim, if it may do so now, and how many deliveries at most.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<(WebhookId, u32)> {
-        if self.line.is_empty() {
+        if self.waiting == 0 {
             return None;
         }
         let now = nanos(now);
@@ -74,15 +88,27 @@ impl CatchUp {
         if self.next_nanos > now || self.asked + LEAST_CLAIM > MOST_ASKED {
             return None;
         }
-        let waiting = u32::try_from(self.line.len()).unwrap_or(u32::MAX);
-        let webhook = self.line.pop_front()?;
-        let most = (MOST_ASKED / waiting.max(1)).max(LEAST_CLAIM).min(MOST_ASKED - self.asked);
-        Some((webhook, most))
+        let waiting = u32::try_from(self.waiting).unwrap_or(u32::MAX);
+        let most = (MOST_ASKED / waiting).max(LEAST_CLAIM).min(MOST_ASKED - self.asked);
+        Some((self.take_first()?, most))
+    }
+
+    fn take_first(&mut self) -> Option<WebhookId> {
+        let organization = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&organization)?;
+        let webhook = line.pop_front()?;
+        self.waiting -= 1;
+        if line.is_empty() {
+            self.lines.remove(&organization);
+        } else {
+            self.turns.push_back(organization);
+        }
+        Some(webhook)
     }
 
     /// When [`CatchUp::next`] may have something; `None` while it waits for an answer, or nobody for it.
     pub(super) fn wakes_at(&self) -> Option<Timestamp> {
-        let waits = !self.line.is_empty() && self.asked + LEAST_CLAIM <= MOST_ASKED;
+        let waits = self.waiting > 0 && self.asked + LEAST_CLAIM <= MOST_ASKED;
         waits.then(|| Timestamp(self.next_nanos.saturating_add(NANOS - 1).div_euclid(NANOS)))
     }
 
@@ -92,13 +118,23 @@ impl CatchUp {
         self.next_nanos = self.next_nanos.max(nanos(now)).saturating_add(self.span(deliveries));
     }
 
-    /// A claim for so many deliveries that was made at `asked_at` is answered.
-    pub(super) fn answered(&mut self, now: Timestamp, asked_at: Timestamp, deliveries: u32) {
-        if deliveries == 0 {
+    /// A claim for so many deliveries that was made at `asked_at` is answered with `brought`; `None` where it did not come to the
+    /// thread that writes, so that its answer tells nothing of how busy that is.
+    pub(super) fn answered(&mut self, now: Timestamp, asked_at: Timestamp, asked: u32, brought: Option<u32>) {
+        if asked == 0 {
             // It had slots for what it asked for, and did not stand in line.
             return;
         }
-        self.asked -= deliveries;
+        self.asked -= asked;
+        // What did not come took no time of others'.
+        let unused = asked.saturating_sub(brought.map_or(0, |brought| brought.max(1)));
+        self.next_nanos = self.next_nanos.saturating_sub(self.span(unused));
+        if brought.is_some() {
+            self.look_at_answer(now, asked_at);
+        }
+    }
+
+    fn look_at_answer(&mut self, now: Timestamp, asked_at: Timestamp) {
         let took = u64::try_from(now.since(asked_at).as_millis()).unwrap_or(u64::MAX).min(60_000) * USUAL_PART;
         let usual =
             self.usual.map_or(took, |usual| if took < usual { took } else { usual + (took - usual) / USUAL_PART });
@@ -135,7 +171,7 @@ mod tests {
 
     fn with_line(webhooks: i64) -> CatchUp {
         let mut catch_up = CatchUp::new();
-        (0..webhooks).for_each(|webhook| catch_up.join(WebhookId(webhook)));
+        (0..webhooks).for_each(|webhook| catch_up.join(OrganizationId(1), WebhookId(webhook)));
         catch_up
     }
 
@@ -153,7 +189,7 @@ mod tests {
             assert!(now < 1_000);
         }
         assert_eq!((asked, claims), (MOST_ASKED, MOST_ASKED / LEAST_CLAIM));
-        catch_up.answered(at(now), at(now - 1), LEAST_CLAIM);
+        catch_up.answered(at(now), at(now - 1), LEAST_CLAIM, Some(LEAST_CLAIM));
         assert!(catch_up.wakes_at().is_some());
     }
 
@@ -169,9 +205,52 @@ mod tests {
         for claim in 0..claims {
             let asked_at = at(from + claim * (takes + 1));
             catch_up.asked(asked_at, 16);
-            catch_up.answered(asked_at.plus(Duration::from_millis(takes.unsigned_abs())), asked_at, 16);
+            catch_up.answered(asked_at.plus(Duration::from_millis(takes.unsigned_abs())), asked_at, 16, Some(16));
         }
         catch_up.pace
+    }
+
+    #[test]
+    fn organizations_take_turns_however_many_webhooks_they_have() {
+        let mut catch_up = with_line(1_000);
+        catch_up.join(OrganizationId(2), WebhookId(5_001));
+        catch_up.join(OrganizationId(2), WebhookId(5_002));
+        let order: Vec<i64> = (0..5).map(|_| catch_up.next(at(0)).unwrap().0.0).collect();
+        assert_eq!(order, [0, 5_001, 1, 5_002, 2]);
+        assert!(catch_up.lines.len() == 1 && catch_up.turns.len() == 1);
+    }
+
+    #[test]
+    fn only_what_claims_bring_takes_of_the_pace() {
+        // Slowed down, many webhooks with one delivery each that is due claim one after the other.
+        let drained_at = |brought: Option<u32>| {
+            let mut catch_up = with_line(100);
+            pace(&mut catch_up, 0, 1, 3);
+            catch_up.pace = SLOWEST;
+            let (mut now, mut claims) = (1_000, 0);
+            while claims < 100 {
+                while let Some((_, most)) = catch_up.next(at(now)) {
+                    catch_up.asked(at(now), most);
+                    catch_up.answered(at(now + 1), at(now), most, brought);
+                    catch_up.pace = SLOWEST;
+                    claims += 1;
+                }
+                now += 1;
+            }
+            now - 1_000
+        };
+        assert!((1_500..=1_700).contains(&drained_at(Some(LEAST_CLAIM))));
+        assert!((90..=110).contains(&drained_at(Some(1))));
+        assert!(drained_at(None) <= 1, "what does not come to the writer takes nothing of its time");
+    }
+
+    #[test]
+    fn an_answer_that_did_not_come_to_the_writer_tells_nothing_of_it() {
+        let mut catch_up = CatchUp::new();
+        pace(&mut catch_up, 0, 10, 30);
+        catch_up.asked(at(5_000), 16);
+        catch_up.answered(at(5_000), at(5_000), 16, None);
+        assert_eq!(pace(&mut catch_up, 6_000, 10, 30), FASTEST);
     }
 
     #[test]
@@ -193,7 +272,7 @@ mod tests {
         let mut catch_up = CatchUp::new();
         pace(&mut catch_up, 0, 1, 3);
         (0..8).for_each(|_| catch_up.asked(at(100), 16));
-        (0..8).for_each(|_| catch_up.answered(at(150), at(100), 16));
+        (0..8).for_each(|_| catch_up.answered(at(150), at(100), 16, Some(16)));
         assert_eq!(catch_up.pace, FASTEST - FASTEST / 4);
     }
 

@@ -26,8 +26,10 @@ impl Scheduler {
         } else {
             lane.configure(config);
         }
-        self.catch_up.answered(now, lane.asked_at, std::mem::take(&mut lane.asked));
         let (with_slots, may_queue) = (lane.claimed_slots > 0, lane.may_queue(now));
+        let brought = (lane.claims_deliveries() && config.is_known() && !config.held && !config.at_most_once)
+            .then(|| u32::try_from(jobs.len()).unwrap_or(u32::MAX));
+        self.catch_up.answered(now, lane.asked_at, std::mem::take(&mut lane.asked), brought);
         lane.answered(&mut self.memory);
         self.claims -= 1;
         lane.stored = earlier(next_due, lane.unseen.take());
@@ -52,7 +54,7 @@ impl Scheduler {
     pub(super) fn claim_failed(&mut self, now: Timestamp, webhook: WebhookId) {
         if let Some(lane) = self.lanes.get_mut(&webhook) {
             lane.reconfigured = false;
-            self.catch_up.answered(now, lane.asked_at, std::mem::take(&mut lane.asked));
+            self.catch_up.answered(now, lane.asked_at, std::mem::take(&mut lane.asked), None);
             lane.answered(&mut self.memory);
             self.claims -= 1;
             self.return_slots(now, webhook);
@@ -83,7 +85,7 @@ impl Scheduler {
         let room = Room::of(&self.limits, &self.memory, lane.config.organization);
         if !lane.starved && lane.wants(now, room).is_some() {
             if !std::mem::replace(&mut lane.in_line_to_claim, true) {
-                self.catch_up.join(webhook);
+                self.catch_up.join(lane.config.organization, webhook);
             }
             self.claim_in_turn(now, commands);
         }
@@ -110,7 +112,7 @@ impl Scheduler {
             let Some(wanted) = lane.wants(now, room) else { continue };
             let Some(max_bytes) = self.reserve_for_claim(webhook) else { continue };
             let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            let limit = wanted.min(most);
+            let limit = if lane.claims_deliveries() { wanted.min(most) } else { 1 };
             (lane.asked, lane.asked_at) = (limit, now);
             self.catch_up.asked(now, limit);
             commands.push(Command::Claim { webhook, limit, max_bytes, slots: false });
@@ -124,7 +126,9 @@ impl Scheduler {
             return None;
         }
         let organization = lane.config.organization;
-        let Some(bytes) = self.memory.hold_for_claim(organization, webhook) else {
+        // Whose memory it would be is not known yet: such a claim brings nothing but the settings.
+        let bytes = if lane.config.is_known() { self.memory.hold_for_claim(organization, webhook) } else { Some(0) };
+        let Some(bytes) = bytes else {
             lane.starved = true;
             return None;
         };

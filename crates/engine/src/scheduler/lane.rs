@@ -160,6 +160,11 @@ impl Lane {
         self.allowed = (self.allowed / 2).max(1);
     }
 
+    /// Whether the claim that is under way may bring anything but the settings.
+    pub(super) fn claims_deliveries(&self) -> bool {
+        self.claimed_bytes.1 > 0
+    }
+
     /// The claim that was under way is answered; gives back the bytes that were kept free for it.
     pub(super) fn answered(&mut self, memory: &mut Memory) {
         self.claiming = false;

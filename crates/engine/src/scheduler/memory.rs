@@ -1,16 +1,22 @@
 //! How many bytes of deliveries are in memory, over all and for each organization, and who waits for some to be free.
+//!
+//! An organization may use a quarter, and an eighth of all is kept for those that use little, so that however many fill their
+//! quarters with large deliveries for receivers that hang, others go on.
 
 use std::collections::VecDeque;
 
 use foldhash::HashMap;
 
-use super::LaneConfig;
 use crate::id::{OrganizationId, WebhookId};
 
 /// The part of the memory that one organization may use, as a divisor: so many that hang leave nothing for others.
 const ORGANIZATION_SHARE: usize = 4;
 /// The part that one webhook may use, as a divisor, so that one which hangs leaves room for its organization's others.
 const LANE_SHARE: usize = 8;
+/// The part that is kept for organizations that use little, as a divisor.
+const RESERVE: usize = 8;
+/// The part that these use at most, as a divisor: 64 of them fit into the reserve.
+const LITTLE: usize = 512;
 /// What one webhook and one organization may use however little memory there is, in bytes.
 pub(super) const LEAST_SHARE: usize = 64 << 10;
 /// A claim may bring this part of all bytes, so that many lanes can claim at once.
@@ -20,10 +26,14 @@ const CLAIM_PART: usize = 64;
 #[derive(Debug)]
 pub(super) struct Memory {
     limit: usize,
+    /// What a claim may bring at least: one delivery, as large as they may be.
+    largest: usize,
     bytes: usize,
     organizations: HashMap<OrganizationId, Share>,
-    /// Webhooks that wait for memory, whosever it is, before they can claim.
-    starved: VecDeque<WebhookId>,
+    /// Webhooks that wait for memory outside the reserve before they can claim, and whose they are.
+    starved: VecDeque<(OrganizationId, WebhookId)>,
+    /// Webhooks of organizations that use little, which wait for any.
+    starved_of_little: VecDeque<WebhookId>,
 }
 
 #[derive(Debug, Default)]
@@ -31,11 +41,20 @@ struct Share {
     bytes: usize,
     /// Webhooks that wait for memory of their organization.
     starved: VecDeque<WebhookId>,
+    /// How many of its webhooks are in [`Memory::starved`].
+    in_line: usize,
 }
 
 impl Memory {
-    pub(super) fn new(limit: usize) -> Self {
-        Memory { limit, bytes: 0, organizations: HashMap::default(), starved: VecDeque::new() }
+    pub(super) fn new(limit: usize, largest: usize) -> Self {
+        Memory {
+            limit,
+            largest: largest.max(1),
+            bytes: 0,
+            organizations: HashMap::default(),
+            starved: VecDeque::new(),
+            starved_of_little: VecDeque::new(),
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -49,13 +68,12 @@ impl Memory {
 
     /// Whether so much more of an organization fits.
     pub(super) fn has_room(&self, organization: OrganizationId, weight: usize) -> bool {
-        self.bytes + weight <= self.limit && weight <= self.left_for(organization)
+        weight <= self.left_for(organization)
     }
 
     /// Whether more than half of all memory is used, or of an organization's share.
     pub(super) fn is_scarce(&self, organization: OrganizationId) -> bool {
-        let used = self.organizations.get(&organization).map_or(0, |share| share.bytes);
-        2 * self.bytes > self.limit || used > self.left_for(organization)
+        2 * self.bytes > self.limit || 2 * self.held(organization) > self.organization_share()
     }
 
     pub(super) fn hold(&mut self, organization: OrganizationId, weight: usize) {
@@ -66,8 +84,15 @@ impl Memory {
     /// Something is not in memory any more. One that waits for memory of its organization may ask again.
     pub(super) fn let_go(&mut self, organization: OrganizationId, weight: usize) {
         self.bytes -= weight;
+        let little = self.little();
         if let Some(share) = self.organizations.get_mut(&organization) {
             share.bytes -= weight;
+            if share.in_line > 0 && share.bytes < little {
+                share.in_line = 0;
+                let (own, others): (VecDeque<_>, _) = self.starved.drain(..).partition(|(of, _)| *of == organization);
+                self.starved = others;
+                self.starved_of_little.extend(own.into_iter().map(|(_, webhook)| webhook));
+            }
         }
         self.feed_next_of(organization);
     }
@@ -75,46 +100,95 @@ impl Memory {
     /// Keeps memory free for what a claim may bring and answers how much. Where there is none the webhook waits in line,
     /// until [`Memory::next_fed`] names it.
     pub(super) fn hold_for_claim(&mut self, organization: OrganizationId, webhook: WebhookId) -> Option<usize> {
-        let left = self.limit.saturating_sub(self.bytes);
-        let left_for = self.left_for(organization);
-        let part = (self.limit / CLAIM_PART).max(1).min(left).min(left_for);
-        if part > 0 {
+        let left = self.left_for(organization);
+        // One that uses little may use more by a single delivery.
+        if left >= self.largest || (left > 0 && self.uses_little(organization)) {
+            let part = (self.limit / CLAIM_PART).max(self.largest).min(left);
             self.hold(organization, part);
             return Some(part);
         }
-        if left == 0 {
-            self.starved.push_back(webhook);
-        } else {
-            self.organizations.entry(organization).or_default().starved.push_back(webhook);
-        }
+        self.wait(organization, webhook);
         None
+    }
+
+    /// Puts a webhook in line: where it waits for more than its organization may have, for that.
+    fn wait(&mut self, organization: OrganizationId, webhook: WebhookId) {
+        if self.uses_little(organization) {
+            self.starved_of_little.push_back(webhook);
+            return;
+        }
+        let has_share = self.has_share(organization);
+        let share = self.organizations.entry(organization).or_default();
+        if has_share {
+            share.in_line += 1;
+            self.starved.push_back((organization, webhook));
+        } else {
+            share.starved.push_back(webhook);
+        }
     }
 
     /// The next webhook in line, if there is memory for it.
     pub(super) fn next_fed(&mut self) -> Option<WebhookId> {
-        if self.bytes < self.limit { self.starved.pop_front() } else { None }
+        if self.bytes < self.limit
+            && let Some(webhook) = self.starved_of_little.pop_front()
+        {
+            return Some(webhook);
+        }
+        if self.bytes + self.largest > self.limit - self.reserve() {
+            return None;
+        }
+        let (organization, webhook) = self.starved.pop_front()?;
+        if let Some(share) = self.organizations.get_mut(&organization) {
+            share.in_line -= 1;
+        }
+        Some(webhook)
     }
 
     /// Lets the next that waits for memory of its organization get into the line of all, if there is some. To be called
     /// after each that [`Memory::next_fed`] named, since that one may not have needed what there is.
     pub(super) fn feed_next_of(&mut self, organization: OrganizationId) {
-        let left = self.left_for(organization);
+        let has_share = self.has_share(organization);
         let Some(share) = self.organizations.get_mut(&organization) else { return };
-        if left > 0 {
-            self.starved.extend(share.starved.pop_front());
-        }
-        if share.bytes == 0 && share.starved.is_empty() {
+        let next = if has_share { share.starved.pop_front() } else { None };
+        if let Some(webhook) = next {
+            self.wait(organization, webhook);
+        } else if share.bytes == 0 && share.starved.is_empty() && share.in_line == 0 {
             self.organizations.remove(&organization);
         }
     }
 
-    /// How much of its share an organization has left. Of those of which only the webhook's id is known, nothing is in
-    /// memory but what their claims may bring.
+    /// Whether an organization's share has room for what a claim may bring.
+    fn has_share(&self, organization: OrganizationId) -> bool {
+        self.uses_little(organization) || self.held(organization) + self.largest <= self.organization_share()
+    }
+
+    /// Whether an organization may use some of the reserve.
+    fn uses_little(&self, organization: OrganizationId) -> bool {
+        self.held(organization) < self.little()
+    }
+
+    /// How much more an organization may use now.
     fn left_for(&self, organization: OrganizationId) -> usize {
-        if organization == LaneConfig::UNKNOWN.organization {
-            return self.limit;
-        }
-        let share = (self.limit / ORGANIZATION_SHARE).max(LEAST_SHARE);
-        share.saturating_sub(self.organizations.get(&organization).map_or(0, |share| share.bytes))
+        let free = self.limit.saturating_sub(self.bytes);
+        let held = self.held(organization);
+        let free = free.saturating_sub(self.reserve()).max(self.little().saturating_sub(held).min(free));
+        self.organization_share().saturating_sub(held).min(free)
+    }
+
+    fn held(&self, organization: OrganizationId) -> usize {
+        self.organizations.get(&organization).map_or(0, |share| share.bytes)
+    }
+
+    fn organization_share(&self) -> usize {
+        (self.limit / ORGANIZATION_SHARE).max(LEAST_SHARE)
+    }
+
+    fn reserve(&self) -> usize {
+        self.limit / RESERVE
+    }
+
+    /// What an organization that uses little has at most.
+    fn little(&self) -> usize {
+        (self.limit / LITTLE).max(1)
     }
 }

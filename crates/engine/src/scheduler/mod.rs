@@ -62,7 +62,7 @@ impl Scheduler {
             lanes: HashMap::default(),
             timers: BTreeSet::new(),
             slots: Slots::new(limits.in_flight),
-            memory: Memory::new(limits.bytes),
+            memory: Memory::new(limits.bytes, limits.largest),
             catch_up: CatchUp::new(),
             queued: 0,
             admitted: 0,
@@ -120,7 +120,10 @@ impl Scheduler {
                 }
             }
             Input::BackOff { webhook, until } => self.back_off(now, webhook, until, commands),
-            Input::Recorded => self.slots.recorded(),
+            Input::Recorded { organization, weight } => {
+                self.slots.recorded();
+                self.memory.let_go(organization, weight);
+            }
             Input::Edited { webhook } => {
                 // It may have a new receiver, and its editor expects the change to take effect now.
                 if let Some(lane) = self.lanes.get_mut(&webhook) {
@@ -239,11 +242,9 @@ impl Scheduler {
 
     fn sent(&mut self, now: Timestamp, webhook: WebhookId, weight: usize, trouble: bool, commands: &mut Vec<Command>) {
         if let Some(lane) = self.lanes.get_mut(&webhook) {
-            let organization = lane.config.organization;
-            self.memory.let_go(organization, weight);
             lane.bytes -= weight;
             lane.sent(now, trouble);
-            self.slots.give_back(now, organization, &mut lane.seat, Some(trouble));
+            self.slots.give_back(now, lane.config.organization, &mut lane.seat, Some(trouble));
             if trouble {
                 let keep = lane.window(self.limits.window_per_slot);
                 self.give_back_beyond(webhook, keep, commands);

@@ -13,15 +13,17 @@ use crate::webhook::RateLimit;
 pub struct Limits {
     /// Requests under way or not yet recorded, over all webhooks.
     pub in_flight: usize,
-    /// Bytes of deliveries in memory, over all webhooks.
+    /// Bytes of deliveries in memory and of their requests, over all webhooks.
     pub bytes: usize,
+    /// Bytes of the largest delivery there may be: a claim brings one at least.
+    pub largest: usize,
     /// Deliveries that a lane holds for each request it may have under way.
     pub window_per_slot: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { in_flight: 4_096, bytes: 64 << 20, window_per_slot: 64 }
+        Limits { in_flight: 4_096, bytes: 64 << 20, largest: 0, window_per_slot: 64 }
     }
 }
 
@@ -66,8 +68,16 @@ pub struct Job {
     pub single: Single,
     /// A node that is no more held it, and nobody knows whether it sent it.
     pub may_have_been_sent: bool,
-    /// Bytes it counts for; what was asked for by [`Scheduler::admit`](super::Scheduler::admit).
+    /// Bytes it counts for, until its outcome is on disk: its request has a body of its own. It is what was asked for by
+    /// [`Scheduler::admit`](super::Scheduler::admit).
     pub weight: usize,
+}
+
+impl Job {
+    /// What the scheduler is told once the outcome is on disk.
+    pub fn recorded(&self) -> Input {
+        Input::Recorded { organization: self.event.organization, weight: self.weight }
+    }
 }
 
 /// A fact that the scheduler is told.
@@ -89,8 +99,8 @@ pub enum Input {
     Trouble { webhook: WebhookId },
     /// The receiver asked for no requests before this time. To be told before [`Input::Sent`].
     BackOff { webhook: WebhookId, until: Timestamp },
-    /// What came of a [`Command::Send`] is on disk.
-    Recorded,
+    /// What came of a [`Command::Send`] is on disk, and nothing of the delivery is in memory any more: see [`Job::recorded`].
+    Recorded { organization: OrganizationId, weight: usize },
     /// The webhook was edited: what its receiver asked for before does not hold any more. [`Input::Configured`] follows.
     Edited { webhook: WebhookId },
     /// The webhook's settings changed; [`LaneConfig::UNKNOWN`] where it gets nothing any more.
@@ -109,8 +119,8 @@ pub enum Command {
     /// Make the request. Answer with [`Input::Sent`] and then [`Input::Recorded`].
     Send(Job),
     /// Lease what is due. Answer with [`Input::Claimed`] or [`Input::ClaimFailed`]. `slots`: there is a slot for each, and it
-    /// is sent at once. Without them, nothing is leased of a webhook that is sent to at most once; the answer then only
-    /// tells its settings, and that something is due.
+    /// is sent at once. Without them, nothing is leased of a webhook that is sent to at most once, and nothing of any where
+    /// `max_bytes` is 0; the answer then only tells its settings, and that something is due.
     Claim { webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool },
     /// Give back leases of a webhook; then tell by [`Input::Stored`] that they wait.
     Release { webhook: WebhookId, leases: Vec<(DeliveryId, u32)> },

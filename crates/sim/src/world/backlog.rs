@@ -37,7 +37,7 @@ impl World {
             return self.submit(operation, Then::Skipped { webhook });
         }
         let config = self.catalogue.webhook(webhook).map_or(LaneConfig::UNKNOWN, |webhook| self.lane(webhook));
-        if config.held || (config.at_most_once && !slots) {
+        if config.held || (config.at_most_once && !slots) || max_bytes == 0 {
             let due = self.clock();
             return self.tell(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
         }

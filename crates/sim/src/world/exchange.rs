@@ -80,7 +80,7 @@ impl World {
 
     fn give_back(&mut self, job: &Job) -> Checked {
         self.tell(sent(job, false))?;
-        self.tell(Input::Recorded)?;
+        self.tell(job.recorded())?;
         let Some(process) = &self.process else { return Ok(()) };
         let leases = vec![process.lease(job)];
         self.release(job.webhook, leases)
@@ -184,19 +184,19 @@ impl World {
         let Some(process) = &self.process else { return Ok(()) };
         let (lease, webhook) = (process.lease(job), job.webhook);
         let finish = Finish { lease, webhook, held: held(job), attempt, next, report: None };
-        self.submit(Operation::Finish(Box::new(finish)), Then::Finished { webhook, next })
+        self.submit(Operation::Finish(Box::new(finish)), Then::Finished { job: Box::new(job.clone()), next })
     }
 
     /// An outcome is on disk, or was lost for good.
-    pub(super) fn recorded(&mut self, webhook: WebhookId, next: Next, answer: StoreResult<Answer>) -> Checked {
+    pub(super) fn recorded(&mut self, job: &Job, next: Next, answer: StoreResult<Answer>) -> Checked {
         let due = match (answer, next) {
             (Ok(Answer::Finished(Finished::Recorded { .. })), Next::RetryAt(at)) => Some(at),
             (Ok(Answer::Finished(Finished::Recorded { unblocked: true })), _) => Some(self.clock()),
             _ => None,
         };
-        self.tell(Input::Recorded)?;
+        self.tell(job.recorded())?;
         match due.filter(|_| !self.is_sabotaged(Sabotage::ForgetStored)) {
-            Some(due) => self.tell(Input::Stored { webhook, config: None, due }),
+            Some(due) => self.tell(Input::Stored { webhook: job.webhook, config: None, due }),
             None => Ok(()),
         }
     }

@@ -69,7 +69,7 @@ impl World {
             return self.post_again(number);
         };
         event.id = EventId(process.ids.next(clock));
-        let weight = event.weight() / webhooks.len().max(1) + DELIVERY_WEIGHT;
+        let weight = event.weight() + DELIVERY_WEIGHT;
         let deliveries: Vec<NewDelivery> = webhooks
             .into_iter()
             .map(|(webhook, lane)| {

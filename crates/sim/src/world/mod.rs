@@ -156,6 +156,7 @@ impl World {
         let limits = plan.limits.unwrap_or_else(|| Limits {
             in_flight: chance.pick(&[2, 4, 16, 64]),
             bytes: chance.pick(&[4 << 10, 16 << 10, 256 << 10]),
+            largest: 1 << 10,
             window_per_slot: chance.pick(&[1, 2, 8, 64]),
         });
         let pace = match plan.cast {

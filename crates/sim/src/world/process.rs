@@ -110,15 +110,17 @@ impl World {
         let clock = self.clock();
         let Some(process) = &mut self.process else { return Ok(()) };
         match &input {
-            Input::Sent { webhook, weight, .. } => {
-                process.memory -= weight;
+            Input::Sent { webhook, .. } => {
                 process.under_way -= 1;
                 process.busy.entry(*webhook).and_modify(|busy| *busy -= 1);
                 if let Some(organization) = self.catalogue.organization_of(*webhook) {
                     process.busy_organizations.entry(organization).and_modify(|busy| *busy -= 1);
                 }
             }
-            Input::Recorded => process.unrecorded -= 1,
+            Input::Recorded { weight, .. } => {
+                process.memory -= weight;
+                process.unrecorded -= 1;
+            }
             Input::Claimed { webhook, jobs, .. } => {
                 process.claims.remove(webhook);
                 jobs.iter().for_each(|job| process.holds(job.delivery, job.weight));
@@ -143,7 +145,7 @@ impl World {
         for command in commands {
             match command {
                 Command::Claim { webhook, max_bytes, .. } => {
-                    asks = true;
+                    asks |= *max_bytes > 0;
                     process.claims.insert(*webhook, *max_bytes);
                 }
                 Command::Release { leases, .. } => leases.iter().for_each(|(id, _)| process.gives_up(*id)),
@@ -218,7 +220,8 @@ impl World {
         }
         if let Some(settings) = self.catalogue.webhook(webhook) {
             let most = settings.concurrency.max(settings.concurrency_before);
-            if busy > most {
+            // Of one that is off, the scheduler knows no settings any more; what it hands out is skipped.
+            if busy > most && self.skip_reason(webhook).is_none() {
                 return fault(
                     "a webhook's concurrency holds",
                     id,

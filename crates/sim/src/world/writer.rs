@@ -100,7 +100,7 @@ impl World {
             Then::Accepted { post, event, deliveries, weight } => {
                 self.accepted(post, &event, deliveries, weight, answer)
             }
-            Then::Finished { webhook, next } => self.recorded(webhook, next, answer),
+            Then::Finished { job, next } => self.recorded(&job, next, answer),
             Then::Claimed { webhook, config } => self.claimed(webhook, config, answer),
             Then::Skipped { webhook } => self.skipped(webhook, answer),
             Then::Released { webhook, leases } => self.released(webhook, leases, answer),

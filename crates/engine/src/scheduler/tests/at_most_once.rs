@@ -38,8 +38,8 @@ fn what_is_leased_is_sent_at_once() {
     let commands = step(&mut scheduler, NOW, claimed(1, once(2), &[], false));
     assert!(commands.is_empty(), "{commands:?}");
     step(&mut scheduler, NOW, sent(1, false));
-    step(&mut scheduler, NOW, Input::Recorded);
-    step(&mut scheduler, NOW, Input::Recorded);
+    step(&mut scheduler, NOW, recorded());
+    step(&mut scheduler, NOW, recorded());
     assert_eq!(scheduler.figures(), Figures::default());
 }
 
@@ -70,13 +70,13 @@ fn a_lane_that_gathered_in_vain_claims_with_the_next_slot() {
     assert_eq!(claims(&step(&mut scheduler, NOW, stored(1, once(16)))), [(1, 4, true)]);
     step(&mut scheduler, NOW, claimed(1, once(16), &[1, 2, 3, 4], true));
     step(&mut scheduler, NOW, sent(1, false));
-    assert!(step(&mut scheduler, NOW, Input::Recorded).is_empty(), "one of four is not yet enough");
+    assert!(step(&mut scheduler, NOW, recorded()).is_empty(), "one of four is not yet enough");
     // While it gathers, another webhook takes what came back.
     assert_eq!(offer(&mut scheduler, NOW, config(1, 8), job(2, 11)).unwrap(), [11]);
     let later = NOW.plus(Duration::from_millis(2));
     assert!(step(&mut scheduler, later, Input::Tick).is_empty(), "there is no slot");
     step(&mut scheduler, later, sent(2, false));
-    assert_eq!(claims(&step(&mut scheduler, later, Input::Recorded)), [(1, 1, true)]);
+    assert_eq!(claims(&step(&mut scheduler, later, recorded())), [(1, 1, true)]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_new_one_that_finds_a_slot_is_sent_once_it_is_on_disk() {
     assert!(scheduler.admit(NOW, WebhookId(1), once(2), 100), "nothing waits any more");
     step(&mut scheduler, NOW, Input::Refused { webhook: WebhookId(1), weight: 100 });
     step(&mut scheduler, NOW, sent(1, false));
-    (0..3).for_each(|_| drop(step(&mut scheduler, NOW, Input::Recorded)));
+    (0..3).for_each(|_| drop(step(&mut scheduler, NOW, recorded())));
     assert_eq!(scheduler.figures(), Figures::default());
 }
 
@@ -156,7 +156,7 @@ fn nothing_is_leased_while_there_is_no_slot() {
     offer(&mut scheduler, NOW, config(2, 8), job(9, 9)).unwrap();
     assert!(step(&mut scheduler, NOW, stored(1, once(8))).is_empty(), "there is none at all");
     assert!(claims(&step(&mut scheduler, NOW, sent(9, false))).is_empty(), "its outcome is not recorded");
-    assert_eq!(claims(&step(&mut scheduler, NOW, Input::Recorded)), [(1, 1, true)]);
+    assert_eq!(claims(&step(&mut scheduler, NOW, recorded())), [(1, 1, true)]);
     // What it does not use goes to the next.
     offer(&mut scheduler, NOW, config(2, 8), job(9, 10)).unwrap();
     assert_eq!(sends(&step(&mut scheduler, NOW, claimed(1, once(8), &[], false))), [10]);
@@ -219,7 +219,7 @@ fn case_059_a_clock_that_is_set_back_forgets_none_that_waits_for_a_slot() {
     let due = Input::Stored { webhook: WebhookId(1), config: Some(once(8)), due: later(60) };
     assert!(step(&mut scheduler, later(60), due).is_empty(), "it waits for a slot");
     assert!(step(&mut scheduler, NOW, sent(9, false)).is_empty());
-    assert!(step(&mut scheduler, NOW, Input::Recorded).is_empty(), "it is not due any more");
+    assert!(step(&mut scheduler, NOW, recorded()).is_empty(), "it is not due any more");
     let wake = scheduler.next_wakeup().unwrap();
     assert_eq!(claims(&step(&mut scheduler, wake, Input::Tick)), [(1, 1, true)]);
 }

@@ -84,7 +84,7 @@ fn it_is_remembered_though_nothing_waits() {
     offer(&mut scheduler, NOW, config(1, 3), job(1, 1)).unwrap();
     step(&mut scheduler, NOW, back_off(later(60)));
     step(&mut scheduler, NOW, sent(1, true));
-    step(&mut scheduler, NOW, Input::Recorded);
+    step(&mut scheduler, NOW, recorded());
     assert!(!scheduler.admit(later(30), WEBHOOK, config(1, 3), 100));
     step(&mut scheduler, later(60), Input::Tick);
     assert_eq!(scheduler.figures(), Figures::default(), "and forgotten after it");

@@ -20,7 +20,7 @@ struct Fleet {
 
 impl Fleet {
     fn new(in_flight: usize) -> Self {
-        let scheduler = Scheduler::new(Limits { in_flight, bytes: 1 << 30, window_per_slot: 64 });
+        let scheduler = Scheduler::new(Limits { in_flight, bytes: 1 << 30, ..Limits::default() });
         Fleet { scheduler, under_way: BTreeMap::new(), posted: 0, sent: 0 }
     }
 
@@ -63,7 +63,7 @@ impl Fleet {
     fn end(&mut self, now: Timestamp, webhook: i64, trouble: bool) {
         *self.under_way.get_mut(&webhook).unwrap() -= 1;
         self.tell(now, sent(webhook, trouble));
-        self.tell(now, Input::Recorded);
+        self.tell(now, recorded());
     }
 
     /// Everything that is under way ends, one after the other.
@@ -125,7 +125,7 @@ fn slow_webhooks_of_an_organization_leave_room_for_its_quick_ones() {
 fn slow_webhooks_leave_memory_for_the_quick_ones_of_their_organization() {
     let mut fleet = Fleet::new(SLOTS);
     // A quarter of it is for one organization: a thousand deliveries.
-    fleet.scheduler = Scheduler::new(Limits { in_flight: SLOTS, bytes: 400_000, window_per_slot: 64 });
+    fleet.scheduler = Scheduler::new(Limits { in_flight: SLOTS, bytes: 400_000, ..Limits::default() });
     fleet.post_many(NOW, 1..=1, 20, 16);
     let now = later(4);
     for webhook in (1_000..1_020).cycle().take(20 * 60) {

@@ -71,7 +71,7 @@ impl Machine {
                     now = now.max(at);
                     if ended {
                         self.tell(now, sent(1, false));
-                        self.tell(now, Input::Recorded);
+                        self.tell(now, recorded());
                     } else {
                         self.answer(now);
                     }
