@@ -239,6 +239,7 @@ const IDS_OF_ONE_EVENT: Duration = Duration::from_secs(10);
 
 /// The deliveries of an organization, by its events: each event's have ids that follow its own directly, so that no index of
 /// deliveries is needed, which every delivery would have to be added to. Those that were made late have one of their own.
+/// An event without any gives a row with nothing but its id, so that what is looked at is bounded: it matches no filter.
 /// `+` keeps SQLite from searching by the page's bounds, which would look through everybody's deliveries for each event.
 fn deliveries_of(
     organization: OrganizationId,
@@ -247,13 +248,18 @@ fn deliveries_of(
     from: i64,
     direction: &str,
 ) -> (String, Vec<Value>) {
-    let columns = columns.split(", ").map(|column| format!("d.{column}")).collect::<Vec<_>>().join(", ");
+    let [of_events, late] = [|_: &str| "coalesce(d.id, e.id) AS id".to_owned(), |column: &str| format!("d.{column}")]
+        .map(|id| {
+            let column = |column: &str| if column == "id" { id(column) } else { format!("d.{column}") };
+            columns.split(", ").map(column).collect::<Vec<_>>().join(", ")
+        });
     let sql = format!(
-        "SELECT {columns}, e.id AS run FROM events e INDEXED BY events_by_organization
-             CROSS JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
-             WHERE e.organization_id = ?1 AND e.id < ?2 AND e.id >= ?3 AND +d.id < ?2 AND +d.id >= ?4
+        "SELECT {of_events}, e.id AS run FROM events e INDEXED BY events_by_organization
+             LEFT JOIN deliveries d ON d.id > e.id AND d.id <= e.last_delivery_id AND d.event_id = e.id
+             WHERE e.organization_id = ?1 AND e.id < ?2 AND e.id >= ?3
+                 AND CASE WHEN d.id IS NULL THEN e.id >= ?4 ELSE +d.id < ?2 AND +d.id >= ?4 END
          UNION ALL
-         SELECT {columns}, d.id AS run FROM deliveries d INDEXED BY deliveries_late_by_organization
+         SELECT {late}, d.id AS run FROM deliveries d INDEXED BY deliveries_late_by_organization
              WHERE d.late = 1 AND d.organization_id = ?1 AND d.id < ?2 AND d.id >= ?4
          ORDER BY run {direction}, id {direction}"
     );

@@ -16,6 +16,9 @@ use url::form_urlencoded;
 use crate::api::body::{self, MAX_BODY_BYTES};
 use crate::api::problem::{Answer, Code, Problem};
 
+/// Most errors that are told of one body.
+const MAX_ERRORS: usize = 20;
+
 /// What an API calls its members: the name that it accepts, and the one under which it is read.
 pub(super) type Names = &'static [(&'static str, &'static str)];
 
@@ -57,6 +60,9 @@ impl Pairs {
         let mut known = BTreeMap::new();
         let mut errors = Vec::new();
         for (name, value) in self.0.into_iter().filter(|(_, value)| value.get() != "null") {
+            if errors.len() == MAX_ERRORS {
+                break;
+            }
             match names.iter().find(|(accepted, _)| accepted.eq_ignore_ascii_case(&name)) {
                 Some((_, own)) if known.insert(*own, value).is_some() => {
                     errors.push(FieldError::new(*own, "is given twice"));

@@ -192,6 +192,32 @@ pub(crate) async fn a_page_looks_at_so_many_rows<B: Backend>(rig: &Rig<B>) {
     }
 }
 
+pub(crate) async fn a_page_looks_at_so_many_events<B: Backend>(rig: &Rig<B>) {
+    let bare = async || {
+        for _ in 0..7 {
+            rig.keep(rig.event("job.created"), &[]).await;
+        }
+    };
+    bare().await;
+    let only = rig.waiting().await;
+    bare().await;
+    let all = DeliveryFilter { organization: Some(ORGANIZATION), ..all() };
+    for mut filter in [all.clone(), DeliveryFilter { after: Some(DeliveryId(0)), ..all }] {
+        let (mut pages, mut found) = (0, Vec::new());
+        loop {
+            found.extend(rig.read(log::deliveries(&filter, 10, 4)).await.iter().map(|row| row.id));
+            pages += 1;
+            let Some(stopped) = rig.read_one(log::delivery_scan_end(&filter, 4)).await else { break };
+            match filter.after {
+                None => filter.before = Some(stopped),
+                Some(_) => filter.after = Some(stopped),
+            }
+        }
+        // There are fifteen events, of which four are looked at for a page.
+        assert_eq!((found, pages), (vec![only], 4));
+    }
+}
+
 pub(crate) async fn events_are_listed<B: Backend>(rig: &Rig<B>) {
     let mut ids = Vec::new();
     for kind in ["job.created", "job.closed", "job.created"] {

@@ -159,6 +159,7 @@ macro_rules! conformance_suite {
                 deliveries_made_late_stand_where_they_were_made
                 pages_follow_each_other
                 a_page_looks_at_so_many_rows
+                a_page_looks_at_so_many_events
                 a_webhooks_view_ends_at_its_newest
                 an_events_deliveries_by_webhook
                 events_are_listed

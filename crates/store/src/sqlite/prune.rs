@@ -75,7 +75,9 @@ fn remove_event(
     keys_before: Timestamp,
     room: u32,
 ) -> StoreResult<(u32, bool)> {
-    let sql = "SELECT last_delivery_id FROM events WHERE id = ?1";
+    // One whose deliveries are not all written stays: the next start writes the rest.
+    let sql = "SELECT last_delivery_id FROM events
+         WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM unfinished_events WHERE event_id = ?1)";
     let Some(last) = rows::first(transaction, sql, [event.0], |row| row.get::<_, i64>(0))? else {
         return Ok((0, true));
     };

@@ -194,6 +194,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use fanfare_engine::delivery::State;
     use fanfare_engine::event::Event;
     use fanfare_engine::id::{NodeId, ProjectId};
 
@@ -201,7 +202,7 @@ mod tests {
     use super::*;
     use crate::log;
     use crate::query::Query;
-    use crate::queue::Learn;
+    use crate::queue::{Learn, Prune, Which};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const MANY: i64 = 1_000;
@@ -299,6 +300,28 @@ mod tests {
         core.join(NOW).unwrap();
         let held = "SELECT count(*) FROM deliveries WHERE lease_node = (SELECT lease_node FROM deliveries LIMIT 1) AND lease_node > 0";
         assert_eq!(count(&core, held), MANY, "each may have been sent");
+    }
+
+    #[test]
+    fn an_event_that_is_not_whole_is_not_pruned() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fanfare.db");
+        write_pieces(&path, 2, None);
+        // All that is there of it is final.
+        let end = format!("UPDATE deliveries SET state = {}, lease_node = 0", State::Cancelled as i64);
+        rusqlite::Connection::open(&path).unwrap().execute(&end, ()).unwrap();
+        let mut core = Core::open(&path).unwrap();
+        let events = vec![EventId(EVENT)];
+        let prune = |which| {
+            let events = events.clone();
+            Operation::Prune(Prune::Events { events, which, keys_before: NOW, rows: u32::MAX })
+        };
+        for which in [Which::Bare, Which::Final] {
+            assert!(core.apply(NOW, &[prune(which)])[0].is_ok());
+        }
+        assert_eq!(count(&core, "SELECT count(*) FROM events"), 1);
+        core.join(NOW).unwrap();
+        assert_eq!(count(&core, "SELECT count(*) FROM deliveries"), MANY);
     }
 
     #[test]
