@@ -58,6 +58,21 @@ async fn the_least_recently_used_connection_makes_room() {
 }
 
 #[tokio::test]
+async fn a_connection_beyond_those_of_its_receiver_makes_nobody_else_go() {
+    let pool = PoolLimits { total: 2, per_origin: 1, ..PoolLimits::default() };
+    let client = Setup { pool, ..Setup::default() }.client();
+    let (one, other) = (Receiver::answering_all(OK).await, Receiver::answering_all(OK).await);
+    assert_outcome(&post(&client, &one.url()).await, Outcome::Success);
+    let url = other.url();
+    // The pool is full now. The second of these two connections has no place, and takes that of the first receiver no less.
+    for exchange in join_all((0..2).map(|_| post(&client, &url))).await {
+        assert_outcome(&exchange, Outcome::Success);
+    }
+    assert_eq!((other.connections(), client.kept_connections()), (2, 2));
+    assert!(post(&client, &one.url()).await.reused_connection);
+}
+
+#[tokio::test]
 async fn case_042_a_kept_connection_found_closed_costs_nothing() {
     let receiver = Receiver::answering_and_closing(OK).await;
     let client = client();

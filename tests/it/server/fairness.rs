@@ -101,6 +101,38 @@ async fn case_070_many_tenants_that_hang_leave_slots_for_another() {
 }
 
 #[tokio::test]
+async fn case_024_bodies_that_do_not_end_hold_up_neither_their_own_deliveries_nor_others() {
+    const EACH: usize = 64;
+    let settings = |launch: super::process::Launch| {
+        launch.set("FANFARE_CONCURRENCY", "16").set("FANFARE_WEBHOOK_CONCURRENCY", "16")
+    };
+    let mut scene = Scene::with(settings).await;
+    scene.receiver.script(|request| if request.path == "/other" { Reply::status(200) } else { Reply::Endless });
+    other_tenant(&scene, &scene.receiver).await;
+    scene.api.make_organization("second").await;
+    scene.api.make_webhook("second", &webhook(&scene.receiver.url("/second"))).await;
+    scene.webhook("/first").await;
+    flood(&scene, EACH).await;
+    let mut last = String::new();
+    for n in 0..EACH {
+        last = scene.api.post_event("second", &event(json!({"n": n}))).await;
+    }
+    for n in 0..OTHERS {
+        let event = scene.api.post_event("other", &event(json!({"n": n}))).await;
+        scene.api.settled("other", &event, "delivered").await;
+    }
+    // Each outcome is on disk though no body has ended.
+    scene.api.settled("second", &last, "delivered").await;
+    scene.api.idle().await;
+    scene.server.kill().await;
+    scene.server = scene.home.launch().start().await;
+    scene.api = scene.server.api();
+    scene.api.idle().await;
+    assert_eq!(scene.receiver.requests().len(), 2 * EACH + OTHERS, "nothing is sent again");
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn case_070_a_tenant_that_floods_delays_no_other() {
     let scene = Scene::with(|launch| launch.set("FANFARE_WEBHOOK_CONCURRENCY", "1")).await;
     scene.webhook_with("/flood", json!({"rate_limit": {"per_second": 100}})).await;

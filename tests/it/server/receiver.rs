@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use futures_util::StreamExt as _;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Response};
 use hyper_util::rt::TokioIo;
@@ -65,7 +67,12 @@ pub(super) enum Reply {
     Text(String),
     /// Nothing until [`Receiver::release`], and then 200.
     Hold,
+    /// 200 at once, with a body that begins and never ends.
+    Endless,
 }
+
+/// What is sent of a response.
+type Body = Either<Full<Bytes>, BoxBody<Bytes, Infallible>>;
 
 impl Reply {
     pub(super) fn status(status: u16) -> Reply {
@@ -193,7 +200,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn answer(request: hyper::Request<Incoming>, shared: &Shared) -> Result<Response<Body>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let request = {
@@ -214,19 +221,24 @@ async fn answer(request: hyper::Request<Incoming>, shared: &Shared) -> Result<Re
     Ok(give(reply, shared).await.unwrap_or_else(|never| match never {}))
 }
 
-async fn give(reply: Reply, shared: &Shared) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn give(reply: Reply, shared: &Shared) -> Result<Response<Body>, Infallible> {
     match reply {
         Reply::Answer { status, headers, body } => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
                 response = response.header(name, value);
             }
-            Ok(response.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap())
+            Ok(response.body(Either::Left(Full::new(Bytes::from_static(body.as_bytes())))).unwrap())
         }
-        Reply::Text(body) => Ok(Response::new(Full::new(Bytes::from(body)))),
+        Reply::Text(body) => Ok(Response::new(Either::Left(Full::new(Bytes::from(body))))),
         Reply::Hold => {
             shared.released.subscribe().wait_for(|released| *released).await.unwrap();
-            Ok(Response::new(Full::new(Bytes::new())))
+            Ok(Response::new(Either::Left(Full::new(Bytes::new()))))
+        }
+        Reply::Endless => {
+            let first = futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"ok")))]);
+            let body = StreamBody::new(first.chain(futures_util::stream::pending()));
+            Ok(Response::new(Either::Right(BodyExt::boxed(body))))
         }
     }
 }
