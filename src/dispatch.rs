@@ -1,6 +1,6 @@
 //! The scheduler at work: what it decides is carried out here, and what comes of it is told back.
 //!
-//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `verdict` says what follows, `logged`
+//! [`dispatcher::Dispatcher`] holds the scheduler. `runner` makes an attempt in its `turn`, `fanfare_flow` decides what follows, `logged`
 //! shortens what is kept of a response, `record` has it written, `tails` reads on what comes late, `report` and `disable` tell the
 //! operator and switch webhooks off, `backlog` fetches what waits in the store.
 
@@ -15,7 +15,6 @@ mod runner;
 mod tails;
 mod turn;
 pub mod updates;
-mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_engine::delivery::{Single, Trigger};
+use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::{Entity, EntityRef, Event};
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
-use fanfare_engine::scheduler::{Input, Job};
 use fanfare_engine::time::Timestamp;
+use fanfare_flow::intake::{self, Placed};
 use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
 use fanfare_store::{StoreError, StoreResult};
 use tokio::sync::oneshot;
@@ -16,9 +16,6 @@ use crate::compiled::{CompiledOrganization, CompiledWebhook, Fact};
 use crate::dispatch::dispatcher::Dispatcher;
 use crate::once;
 use crate::test_event::TestEvent;
-
-/// What a delivery weighs beside its event, in bytes.
-const DELIVERY_WEIGHT: usize = 512;
 
 /// An event as the host posted it, checked.
 #[derive(Debug)]
@@ -92,7 +89,7 @@ pub fn accept(dispatcher: &Arc<Dispatcher>, organization: &CompiledOrganization,
     let webhooks: Vec<&Arc<CompiledWebhook>> = organization.matches(&event).collect();
     let ids = dispatcher.tools.ids.run(1 + webhooks.len());
     event.id = EventId(ids[0]);
-    let told = Told { event: Arc::new(event), fingerprint, idempotency, learn };
+    let told = Told { event, fingerprint, idempotency, learn };
     write(dispatcher, told, &webhooks, &ids[1..], Trigger::Schedule)
 }
 
@@ -106,7 +103,7 @@ pub fn accept_test(
     let ids = dispatcher.tools.ids.run(2);
     let event = test.event(EventId(ids[0]), webhook.webhook.project, webhook.webhook.organization, now);
     let delivery = DeliveryId(ids[1]);
-    let told = Told { event: Arc::new(event), fingerprint: [0; 16], idempotency: None, learn: Learn::Nothing };
+    let told = Told { event, fingerprint: [0; 16], idempotency: None, learn: Learn::Nothing };
     let pending = write(dispatcher, told, &[webhook], &ids[1..], Trigger::Test);
     (delivery, pending)
 }
@@ -129,7 +126,7 @@ pub fn test_to_keep(
 
 /// An event with what is to be kept along.
 struct Told {
-    event: Arc<Event>,
+    event: Event,
     fingerprint: [u8; 16],
     idempotency: Option<IdempotencyKey>,
     learn: Learn,
@@ -144,23 +141,14 @@ fn write(
 ) -> Pending {
     let Told { event, fingerprint, idempotency, learn } = told;
     let now = dispatcher.tools.clock.now();
-    let weight = event.weight() + DELIVERY_WEIGHT;
-    let deliveries: Vec<NewDelivery> = webhooks
-        .iter()
-        .zip(ids)
-        .map(|(webhook, id)| {
-            // One that may have to wait for an earlier one of its ordering key is the store's to hold back.
-            let ordered = event.ordering_key.is_some();
-            let in_memory = !ordered && dispatcher.admit(webhook.webhook.id, webhook.lane(), weight);
-            let lease = in_memory.then_some(dispatcher.tools.node);
-            NewDelivery { id: DeliveryId(*id), webhook: webhook.webhook.id, lease, due: now, trigger }
-        })
-        .collect();
+    let targets = webhooks.iter().zip(ids).map(|(webhook, id)| (DeliveryId(*id), webhook.webhook.id, webhook.lane()));
+    let admit = |_, webhook, lane, weight| dispatcher.admit(webhook, lane, weight);
+    let placed = intake::place(event, targets, dispatcher.tools.node, trigger, now, admit);
     let (sender, answer) = oneshot::channel();
-    let follow_up = FollowUp { event: Arc::clone(&event), deliveries: deliveries.clone(), weight };
-    let pending = Pending { event: event.id, deliveries: deliveries.len(), answer };
+    let pending = Pending { event: placed.event.id, deliveries: placed.deliveries.len(), answer };
     let teller = Arc::clone(dispatcher);
     let made = if trigger == Trigger::Test { ids.first().map(|id| DeliveryId(*id).to_string()) } else { None };
+    let (event, deliveries) = (Arc::clone(&placed.event), placed.deliveries.clone());
     let accept = Operation::Accept(Accept { event, fingerprint, idempotency, deliveries, learn });
     // Events take their own key; a test is a request like any other.
     let accept = match made {
@@ -172,66 +160,27 @@ fn write(
             Answer::Accepted(accepted) => Ok(accepted),
             other => Err(StoreError::Damaged(format!("an event was answered with {other:?}"))),
         });
-        follow_up.tell(&teller, &result);
+        tell(&teller, placed, &result);
         // The host may have gone; what is on disk is on disk.
         let _ = sender.send(result);
     });
     pending
 }
 
-/// What the scheduler is told once the store has answered.
-struct FollowUp {
-    event: Arc<Event>,
-    deliveries: Vec<NewDelivery>,
-    weight: usize,
-}
-
-impl FollowUp {
-    fn tell(self, dispatcher: &Arc<Dispatcher>, result: &StoreResult<Accepted>) {
-        let metrics = &dispatcher.tools.metrics;
-        let kept = matches!(result, Ok(Accepted::New { .. }));
-        let held_back: &[DeliveryId] = match result {
-            Ok(Accepted::New { held_back, .. }) => held_back,
-            _ => &[],
-        };
-        match result {
-            Ok(Accepted::New { .. }) => metrics.accepted(self.deliveries.len()),
-            Ok(_) => metrics.repeated(),
-            Err(_) => metrics.refused(),
-        }
-        let FollowUp { event, deliveries, weight } = self;
-        if let (Ok(Accepted::New { learnt: true, .. }), Some(entity)) = (result, &event.entity) {
-            // Before the scheduler is told, so that the right to these deliveries is judged by the news.
-            let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() }.canonical();
-            dispatcher.tools.compiled.fact_changed(event.organization, &Fact::Entity(entity));
-        }
-        dispatcher.tell_all(deliveries.into_iter().filter_map(|delivery| {
-            let webhook: WebhookId = delivery.webhook;
-            match (kept, delivery.lease) {
-                (true, Some(_)) => Some(Input::Accepted(job(&event, &delivery, weight))),
-                (false, Some(_)) => Some(Input::Refused { webhook, weight }),
-                // It is due once the one before it is final, and that is told then.
-                (true, None) if held_back.binary_search(&delivery.id).is_ok() => None,
-                (true, None) => Some(Input::Stored { webhook, config: None, due: delivery.due }),
-                (false, None) => None,
-            }
-        }));
+/// Tells whoever has to know what the store answered.
+fn tell(dispatcher: &Arc<Dispatcher>, placed: Placed, result: &StoreResult<Accepted>) {
+    let metrics = &dispatcher.tools.metrics;
+    match result {
+        Ok(Accepted::New { .. }) => metrics.accepted(placed.deliveries.len()),
+        Ok(_) => metrics.repeated(),
+        Err(_) => metrics.refused(),
     }
-}
-
-fn job(event: &Arc<Event>, delivery: &NewDelivery, weight: usize) -> Job {
-    Job {
-        delivery: delivery.id,
-        webhook: delivery.webhook,
-        claim: 1,
-        event: Arc::clone(event),
-        attempts: 0,
-        failures: 0,
-        trigger: delivery.trigger,
-        single: if delivery.trigger == Trigger::Test { Single::Attempt } else { Single::No },
-        may_have_been_sent: false,
-        weight,
+    if let (Ok(Accepted::New { learnt: true, .. }), Some(entity)) = (result, &placed.event.entity) {
+        // Before the scheduler is told, so that the right to these deliveries is judged by the news.
+        let entity = EntityRef { kind: entity.kind.clone(), id: entity.id.clone() }.canonical();
+        dispatcher.tools.compiled.fact_changed(placed.event.organization, &Fact::Entity(entity));
     }
+    dispatcher.tell_all(placed.inputs(result));
 }
 
 /// Of everything the host said of an event. Each part is preceded by its length, so that no two events share one.

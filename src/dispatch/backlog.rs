@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_engine::delivery::SkipReason;
 use fanfare_engine::id::{DeliveryId, WebhookId};
 use fanfare_engine::scheduler::{Input, Job, LaneConfig};
-use fanfare_engine::webhook::Status;
-use fanfare_store::queue::{Answer, Claim, Claimed, ClaimedDelivery, Lease, Operation};
+use fanfare_flow::claim::{self, Step, Wanted};
+use fanfare_flow::record;
+use fanfare_store::queue::{Answer, Lease, Operation};
 use fanfare_store::{StoreError, StoreResult};
 use futures_util::FutureExt;
 
@@ -22,8 +22,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const PUT_OFF: Duration = Duration::from_secs(10);
 
 /// Leases due deliveries of a webhook and hands them to the scheduler.
-pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) {
-    let claimed = AssertUnwindSafe(try_claim(&dispatcher, webhook, limit, max_bytes, slots)).catch_unwind().await;
+pub(super) async fn claim(dispatcher: Arc<Dispatcher>, wanted: Wanted) {
+    let webhook = wanted.webhook;
+    let claimed = AssertUnwindSafe(try_claim(&dispatcher, wanted)).catch_unwind().await;
     let claimed = claimed.unwrap_or_else(|_| Err(StoreError::Damaged("the claim panicked".to_owned())));
     match claimed {
         Ok(input) => dispatcher.tell(input),
@@ -34,64 +35,24 @@ pub(super) async fn claim(dispatcher: Arc<Dispatcher>, webhook: WebhookId, limit
     }
 }
 
-async fn try_claim(
-    dispatcher: &Arc<Dispatcher>,
-    webhook: WebhookId,
-    limit: u32,
-    max_bytes: usize,
-    slots: bool,
-) -> StoreResult<Input> {
+async fn try_claim(dispatcher: &Arc<Dispatcher>, wanted: Wanted) -> StoreResult<Input> {
     let tools = &dispatcher.tools;
+    let webhook = wanted.webhook;
     let compiled = tools.compiled.webhook(webhook).await?;
-    let reason = match compiled.as_deref().map(|compiled| compiled.webhook.status) {
-        None => Some(SkipReason::WebhookDeleted),
-        Some(Status::Deactivated) => Some(SkipReason::WebhookDeactivated),
-        Some(Status::AutoDisabled) => Some(SkipReason::WebhookAutoDisabled),
-        Some(Status::Active | Status::Paused) => None,
-    };
-    if let Some(reason) = reason {
-        return skip(dispatcher, webhook, reason).await;
-    }
+    let status = compiled.as_deref().map(|compiled| compiled.webhook.status);
     let config = compiled.map_or(LaneConfig::UNKNOWN, |compiled| compiled.lane());
-    if config.held || (config.at_most_once && !slots) || max_bytes == 0 {
-        let due = tools.clock.now();
-        return Ok(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
-    }
-    let claim = Claim { webhook, node: tools.node, limit, max_bytes };
-    match tools.store.apply(Operation::Claim(claim)).await? {
-        Answer::Claimed(Claimed { deliveries, next_due, .. }) => {
-            let jobs = deliveries.into_iter().map(|delivery| job(webhook, delivery)).collect();
-            Ok(Input::Claimed { webhook, config, jobs, next_due })
+    match claim::decide(wanted, tools.node, status, config, tools.clock.now()) {
+        Step::Tell(input) => Ok(input),
+        Step::Claim(claim) => claim::claimed(webhook, config, tools.store.apply(Operation::Claim(claim)).await?),
+        Step::Skip(reason) => {
+            let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
+            let Answer::Count(skipped) = tools.store.apply(operation).await? else {
+                return Err(StoreError::Damaged("a skip was answered with something else".to_owned()));
+            };
+            tools.metrics.skipped(reason, skipped);
+            Ok(claim::skipped(webhook, skipped, SKIP_PIECE, tools.clock.now()))
         }
-        other => Err(StoreError::Damaged(format!("a claim was answered with {other:?}"))),
     }
-}
-
-fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
-    Job {
-        delivery: claimed.lease.delivery,
-        webhook,
-        claim: claimed.lease.claim,
-        weight: claimed.event.weight(),
-        event: claimed.event,
-        attempts: claimed.attempts,
-        failures: claimed.failures,
-        trigger: claimed.trigger,
-        single: claimed.single,
-        may_have_been_sent: claimed.may_have_been_sent,
-    }
-}
-
-/// Skips a piece of what waits for a webhook that gets nothing any more.
-async fn skip(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, reason: SkipReason) -> StoreResult<Input> {
-    let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
-    let Answer::Count(skipped) = dispatcher.tools.store.apply(operation).await? else {
-        return Err(StoreError::Damaged("a skip was answered with something else".to_owned()));
-    };
-    dispatcher.tools.metrics.skipped(reason, skipped);
-    let more = skipped >= u64::from(SKIP_PIECE);
-    let next_due = more.then(|| dispatcher.tools.clock.now());
-    Ok(Input::Claimed { webhook, config: LaneConfig::UNKNOWN, jobs: Vec::new(), next_due })
 }
 
 /// Gives leases back; once that is on disk, the scheduler knows that they wait there.
@@ -117,7 +78,7 @@ pub(super) fn release(dispatcher: &Arc<Dispatcher>, webhook: WebhookId, leases: 
 /// Gives a lease back for a while: its webhook goes on meanwhile, which would otherwise claim it again at once.
 pub(super) fn put_off(dispatcher: &Arc<Dispatcher>, job: &Job) {
     let (webhook, due) = (job.webhook, dispatcher.tools.clock.now().plus(PUT_OFF));
-    let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
+    let lease = record::lease(job, dispatcher.tools.node);
     let (teller, recorded) = (Arc::clone(dispatcher), job.recorded());
     dispatcher.tools.store.submit(Operation::PutOff(lease, due), move |answer| {
         if let Err(error) = &answer {

@@ -10,6 +10,7 @@ use fanfare_engine::id::{NodeId, OrganizationId, WebhookId};
 use fanfare_engine::log_allowance::LogAllowance;
 use fanfare_engine::scheduler::{Command, Figures, Input, Job, LaneConfig, Limits, Scheduler};
 use fanfare_engine::time::Timestamp;
+use fanfare_flow::claim::Wanted;
 use fanfare_store::Store;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -171,7 +172,8 @@ impl Dispatcher {
                 self.tools.runtime.spawn(runner::run(Arc::clone(self), job));
             }
             Command::Claim { webhook, limit, max_bytes, slots } => {
-                self.tools.runtime.spawn(backlog::claim(Arc::clone(self), webhook, limit, max_bytes, slots));
+                let wanted = Wanted { webhook, limit, max_bytes, slots };
+                self.tools.runtime.spawn(backlog::claim(Arc::clone(self), wanted));
             }
             Command::Release { webhook, leases } => backlog::release(self, webhook, &leases),
         }

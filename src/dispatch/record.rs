@@ -7,12 +7,14 @@ use fanfare_engine::attempt::Outcome;
 use fanfare_engine::delivery::{Single, SkipReason, State};
 use fanfare_engine::scheduler::{Input, Job};
 use fanfare_engine::time::Timestamp;
-use fanfare_store::queue::{Answer, Finish, Finished, Held, Lease, LoggedAttempt, Next, Operation};
+use fanfare_flow::attempt::single;
+use fanfare_flow::record::{self as flow, Recording};
+use fanfare_store::queue::{Answer, Finished, LoggedAttempt, Next};
 
 use super::dispatcher::Dispatcher;
 use super::turn::AtMostOnce;
 use super::updates::DeliveryUpdate;
-use super::{logged, report, verdict};
+use super::{logged, report};
 use crate::compiled::CompiledOrganization;
 use crate::memory_budget::Permit;
 
@@ -72,7 +74,7 @@ pub(super) fn panicked(dispatcher: &Arc<Dispatcher>, job: &Job, begun: Option<At
         request: None,
         response: None,
     };
-    finish(dispatcher, job, Some((attempt, None)), verdict::single(job, after_panic(job.failures, begun, now)), None);
+    finish(dispatcher, job, Some((attempt, None)), single(job, after_panic(job.failures, begun, now)), None);
 }
 
 fn after_panic(failures: u32, begun: Option<AtMostOnce>, now: Timestamp) -> Next {
@@ -97,29 +99,21 @@ fn finish(
     report: Option<report::Report>,
 ) {
     let (attempt, permit) = attempt.map_or((None, None), |(attempt, permit)| (Some(attempt), permit));
-    let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
     dispatcher.announce(|| update(dispatcher, job, attempt.as_ref(), next));
     let (report, reported) = report.map_or((None, Vec::new()), |report| (Some(report.accept), report.webhooks));
-    let held = Held::of(&job.event, job.attempts, job.single);
-    let operation = Operation::Finish(Box::new(Finish { lease, webhook: job.webhook, held, attempt, next, report }));
-    let (webhook, recorded) = (job.webhook, job.recorded());
+    let operation = flow::finish(job, dispatcher.tools.node, attempt, next, report);
+    let (webhook, recording) = (job.webhook, Recording::of(job, next));
     let teller = Arc::clone(dispatcher);
     dispatcher.tools.store.submit(operation, move |answer| {
         drop(permit);
-        let due = match (&answer, next) {
-            (Ok(Answer::Finished(Finished::Recorded { .. })), Next::RetryAt(at)) => Some(at),
-            (Ok(Answer::Finished(Finished::Recorded { unblocked: true })), _) => Some(teller.tools.clock.now()),
-            _ => None,
-        };
-        match answer {
+        match &answer {
             Ok(Answer::Finished(Finished::Recorded { .. })) => teller.tools.metrics.finished(next),
             Ok(_) => teller.tools.metrics.fenced(),
             Err(error) => tracing::error!(%webhook, %error, "an outcome could not be recorded"),
         }
-        let stored = due.map(|due| Input::Stored { webhook, config: None, due });
-        let reports =
-            reported.into_iter().map(|webhook| Input::Stored { webhook, config: None, due: teller.tools.clock.now() });
-        teller.tell_all(std::iter::once(recorded).chain(stored).chain(reports));
+        let now = teller.tools.clock.now();
+        let reports = reported.into_iter().map(|webhook| Input::Stored { webhook, config: None, due: now });
+        teller.tell_all(recording.inputs(&answer, now).chain(reports));
     });
 }
 

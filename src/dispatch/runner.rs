@@ -9,16 +9,18 @@ use fanfare_engine::attempt::{Headers, Outcome};
 use fanfare_engine::delivery::{Single, SkipReason};
 use fanfare_engine::egress::{Endpoint, parse_endpoint};
 use fanfare_engine::render::{FirstSent, RenderError, Rendered, log_headers};
-use fanfare_engine::retry::parse_retry_after;
-use fanfare_engine::scheduler::{Command, Input, Job};
+use fanfare_engine::retry::{Ended, parse_retry_after};
+use fanfare_engine::scheduler::{Command, Input, Job, LaneConfig};
 use fanfare_engine::time::Timestamp;
-use fanfare_engine::webhook::{Status, Webhook};
-use fanfare_store::queue::{Answer, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Operation};
+use fanfare_engine::webhook::Webhook;
+use fanfare_flow::attempt::{About, Policies, conclude};
+use fanfare_flow::record::lease;
+use fanfare_flow::turn::{self as flow, Step, WebhookState};
+use fanfare_store::queue::{Answer, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Operation};
 use futures_util::FutureExt;
 
 use super::dispatcher::Dispatcher;
 use super::turn::{AtMostOnce, Turn};
-use super::verdict::{self, Ending};
 use super::{backlog, disable, first_sent, record, tails};
 use crate::compiled::{CompiledOrganization, CompiledWebhook, Noted, Sender};
 use crate::delivery::exchange::{Exchange, Resent};
@@ -29,14 +31,12 @@ use crate::random;
 /// How many bytes a request's headers seldom exceed: room for them is made at once.
 const LOGGED_HEADERS: usize = 512;
 
-/// What is to be done with a delivery whose turn it is.
+/// What is to be done with a delivery whose turn it is, with what that takes.
 enum Decision {
     Send(Arc<CompiledOrganization>, Arc<CompiledWebhook>, Option<Result<FirstSent, RenderError>>),
-    /// Nothing may be sent to its webhook any more.
+    Begin,
     Skip(SkipReason),
-    /// It may have been sent before the server stopped, and its webhook wants nothing twice.
     GiveUp(Arc<CompiledOrganization>),
-    /// Not now: the webhook is held, or the catalogue cannot be read.
     GiveBack,
     /// Not now, though its webhook is not held: it would go to the host of the first attempt, which is; or what was first
     /// sent cannot be read.
@@ -58,11 +58,11 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, job: Job) {
 
 async fn one(turn: &mut Turn<'_>) {
     let dispatcher = turn.dispatcher;
-    let mut decision = decide(dispatcher, &turn.job).await;
-    if matches!(decision, Decision::Send(..)) && turn.job.may_have_been_sent {
+    let mut decision = decide(dispatcher, &turn.job, false).await;
+    if matches!(decision, Decision::Begin) {
         // The webhook may change while it is written.
         decision = match begins(dispatcher, &turn.job).await {
-            true => decide(dispatcher, &turn.job).await,
+            true => decide(dispatcher, &turn.job, true).await,
             false => Decision::GiveBack,
         };
     }
@@ -77,7 +77,8 @@ async fn one(turn: &mut Turn<'_>) {
             turn.sent(false);
             Box::pin(record::given_up(dispatcher, &turn.job, &organization)).await;
         }
-        Decision::GiveBack => give_back(turn),
+        // It is begun by now; what is not goes back.
+        Decision::GiveBack | Decision::Begin => give_back(turn),
         Decision::PutOff => {
             turn.sent(false);
             backlog::put_off(dispatcher, &turn.job);
@@ -98,7 +99,7 @@ fn give_back(turn: &mut Turn<'_>) {
 /// Has the store note that a delivery is being sent of which a server may have died before, so that one of which servers
 /// do die is told from those that only were in the same memory.
 async fn begins(dispatcher: &Dispatcher, job: &Job) -> bool {
-    let lease = Lease { delivery: job.delivery, node: dispatcher.tools.node, claim: job.claim };
+    let lease = lease(job, dispatcher.tools.node);
     match dispatcher.tools.store.apply(Operation::Begin(lease)).await {
         Ok(Answer::Count(1)) => true,
         // Somebody else has it; to give it back changes nothing.
@@ -111,7 +112,7 @@ async fn begins(dispatcher: &Dispatcher, job: &Job) -> bool {
 }
 
 /// Looks at the webhook as it is now: it may have been edited, switched off or deleted since the event came.
-async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
+async fn decide(dispatcher: &Dispatcher, job: &Job, begun: bool) -> Decision {
     let organization = match dispatcher.tools.compiled.organization(job.event.organization).await {
         Ok(Some(organization)) => organization,
         Ok(None) => return Decision::Skip(SkipReason::OrganizationDeleted),
@@ -123,21 +124,23 @@ async fn decide(dispatcher: &Dispatcher, job: &Job) -> Decision {
     let Some(webhook) = organization.webhook(job.webhook).cloned() else {
         return Decision::Skip(SkipReason::WebhookDeleted);
     };
-    match webhook.webhook.status {
-        Status::Deactivated => Decision::Skip(SkipReason::WebhookDeactivated),
-        Status::AutoDisabled => Decision::Skip(SkipReason::WebhookAutoDisabled),
-        Status::Active | Status::Paused if webhook.lane().held => Decision::GiveBack,
-        Status::Active | Status::Paused if job.may_have_been_sent && wants_nothing_twice(&webhook) => {
-            Decision::GiveUp(organization)
-        }
-        Status::Active | Status::Paused => match &webhook.access {
-            Ok(()) => as_first_sent(dispatcher, job, organization, webhook).await,
-            Err(revoked) => {
+    match flow::decide(job, Ok(state(&webhook)), begun) {
+        Step::Send => as_first_sent(dispatcher, job, organization, webhook).await,
+        Step::Begin => Decision::Begin,
+        Step::Skip(reason) => {
+            if let (SkipReason::AccessRevoked, Err(revoked)) = (reason, &webhook.access) {
                 tracing::info!(delivery = %job.delivery, webhook = %job.webhook, %revoked, "a delivery is skipped");
-                Decision::Skip(SkipReason::AccessRevoked)
             }
-        },
+            Decision::Skip(reason)
+        }
+        Step::GiveUp => Decision::GiveUp(organization),
+        Step::GiveBack => Decision::GiveBack,
     }
+}
+
+fn state(webhook: &CompiledWebhook) -> WebhookState {
+    let LaneConfig { held, at_most_once, .. } = webhook.lane();
+    WebhookState { status: webhook.webhook.status, held, at_most_once, access_revoked: webhook.access.is_err() }
 }
 
 async fn as_first_sent(
@@ -197,8 +200,11 @@ async fn attempt(
     // What was only tried out, and failed, does not count against the receiver; that it works counts in any case.
     let counts = !elsewhere && (success || turn.job.single == Single::No);
     let noted = if counts { webhook.note_attempt(success, now) } else { Noted::default() };
-    let ending = Ending { outcome: trial.outcome, status, retry_after, elsewhere, failures: noted.streak };
-    let conclusion = verdict::conclude(&turn.job, webhook, &ending, now, random::jitter());
+    let ended = Ended { outcome: trial.outcome, status, retry_after };
+    let about = About { elsewhere, failures: noted.streak };
+    let sender = webhook.sender().ok();
+    let policies = sender.as_deref().map(|sender| Policies { retry: &sender.retry, health: &sender.health });
+    let conclusion = conclude(&turn.job, policies, &ended, &about, now, random::jitter());
 
     if let Some(until) = conclusion.back_off {
         dispatcher.tell(Input::BackOff { webhook: turn.job.webhook, until });

@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fanfare_engine::scheduler::{Command, Input, Job};
+use fanfare_engine::scheduler::{Command, Job};
 
 use super::dispatcher::Dispatcher;
 use super::{backlog, record};
 
-/// See the module. The scheduler must be told [`Input::Sent`] once, and [`Input::Recorded`] once after it.
+/// See the module. The scheduler must be told [`Job::sent`] once, and [`Job::recorded`] once after it.
 pub(super) struct Turn<'a> {
     pub(super) dispatcher: &'a Arc<Dispatcher>,
     pub(super) job: Job,
@@ -39,8 +39,7 @@ impl<'a> Turn<'a> {
     pub(super) fn sent(&mut self, trouble: bool) {
         // Noted first: a scheduler that panicked half-way must not be told twice.
         self.told_sent = true;
-        let input = Input::Sent { webhook: self.job.webhook, weight: self.job.weight, trouble };
-        self.next = self.dispatcher.tell_sent(input);
+        self.next = self.dispatcher.tell_sent(self.job.sent(trouble));
     }
 
     /// Gives the next delivery to another task, since this one goes on with what is left of its own.

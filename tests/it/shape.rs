@@ -126,13 +126,35 @@ fn changes_take_their_key(file: &SourceFile) -> Option<String> {
     direct.map(|call| format!("`{call}` writes beside the request's idempotency key; use `app.write` and its kin"))
 }
 
+/// The dispatcher and the simulator carry out what `fanfare_flow` decides. Neither asks a policy itself, makes a job, or says what
+/// follows from an answer of the store.
+fn leaves_decisions_to_the_flow(file: &SourceFile) -> Option<String> {
+    const DECISIONS: [&str; 8] = [
+        "retry::next(",
+        "retry::back_off(",
+        "health::judge(",
+        "Verdict::",
+        " Job {",
+        "Input::Accepted(",
+        "Finished::Recorded { unblocked",
+        "Box::new(Finish",
+    ];
+    if !file.path.starts_with("src/dispatch/") && !file.path.starts_with("crates/sim/src/")
+        || file.path.ends_with("/tests.rs")
+    {
+        return None;
+    }
+    let found = DECISIONS.into_iter().find(|&decision| file.code.contains(decision));
+    found.map(|decision| format!("`{}` is decided in crates/flow", decision.trim()))
+}
+
 fn engine_does_no_io(file: &SourceFile) -> Option<String> {
-    if !file.path.starts_with("crates/engine/src/") {
+    if !["crates/engine/src/", "crates/flow/src/"].iter().any(|pure| file.path.starts_with(pure)) {
         return None;
     }
     let product = file.test_code().into_iter().fold(file.code.clone(), |code, test| code.replace(test, ""));
     let found = NOT_IN_ENGINE_STD.into_iter().find(|&name| product.contains(name));
-    found.map(|name| format!("the engine is pure; `{name}` belongs to the runner around it"))
+    found.map(|name| format!("this is pure; `{name}` belongs to what carries it out"))
 }
 
 fn no_test_is_skipped(file: &SourceFile) -> Option<String> {
@@ -212,6 +234,13 @@ fn layers_never_import_each_other() {
 fn the_engine_is_pure() {
     assert_kept(engine_does_no_io);
     assert_no_dependency("crates/engine/Cargo.toml", &NOT_IN_ENGINE);
+    let not_in_flow: Vec<&str> = NOT_IN_ENGINE.into_iter().filter(|&name| name != "fanfare-store").collect();
+    assert_no_dependency("crates/flow/Cargo.toml", &not_in_flow);
+}
+
+#[test]
+fn server_and_simulator_decide_nothing_twice() {
+    assert_kept(leaves_decisions_to_the_flow);
 }
 
 #[test]
@@ -221,7 +250,10 @@ fn what_requests_change_takes_their_idempotency_key() {
 
 #[test]
 fn the_store_knows_nothing_of_the_server() {
-    assert_no_dependency("crates/store/Cargo.toml", &["axum", "fanfare", "fanfare-sim", "hyper", "rustls"]);
+    assert_no_dependency(
+        "crates/store/Cargo.toml",
+        &["axum", "fanfare", "fanfare-flow", "fanfare-sim", "hyper", "rustls"],
+    );
 }
 
 #[test]
@@ -242,7 +274,7 @@ fn nothing_is_marked_as_unfinished() {
 #[test]
 fn every_rule_finds_what_it_forbids() {
     let long = "//! Long.\n".repeat(MAX_LINES + 1);
-    let broken: [(Rule, &str, &str); 17] = [
+    let broken: [(Rule, &str, &str); 19] = [
         (opens_with_its_role, "src/a.rs", "use std::fmt;\n"),
         (opens_with_its_role, "src/a.rs", ""),
         (is_short_enough, "src/a.rs", &long),
@@ -255,6 +287,8 @@ fn every_rule_finds_what_it_forbids() {
         (layers_do_not_meet, "src/portal.rs", "use super::{api, clock};"),
         (changes_take_their_key, "src/catalogue/a.rs", "async fn a() { app.store.change(change, None).await }"),
         (engine_does_no_io, "crates/engine/src/a.rs", "fn a() { std::fs::read(b) }"),
+        (leaves_decisions_to_the_flow, "crates/sim/src/a.rs", "let next = retry::next(&policy, 1, &ended, now, 0.0);"),
+        (leaves_decisions_to_the_flow, "src/dispatch/a.rs", "fn job() -> Job { Job { delivery } }"),
         (no_test_is_skipped, "src/a.rs", "#[test] #[ignore = \"slow\"] fn a() {}"),
         (no_test_is_skipped, "src/a.rs", "#[cfg_attr(windows, ignore)] fn a() {}"),
         (no_test_sleeps, "src/a.rs", "#[cfg(test)] mod tests { fn a() { tokio::time::sleep(b) } }"),

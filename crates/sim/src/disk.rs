@@ -1,13 +1,13 @@
 //! The store in virtual time: the real SQL in memory, behind a writer that gathers, takes its time, and may refuse.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use fanfare_engine::event::Event;
 use fanfare_engine::id::{NodeId, WebhookId};
 use fanfare_engine::scheduler::{Job, LaneConfig};
+use fanfare_flow::intake::Placed;
+use fanfare_flow::record::Recording;
 use fanfare_store::StoreResult;
-use fanfare_store::queue::{Lease, NewDelivery, Next, Operation};
+use fanfare_store::queue::{Lease, Operation};
 use fanfare_store::sqlite::Core;
 
 use crate::chance::Chance;
@@ -18,14 +18,9 @@ pub(crate) enum Then {
     /// Tell the scheduler of an event's deliveries, and answer the host's post.
     Accepted {
         post: usize,
-        event: Arc<Event>,
-        deliveries: Vec<NewDelivery>,
-        weight: usize,
+        placed: Placed,
     },
-    Finished {
-        job: Box<Job>,
-        next: Next,
-    },
+    Finished(Recording),
     Claimed {
         webhook: WebhookId,
         config: LaneConfig,

@@ -74,6 +74,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// What the scheduler is told once the request is over, or was never made.
+    pub fn sent(&self, trouble: bool) -> Input {
+        Input::Sent { webhook: self.webhook, weight: self.weight, trouble }
+    }
+
     /// What the scheduler is told once the outcome is on disk.
     pub fn recorded(&self) -> Input {
         Input::Recorded { organization: self.event.organization, weight: self.weight }

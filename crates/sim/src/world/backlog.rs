@@ -2,10 +2,12 @@
 
 use fanfare_engine::delivery::SkipReason;
 use fanfare_engine::id::{NodeId, WebhookId};
-use fanfare_engine::scheduler::{Input, Job, LaneConfig};
+use fanfare_engine::scheduler::{Input, LaneConfig};
 use fanfare_engine::webhook::Status;
+use fanfare_flow::claim::{self, Step, Wanted};
+use fanfare_flow::turn;
 use fanfare_store::StoreResult;
-use fanfare_store::queue::{Answer, Claim, ClaimedDelivery, Lease, Operation};
+use fanfare_store::queue::{Answer, Lease, Operation};
 
 use super::{Again, Happening, World, note};
 use crate::disk::Then;
@@ -22,47 +24,39 @@ const AGAIN: i64 = 1_000;
 impl World {
     /// Why nothing is sent to a webhook any more, if so.
     pub(super) fn skip_reason(&self, webhook: WebhookId) -> Option<SkipReason> {
-        match self.catalogue.webhook(webhook).map(|webhook| webhook.status) {
-            None => Some(SkipReason::WebhookDeleted),
-            Some(_) if self.is_sabotaged(Sabotage::SendToDeactivated) => None,
-            Some(Status::Deactivated) => Some(SkipReason::WebhookDeactivated),
-            Some(Status::AutoDisabled) => Some(SkipReason::WebhookAutoDisabled),
-            Some(Status::Active | Status::Paused) => None,
-        }
+        self.status(webhook).map_or(Some(SkipReason::WebhookDeleted), turn::skip_reason)
     }
 
-    pub(super) fn claim(&mut self, webhook: WebhookId, limit: u32, max_bytes: usize, slots: bool) -> Checked {
-        if let Some(reason) = self.skip_reason(webhook) {
-            let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
-            return self.submit(operation, Then::Skipped { webhook });
-        }
+    fn status(&self, webhook: WebhookId) -> Option<Status> {
+        let status = self.catalogue.webhook(webhook)?.status;
+        Some(if self.is_sabotaged(Sabotage::SendToDeactivated) { Status::Active } else { status })
+    }
+
+    pub(super) fn claim(&mut self, wanted: Wanted) -> Checked {
+        let webhook = wanted.webhook;
         let config = self.catalogue.webhook(webhook).map_or(LaneConfig::UNKNOWN, |webhook| self.lane(webhook));
-        if config.held || (config.at_most_once && !slots) || max_bytes == 0 {
-            let due = self.clock();
-            return self.tell(Input::Claimed { webhook, config, jobs: Vec::new(), next_due: Some(due) });
-        }
         let Some(process) = &self.process else { return Ok(()) };
-        let claim = Claim { webhook, node: process.node, limit, max_bytes };
-        self.submit(Operation::Claim(claim), Then::Claimed { webhook, config })
+        match claim::decide(wanted, process.node, self.status(webhook), config, self.clock()) {
+            Step::Tell(input) => self.tell(input),
+            Step::Claim(claim) => self.submit(Operation::Claim(claim), Then::Claimed { webhook, config }),
+            Step::Skip(reason) => {
+                let operation = Operation::SkipWaiting { webhook, reason, limit: SKIP_PIECE };
+                self.submit(operation, Then::Skipped { webhook })
+            }
+        }
     }
 
     pub(super) fn claimed(&mut self, webhook: WebhookId, config: LaneConfig, answer: StoreResult<Answer>) -> Checked {
-        match answer {
-            Ok(Answer::Claimed(claimed)) => {
-                let jobs = claimed.deliveries.into_iter().map(|claimed| job(webhook, claimed)).collect();
-                self.tell(Input::Claimed { webhook, config, jobs, next_due: claimed.next_due })
-            }
-            Ok(other) => fault("answers fit", webhook, format!("a claim was answered with {other:?}")),
-            Err(_) => self.tell(Input::ClaimFailed { webhook }),
+        let Ok(answer) = answer else { return self.tell(Input::ClaimFailed { webhook }) };
+        match claim::claimed(webhook, config, answer) {
+            Ok(input) => self.tell(input),
+            Err(error) => fault("answers fit", webhook, error.to_string()),
         }
     }
 
     pub(super) fn skipped(&mut self, webhook: WebhookId, answer: StoreResult<Answer>) -> Checked {
         match answer {
-            Ok(Answer::Count(count)) => {
-                let next_due = (count >= u64::from(SKIP_PIECE)).then(|| self.clock());
-                self.tell(Input::Claimed { webhook, config: LaneConfig::UNKNOWN, jobs: Vec::new(), next_due })
-            }
+            Ok(Answer::Count(count)) => self.tell(claim::skipped(webhook, count, SKIP_PIECE, self.clock())),
             Ok(other) => fault("answers fit", webhook, format!("a skip was answered with {other:?}")),
             Err(_) => self.tell(Input::ClaimFailed { webhook }),
         }
@@ -141,20 +135,5 @@ impl World {
             Again::Release(webhook, leases) => self.release(webhook, leases),
             Again::Rescue(node) => self.rescue(node),
         }
-    }
-}
-
-fn job(webhook: WebhookId, claimed: ClaimedDelivery) -> Job {
-    Job {
-        delivery: claimed.lease.delivery,
-        webhook,
-        claim: claimed.lease.claim,
-        weight: claimed.event.weight(),
-        event: claimed.event,
-        attempts: claimed.attempts,
-        failures: claimed.failures,
-        trigger: claimed.trigger,
-        single: claimed.single,
-        may_have_been_sent: claimed.may_have_been_sent,
     }
 }

@@ -1,22 +1,23 @@
-//! One attempt: decided, sent, judged and recorded as the server's runner does.
+//! One attempt: carries out what `fanfare_flow` decides, and checks that it may be sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_engine::attempt::{Headers, Outcome};
-use fanfare_engine::delivery::Single;
-use fanfare_engine::health;
+use fanfare_engine::delivery::SkipReason;
+use fanfare_engine::health::HealthPolicy;
 use fanfare_engine::id::{EventId, WebhookId};
-use fanfare_engine::retry::{self, Ended, Verdict};
+use fanfare_engine::retry::Ended;
 use fanfare_engine::scheduler::{Input, Job};
 use fanfare_engine::time::Timestamp;
 use fanfare_engine::webhook::Status;
+use fanfare_flow::attempt::{About, Conclusion, Policies, conclude};
+use fanfare_flow::record::{self, Recording};
+use fanfare_flow::turn::{self, Step, WebhookState};
 use fanfare_store::StoreResult;
 use fanfare_store::log;
-use fanfare_store::queue::{
-    Answer, Finish, Finished, Held, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Next, Operation,
-};
+use fanfare_store::queue::{Answer, Lease, LoggedAttempt, LoggedBody, LoggedRequest, LoggedResponse, Next, Operation};
 
 use super::{Happening, World, note};
 use crate::catalogue::Webhook;
@@ -46,28 +47,40 @@ pub(super) struct Exchange {
 
 impl World {
     /// It is a delivery's turn: looks at its webhook as it is now, and sends, skips or gives back.
-    pub(super) fn begin(&mut self, job: Job, noted: bool) -> Checked {
-        if let Some(reason) = self.skip_reason(job.webhook) {
-            note!(self, "{} is skipped: {}", job.delivery, reason.name());
-            self.tell(sent(&job, false))?;
-            return self.finish(&job, None, Next::Skipped(reason));
+    pub(super) fn begin(&mut self, job: Job, begun: bool) -> Checked {
+        let webhook = self.catalogue.webhook(job.webhook).cloned();
+        let state = webhook.as_ref().ok_or(SkipReason::WebhookDeleted).map(|webhook| self.state(webhook));
+        let step = turn::decide(&job, state, begun || self.is_sabotaged(Sabotage::BeginUnnoted));
+        note!(self, "{}: {step:?}", job.delivery);
+        match (step, webhook) {
+            (Step::Send, Some(webhook)) => {
+                self.may_send(&job, &webhook)?;
+                self.send(job, webhook)
+            }
+            (Step::Begin, _) => {
+                let Some(process) = &self.process else { return Ok(()) };
+                self.submit(Operation::Begin(record::lease(&job, process.node)), Then::Begun { job })
+            }
+            (Step::Skip(reason), _) => self.end_unsent(&job, Next::Skipped(reason)),
+            (Step::GiveUp, _) => self.end_unsent(&job, Next::Exhausted),
+            (Step::GiveBack | Step::Send, _) => self.give_back(&job),
         }
-        let Some(webhook) = self.catalogue.webhook(job.webhook).cloned() else { return Ok(()) };
-        if self.catalogue.lane(&webhook).held {
-            note!(self, "{} is held", job.delivery);
-            return self.give_back(&job);
+    }
+
+    /// The webhook as it is now, which some mistakes on purpose see otherwise.
+    fn state(&self, webhook: &Webhook) -> WebhookState {
+        let lane = self.catalogue.lane(webhook);
+        WebhookState {
+            status: if self.is_sabotaged(Sabotage::SendToDeactivated) { Status::Active } else { webhook.status },
+            held: lane.held,
+            at_most_once: webhook.retry.stop_after_unknown && !self.is_sabotaged(Sabotage::SendTwice),
+            access_revoked: false,
         }
-        if job.may_have_been_sent && webhook.retry.stop_after_unknown && !self.is_sabotaged(Sabotage::SendTwice) {
-            note!(self, "{} is given up", job.delivery);
-            self.tell(sent(&job, false))?;
-            return self.finish(&job, None, Next::Exhausted);
-        }
-        if job.may_have_been_sent && !noted && !self.is_sabotaged(Sabotage::BeginUnnoted) {
-            let Some(process) = &self.process else { return Ok(()) };
-            return self.submit(Operation::Begin(process.lease(&job)), Then::Begun { job });
-        }
-        self.may_send(&job, &webhook)?;
-        self.send(job, webhook)
+    }
+
+    fn end_unsent(&mut self, job: &Job, next: Next) -> Checked {
+        self.tell(job.sent(false))?;
+        self.finish(job, None, next)
     }
 
     /// It is noted that a delivery is sent of which a process may have died.
@@ -79,7 +92,7 @@ impl World {
     }
 
     fn give_back(&mut self, job: &Job) -> Checked {
-        self.tell(sent(job, false))?;
+        self.tell(job.sent(false))?;
         self.tell(job.recorded())?;
         let Some(process) = &self.process else { return Ok(()) };
         let leases = vec![process.lease(job)];
@@ -144,25 +157,26 @@ impl World {
         let clock = self.clock();
         let Exchange { job, webhook, reaction, .. } = &exchange;
         let ended = Ended { outcome: reaction.outcome, status: reaction.status, retry_after: reaction.retry_after };
-        let verdict = retry::next(&webhook.retry, job.failures + 1, &ended, clock, self.chance.share());
-        let mut next = single(job, verdict);
-        let gone = verdict == Verdict::DisableWebhook;
+        let policies = Policies { retry: &webhook.retry, health: &HealthPolicy { after: None } };
+        let Conclusion { mut next, disable, trouble, back_off } =
+            conclude(job, Some(policies), &ended, &About::default(), clock, self.chance.share());
         note!(self, "{} ended: {:?} {:?}, so {next:?}", job.delivery, reaction.outcome, reaction.status);
         if let Some(story) = self.ledger.stories.get_mut(&job.delivery) {
-            story.gone |= gone;
+            story.gone |= disable.is_some();
             story.not_before = if let Next::RetryAt(at) = next { Some(at) } else { None };
         }
         if self.is_sabotaged(Sabotage::SendBeforeDue) && matches!(next, Next::RetryAt(_)) {
             next = Next::RetryAt(clock);
         }
-        if let Some(until) = retry::back_off(&webhook.retry, &ended, clock, self.chance.share()) {
+        if let Some(until) = back_off {
             self.back_off(job.webhook, until)?;
         }
-        self.tell(sent(job, is_trouble(reaction)))?;
+        self.tell(job.sent(trouble))?;
         let Some(process) = &mut self.process else { return Ok(()) };
         let attempt = log_entry(&exchange, process.ids.next(clock));
-        if gone && self.catalogue.webhook(job.webhook).is_some_and(|webhook| webhook.status == Status::Active) {
-            note!(self, "{} is switched off: {}", job.webhook, health::GONE);
+        let is_active = self.catalogue.webhook(job.webhook).is_some_and(|webhook| webhook.status == Status::Active);
+        if let Some(reason) = disable.filter(|_| is_active) {
+            note!(self, "{} is switched off: {reason}", job.webhook);
             self.catalogue.set_status(job.webhook, Status::AutoDisabled);
             self.webhook_changed(job.webhook)?;
         }
@@ -182,23 +196,18 @@ impl World {
 
     fn finish(&mut self, job: &Job, attempt: Option<LoggedAttempt>, next: Next) -> Checked {
         let Some(process) = &self.process else { return Ok(()) };
-        let (lease, webhook) = (process.lease(job), job.webhook);
-        let finish = Finish { lease, webhook, held: held(job), attempt, next, report: None };
-        self.submit(Operation::Finish(Box::new(finish)), Then::Finished { job: Box::new(job.clone()), next })
+        self.submit(record::finish(job, process.node, attempt, next, None), Then::Finished(Recording::of(job, next)))
     }
 
     /// An outcome is on disk, or was lost for good.
-    pub(super) fn recorded(&mut self, job: &Job, next: Next, answer: StoreResult<Answer>) -> Checked {
-        let due = match (answer, next) {
-            (Ok(Answer::Finished(Finished::Recorded { .. })), Next::RetryAt(at)) => Some(at),
-            (Ok(Answer::Finished(Finished::Recorded { unblocked: true })), _) => Some(self.clock()),
-            _ => None,
-        };
-        self.tell(job.recorded())?;
-        match due.filter(|_| !self.is_sabotaged(Sabotage::ForgetStored)) {
-            Some(due) => self.tell(Input::Stored { webhook: job.webhook, config: None, due }),
-            None => Ok(()),
+    pub(super) fn recorded(&mut self, recording: Recording, answer: &StoreResult<Answer>) -> Checked {
+        for input in recording.inputs(answer, self.clock()) {
+            if matches!(input, Input::Stored { .. }) && self.is_sabotaged(Sabotage::ForgetStored) {
+                continue;
+            }
+            self.tell(input)?;
         }
+        Ok(())
     }
 }
 
@@ -206,45 +215,7 @@ impl Exchange {
     /// What a process that is taken for dead would still write of it.
     pub(super) fn late_outcome(&self, id: i64) -> Operation {
         let attempt = Some(log_entry(self, id));
-        let (lease, webhook) = (self.lease, self.job.webhook);
-        Operation::Finish(Box::new(Finish {
-            lease,
-            webhook,
-            held: held(&self.job),
-            attempt,
-            next: Next::Delivered,
-            report: None,
-        }))
-    }
-}
-
-fn held(job: &Job) -> Held {
-    Held::of(&job.event, job.attempts, job.single)
-}
-
-fn sent(job: &Job, trouble: bool) -> Input {
-    Input::Sent { webhook: job.webhook, weight: job.weight, trouble }
-}
-
-/// A single attempt is not followed by others, and what was delivered stays delivered.
-fn single(job: &Job, verdict: Verdict) -> Next {
-    let next = match verdict {
-        Verdict::Delivered => Next::Delivered,
-        Verdict::RetryAt(at) => Next::RetryAt(at),
-        Verdict::Exhausted | Verdict::DisableWebhook => Next::Exhausted,
-    };
-    match (job.single, next) {
-        (Single::No, next) => next,
-        (Single::StaysDelivered, _) | (Single::Attempt, Next::Delivered) => Next::Delivered,
-        (Single::Attempt, _) => Next::Exhausted,
-    }
-}
-
-fn is_trouble(reaction: &Reaction) -> bool {
-    match reaction.outcome {
-        Outcome::Success => false,
-        Outcome::Status => reaction.status.is_some_and(|status| status == 429 || status >= 500),
-        _ => true,
+        record::finish(&self.job, self.lease.node, attempt, Next::Delivered, None)
     }
 }
 

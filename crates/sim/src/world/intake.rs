@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_engine::delivery::{Single, Trigger};
+use fanfare_engine::delivery::Trigger;
 use fanfare_engine::event::Event;
 use fanfare_engine::id::{DeliveryId, EventId, OrganizationId, ProjectId, WebhookId};
-use fanfare_engine::scheduler::{Input, Job, LaneConfig};
+use fanfare_engine::scheduler::LaneConfig;
+use fanfare_flow::intake::{self, Placed};
 use fanfare_store::StoreResult;
-use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, NewDelivery, Operation};
+use fanfare_store::queue::{Accept, Accepted, Answer, IdempotencyKey, Learn, Operation};
 
 use super::script::{CATCHES_UP_FOR, RETURNS_AT};
 use super::{Happening, World, note};
 use crate::disk::Then;
 use crate::ledger::{Checked, Promise, fault};
 use crate::plan::Sabotage;
-
-/// What a delivery weighs beside its share of the event, in bytes.
-const DELIVERY_WEIGHT: usize = 512;
 
 /// Something that the host posts until it is answered.
 #[derive(Clone, Debug)]
@@ -69,34 +67,34 @@ impl World {
             return self.post_again(number);
         };
         event.id = EventId(process.ids.next(clock));
-        let weight = event.weight() + DELIVERY_WEIGHT;
-        let deliveries: Vec<NewDelivery> = webhooks
-            .into_iter()
-            .map(|(webhook, lane)| {
-                let ordered = event.ordering_key.is_some() && !ignores_order;
-                let in_memory = !ordered && process.scheduler.admit(clock, webhook, lane, weight);
-                let lease = in_memory.then_some(process.node);
-                let id = DeliveryId(process.ids.next(clock));
-                if in_memory {
+        let kept = Arc::new(event.clone());
+        if ignores_order {
+            event.ordering_key = None;
+        }
+        let targets: Vec<_> =
+            webhooks.into_iter().map(|(webhook, lane)| (DeliveryId(process.ids.next(clock)), webhook, lane)).collect();
+        let node = process.node;
+        let placed =
+            intake::place(event, targets.into_iter(), node, Trigger::Schedule, clock, |id, webhook, lane, weight| {
+                let has_room = process.scheduler.admit(clock, webhook, lane, weight);
+                if has_room {
                     process.holds(id, weight);
                 }
-                NewDelivery { id, webhook, lease, due: clock, trigger: Trigger::Schedule }
-            })
-            .collect();
-        note!(self, "host posts #{number} as {} for {} webhooks", event.id, deliveries.len());
-        let event = Arc::new(event);
+                has_room
+            });
+        note!(self, "host posts #{number} as {} for {} webhooks", kept.id, placed.deliveries.len());
         let fingerprint = [1; 16];
         let accept = Accept {
-            event: Arc::clone(&event),
+            event: kept,
             fingerprint,
             idempotency: post.idempotency(),
-            deliveries: deliveries.clone(),
+            deliveries: placed.deliveries.clone(),
             learn: Learn::Nothing,
         };
         if self.is_sabotaged(Sabotage::AnswerBeforeCommit) && post.external_id.is_none() && post.idempotency.is_none() {
-            self.answer(number, Promise { event: event.id, deliveries: deliveries.len() })?;
+            self.answer(number, Promise { event: placed.event.id, deliveries: placed.deliveries.len() })?;
         }
-        self.submit(Operation::Accept(accept), Then::Accepted { post: number, event, deliveries, weight })
+        self.submit(Operation::Accept(accept), Then::Accepted { post: number, placed })
     }
 
     fn post_again(&mut self, number: usize) -> Checked {
@@ -108,46 +106,30 @@ impl World {
     }
 
     /// The store has answered: the scheduler learns what is its own, the host that its event is kept.
-    pub(super) fn accepted(
-        &mut self,
-        post: usize,
-        event: &Arc<Event>,
-        deliveries: Vec<NewDelivery>,
-        weight: usize,
-        answer: StoreResult<Answer>,
-    ) -> Checked {
+    pub(super) fn accepted(&mut self, post: usize, placed: Placed, answer: StoreResult<Answer>) -> Checked {
+        let (event, count) = (placed.event.id, placed.deliveries.len());
         let accepted = match answer {
-            Ok(Answer::Accepted(accepted)) => Some(accepted),
-            Ok(other) => return fault("answers fit", event.id, format!("accepting was answered with {other:?}")),
+            Ok(Answer::Accepted(accepted)) => Ok(accepted),
+            Ok(other) => return fault("answers fit", event, format!("accepting was answered with {other:?}")),
+            Err(error) => Err(error),
+        };
+        let promise = match &accepted {
+            Ok(Accepted::New { .. }) => Some(Promise { event, deliveries: count }),
+            Ok(Accepted::Repeated { event, deliveries }) => {
+                Some(Promise { event: *event, deliveries: *deliveries as usize })
+            }
+            Ok(other) => {
+                return fault("repeated posts are known", event, format!("#{post} was answered {other:?}"));
+            }
             Err(_) => None,
         };
-        let kept = matches!(accepted, Some(Accepted::New { .. }));
-        let held_back = match &accepted {
-            Some(Accepted::New { held_back, .. }) => held_back.clone(),
-            _ => Vec::new(),
-        };
-        let promise = match accepted {
-            Some(Accepted::New { .. }) => Some(Promise { event: event.id, deliveries: deliveries.len() }),
-            Some(Accepted::Repeated { event, deliveries }) => Some(Promise { event, deliveries: deliveries as usize }),
-            Some(other) => {
-                return fault("repeated posts are known", event.id, format!("#{post} was answered {other:?}"));
-            }
-            None => None,
-        };
-        for delivery in deliveries {
-            let webhook = delivery.webhook;
-            match (kept, delivery.lease) {
-                (true, Some(_)) => self.tell(Input::Accepted(job(event, &delivery, weight)))?,
-                (false, Some(_)) => {
-                    if let Some(process) = &mut self.process {
-                        process.gives_up(delivery.id);
-                    }
-                    self.tell(Input::Refused { webhook, weight })?;
-                }
-                (true, None) if held_back.contains(&delivery.id) => {}
-                (true, None) => self.tell(Input::Stored { webhook, config: None, due: delivery.due })?,
-                (false, None) => {}
-            }
+        if !matches!(accepted, Ok(Accepted::New { .. }))
+            && let Some(process) = &mut self.process
+        {
+            placed.deliveries.iter().for_each(|delivery| process.is_refused(delivery.id));
+        }
+        for input in placed.inputs(&accepted).collect::<Vec<_>>() {
+            self.tell(input)?;
         }
         match promise {
             Some(promise) => self.answer(post, promise),
@@ -172,20 +154,5 @@ impl World {
                 Ok(())
             }
         }
-    }
-}
-
-fn job(event: &Arc<Event>, delivery: &NewDelivery, weight: usize) -> Job {
-    Job {
-        delivery: delivery.id,
-        webhook: delivery.webhook,
-        claim: 1,
-        event: Arc::clone(event),
-        attempts: 0,
-        failures: 0,
-        trigger: delivery.trigger,
-        single: Single::No,
-        may_have_been_sent: false,
-        weight,
     }
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use fanfare_engine::id::{NodeId, WebhookId};
 use fanfare_engine::scheduler::{Job, Limits};
 use fanfare_engine::time::Timestamp;
+use fanfare_flow::claim::Wanted;
 use fanfare_store::queue::{Lease, Operation};
 
 use self::customers::Edit;
@@ -58,10 +59,7 @@ enum Happening {
     /// A task of the process asks the store for what waits.
     Claim {
         process: u32,
-        webhook: WebhookId,
-        limit: u32,
-        max_bytes: usize,
-        slots: bool,
+        wanted: Wanted,
     },
     /// A task of the process tries something again that the store refused.
     Again {
@@ -247,9 +245,7 @@ impl World {
             Happening::WriterRested => self.writer_rested(),
             Happening::Wake { process } if self.lives(process) => self.wake(),
             Happening::Begin { process, job } if self.lives(process) => self.begin(job, false),
-            Happening::Claim { process, webhook, limit, max_bytes, slots } if self.lives(process) => {
-                self.claim(webhook, limit, max_bytes, slots)
-            }
+            Happening::Claim { process, wanted } if self.lives(process) => self.claim(wanted),
             Happening::Again { process, operation } if self.lives(process) => self.again(operation),
             Happening::Wake { .. } | Happening::Begin { .. } | Happening::Claim { .. } | Happening::Again { .. } => {
                 Ok(())

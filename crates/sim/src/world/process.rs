@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fanfare_engine::id::{DeliveryId, IdGenerator, NodeId, OrganizationId, WebhookId};
 use fanfare_engine::scheduler::{Command, Input, Job, LaneConfig, Limits, Scheduler};
 use fanfare_engine::time::Timestamp;
+use fanfare_flow::claim::Wanted;
 use fanfare_store::queue::Lease;
 use fanfare_store::sqlite::Joined;
 
@@ -74,6 +75,11 @@ impl Process {
         self.memory -= self.queued.remove(&delivery).unwrap_or(0);
     }
 
+    /// Takes note of an admitted delivery that did not come to be, of which the scheduler is told.
+    pub(super) fn is_refused(&mut self, delivery: DeliveryId) {
+        self.queued.remove(&delivery);
+    }
+
     /// What is in memory and not handed out.
     pub(super) fn waiting(&self) -> impl Iterator<Item = DeliveryId> {
         self.queued.keys().copied()
@@ -121,6 +127,7 @@ impl World {
                 process.memory -= weight;
                 process.unrecorded -= 1;
             }
+            Input::Refused { weight, .. } => process.memory -= weight,
             Input::Claimed { webhook, jobs, .. } => {
                 process.claims.remove(webhook);
                 jobs.iter().for_each(|job| process.holds(job.delivery, job.weight));
@@ -173,7 +180,7 @@ impl World {
                 let Some(process) = &mut self.process else { return Ok(()) };
                 let process = process.number;
                 let after = self.chance.between(0, 2);
-                self.after(after, Happening::Claim { process, webhook, limit, max_bytes, slots });
+                self.after(after, Happening::Claim { process, wanted: Wanted { webhook, limit, max_bytes, slots } });
                 Ok(())
             }
             Command::Release { webhook, leases } => {

@@ -97,10 +97,8 @@ impl World {
     /// Lets whoever asked go on with the answer.
     pub(super) fn go_on(&mut self, then: Then, answer: StoreResult<Answer>) -> Checked {
         match then {
-            Then::Accepted { post, event, deliveries, weight } => {
-                self.accepted(post, &event, deliveries, weight, answer)
-            }
-            Then::Finished { job, next } => self.recorded(&job, next, answer),
+            Then::Accepted { post, placed } => self.accepted(post, placed, answer),
+            Then::Finished(recording) => self.recorded(recording, &answer),
             Then::Claimed { webhook, config } => self.claimed(webhook, config, answer),
             Then::Skipped { webhook } => self.skipped(webhook, answer),
             Then::Released { webhook, leases } => self.released(webhook, leases, answer),
