@@ -167,7 +167,7 @@ fn write(
     pending
 }
 
-/// Tells whoever has to know what the store answered.
+/// Updates metrics, caches and scheduler with the store's answer.
 fn tell(dispatcher: &Arc<Dispatcher>, placed: Placed, result: &StoreResult<Accepted>) {
     let metrics = &dispatcher.tools.metrics;
     match result {

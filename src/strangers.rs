@@ -1,9 +1,8 @@
-//! Which connections wait for their clients, so that where there is no room for a new one, those that have waited longest are
-//! closed: first those on which nobody has shown a valid key or session, then the others.
+//! Closes connections to make room for new ones: those that have waited longest for their client, starting with clients that
+//! have shown no valid key or session.
 //!
-//! A connection waits while no request is under way, and while the next piece of a request's body is not there: whoever sends a
-//! body slowly keeps others out no more than whoever sends nothing. Nothing is lost by closing it, since a request is carried out
-//! only once its body is whole.
+//! A connection waits between requests, and while the rest of a request's body is missing. Closing it loses nothing, because a
+//! request runs only once its body is complete.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +72,7 @@ impl Connections {
         };
         waiting.sort_unstable_by_key(|(is_known, since, _)| (*is_known, *since));
         let close = |(_, since, state): &(bool, u64, Arc<State>)| {
-            // Unless something came meanwhile.
+            // Fails if the client has sent something since.
             let closes = state.waits.compare_exchange(*since, CLOSING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
             if closes {
                 state.close.notify_one();
@@ -85,29 +84,29 @@ impl Connections {
 }
 
 impl Connection {
-    /// Something came, a request or a piece of its body; false where the connection is being closed.
+    /// Notes that the client has sent a request or a piece of its body. Returns false if the connection is being closed.
     pub fn begin(&self) -> bool {
         self.state.waits.swap(BUSY, Ordering::AcqRel) != CLOSING
     }
 
-    /// From now on the client has to send something: its next request, or more of this one.
+    /// Notes that the client has to send something: its next request, or more of this one.
     pub fn wait(&self) {
-        // What is being closed stays so, and who waits already has waited since then.
+        // Leaves a connection alone that is being closed or waits already.
         let _ = self.state.waits.compare_exchange(BUSY, self.all.next(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Who sends the request that is under way has shown a valid key or session.
+    /// Notes who sent the request that is under way, by a valid key or session.
     pub fn belongs_to(&self, owner: Owner) {
         *self.state.owner.lock() = owner;
         self.state.is_known.store(true, Ordering::Relaxed);
     }
 
-    /// Whose the request is that is under way; a stranger's until somebody is known to have sent it.
+    /// Returns the owner of the request that is under way; a stranger until a key or session is checked.
     pub fn owner(&self) -> Owner {
         *self.state.owner.lock()
     }
 
-    /// A request was answered. The next one on this connection may be somebody else's: proxies share theirs.
+    /// Notes that a request was answered. The next one may be somebody else's, because proxies share connections.
     pub fn end(&self) {
         *self.state.owner.lock() = Owner::Stranger;
     }

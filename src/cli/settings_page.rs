@@ -38,13 +38,13 @@ server's choice, not the operating system's:
 
 | share | part | what it is for | when it is used up |
 |---|---|---|---|
-| `deliveries` | 1/2 | deliveries in memory, until their outcome is written: each counts twice the size of its event, for the event and for the body of its request | deliveries wait in the database |
+| `deliveries` | 1/2 | deliveries in memory, until their outcome is stored; each counts twice its event's size, for the event and for its request's body | deliveries wait in the database |
 | `requests` | 1/4 | bodies above 4 KiB of requests to the API and the portal that are being read or handled | 503 with `Retry-After` |
 | `responses` | 1/8 | bodies above 16 KiB that their client has not read yet | 503 with `Retry-After` |
 | `logs` | 1/8 | what receivers answered, until it is written | the log keeps less of the response's body |
 
-One organization, or one key that is bound to none, gets at most half of `requests`, `responses` or `logs`, and one organization a
-quarter of `deliveries`, of which an eighth is kept for organizations that use little. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
+An organization, or a key that isn't bound to one, gets at most half of `requests`, `responses` or `logs`. An organization gets at most
+a quarter of `deliveries`, and an eighth is reserved for organizations that use little. A single body that is larger than a share is taken while nothing else of the share is in use. `/metrics` shows each
 share: `fanfare_memory_bytes`, `fanfare_memory_limit_bytes` and `fanfare_memory_refusals_total`.
 
 Connections, caches (TLS sessions take at most 96 MiB) and the database come on top; see the figures for memory in [benchmarks.md](benchmarks.md).

@@ -1,8 +1,8 @@
-//! JSON that counts how often it is looked at, so that checking it against a schema has a budget of steps, time and stack.
+//! JSON values that count how often they are read, so that a schema check has a budget of steps, time and stack.
 //!
-//! The validating library has no such budget, and a small schema may ask for more work than there is time in the world, and for
-//! more stack than a thread has. But it reads values through a trait. Here each look at a value counts a step; where the budget
-//! is used up, the look unwinds the stack, which is the one way out of the library's recursion.
+//! The validation library has no such budget, and a small schema can cost more time or stack than there is. The library reads values
+//! through a trait, and here every read counts as a step. When the budget is exhausted, the read unwinds the stack, because the
+//! library's recursion has no other exit.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -21,10 +21,10 @@ const LOOK_AGAIN: u64 = 64;
 /// How many bytes of a text count as a step.
 const TEXT_STEP: usize = 64;
 
-/// What a check may cost.
+/// The budget of a check.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How often values may be looked at.
+    /// How often values may be read.
     pub steps: u64,
     /// How long it may take, whatever the steps are.
     pub time: Duration,
@@ -48,10 +48,10 @@ thread_local! {
     static BUDGET: Cell<Option<Budget>> = const { Cell::new(None) };
 }
 
-/// Runs work that looks at values through [`Look`], for at most so much.
+/// Runs work that reads values through [`Look`], within a budget.
 ///
 /// # Errors
-/// The steps, the time or the stack were used up.
+/// The budget is exhausted.
 pub(super) fn within<T>(effort: Effort, work: impl FnOnce() -> T) -> Result<T, Exhausted> {
     let end = Instant::now() + effort.time;
     let budget = Budget { left: effort.steps, until_look: LOOK_AGAIN, end, stack: stack_address() };
@@ -94,7 +94,7 @@ fn stack_address() -> usize {
 /// The representation, for the library.
 pub(super) struct Counted;
 
-/// A value that counts the looks at it.
+/// A value that counts how often it is read.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a>(pub(super) &'a Value);
 

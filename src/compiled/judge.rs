@@ -1,4 +1,4 @@
-//! Whether a JSON Schema may be saved: how much there is of it, and how often and how deeply it applies itself to the same value.
+//! Judges whether a JSON Schema may be saved: its size, and how many of its subschemas apply to one value, in total and in a row.
 
 use std::collections::HashMap;
 
@@ -169,7 +169,7 @@ impl<'a> Targets<'a> {
         targets
     }
 
-    /// All that a reference may lead to. Addresses are compared by their last part, which may find too many.
+    /// Returns everything a reference may lead to. Compares addresses by their last part, which may find too many.
     fn find(&self, reference: &str) -> Vec<&'a Map<String, Value>> {
         let (address, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8_lossy();

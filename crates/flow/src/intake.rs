@@ -1,4 +1,4 @@
-//! Turns an event into deliveries, and says what the scheduler is told once the store has them.
+//! Turns an event into deliveries, and builds the facts for the scheduler once they are stored.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub fn place(
 }
 
 impl Placed {
-    /// Returns what the scheduler is told once the store has answered.
+    /// Returns the facts for the scheduler, given the store's answer.
     pub fn inputs(self, accepted: &StoreResult<Accepted>) -> impl Iterator<Item = Input> {
         let is_new = matches!(accepted, Ok(Accepted::New { .. }));
         let held_back: &[DeliveryId] = match accepted {

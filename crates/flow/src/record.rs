@@ -1,4 +1,4 @@
-//! Has outcomes recorded, and says what the scheduler is told once they are.
+//! Builds the operations that record outcomes, and the facts for the scheduler once they are recorded.
 
 use fanfare_engine::id::{NodeId, WebhookId};
 use fanfare_engine::scheduler::{Input, Job};
@@ -11,7 +11,7 @@ pub fn lease(job: &Job, node: NodeId) -> Lease {
     Lease { delivery: job.delivery, node, claim: job.claim }
 }
 
-/// Returns the operation that records how a delivery goes on. `report` is an operator event that tells of it.
+/// Returns the operation that records an outcome. `report` is an operator event about it, stored in the same commit.
 pub fn finish(
     job: &Job,
     node: NodeId,
@@ -37,7 +37,7 @@ impl Recording {
         Recording { webhook: job.webhook, next, recorded: job.recorded() }
     }
 
-    /// Returns what the scheduler is told. If the store could not record it, the lease ends it.
+    /// Returns the facts for the scheduler. If the store failed, the lease stays until a rescue.
     pub fn inputs(self, answer: &StoreResult<Answer>, now: Timestamp) -> impl Iterator<Item = Input> + use<> {
         let Recording { webhook, next, recorded } = self;
         let due = match (answer, next) {

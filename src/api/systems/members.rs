@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use crate::api::body::{self, MAX_BODY_BYTES};
 use crate::api::problem::{Answer, Code, Problem};
 
-/// Most errors that are told of one body.
+/// The most errors reported for one body.
 const MAX_ERRORS: usize = 20;
 
 /// What an API calls its members: the name that it accepts, and the one under which it is read.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Rows that are removed in one commit while nobody waits for the writer. An event, its delivery and its attempt are three.
-const ROWS: u32 = 120;
+const ROWS: u32 = 90;
 /// The same while others wait.
-const ROWS_AMONG_OTHERS: u32 = 60;
+const ROWS_AMONG_OTHERS: u32 = 45;
 /// From so many waiting operations on, others wait for the writer.
 const OTHERS: usize = 8;
 /// The longest rest, so that a disk that stalls for a while does not end pruning for long.

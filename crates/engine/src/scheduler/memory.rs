@@ -1,7 +1,7 @@
-//! How many bytes of deliveries are in memory, over all and for each organization, and who waits for some to be free.
+//! Bounds the bytes of deliveries in memory, in total and per organization, and lines up the webhooks that wait for some.
 //!
-//! An organization may use a quarter, and an eighth of all is kept for those that use little, so that however many fill their
-//! quarters with large deliveries for receivers that hang, others go on.
+//! An organization may use a quarter. An eighth of the total is reserved for organizations that use little, so others make progress
+//! no matter how many fill their quarters with large deliveries for receivers that hang.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use foldhash::HashMap;
 
 use crate::id::{OrganizationId, WebhookId};
 
-/// The part of the memory that one organization may use, as a divisor: so many that hang leave nothing for others.
+/// The part that one organization may use, as a divisor.
 const ORGANIZATION_SHARE: usize = 4;
 /// The part that one webhook may use, as a divisor, so that one which hangs leaves room for its organization's others.
 const LANE_SHARE: usize = 8;
-/// The part that is kept for organizations that use little, as a divisor.
+/// The part reserved for organizations that use little, as a divisor.
 const RESERVE: usize = 8;
-/// The part that these use at most, as a divisor: 64 of them fit into the reserve.
+/// The most that such an organization uses, as a divisor of the total. 64 of them fit into the reserve.
 const LITTLE: usize = 512;
 /// What one webhook and one organization may use however little memory there is, in bytes.
 pub(super) const LEAST_SHARE: usize = 64 << 10;
@@ -26,13 +26,13 @@ const CLAIM_PART: usize = 64;
 #[derive(Debug)]
 pub(super) struct Memory {
     limit: usize,
-    /// What a claim may bring at least: one delivery, as large as they may be.
+    /// The size of the largest delivery. A claim brings at least one.
     largest: usize,
     bytes: usize,
     organizations: HashMap<OrganizationId, Share>,
-    /// Webhooks that wait for memory outside the reserve before they can claim, and whose they are.
+    /// Webhooks that can't claim before there is memory outside the reserve, with their organization.
     starved: VecDeque<(OrganizationId, WebhookId)>,
-    /// Webhooks of organizations that use little, which wait for any.
+    /// Webhooks that can't claim before there is any memory. Their organizations use little.
     starved_of_little: VecDeque<WebhookId>,
 }
 
@@ -101,7 +101,7 @@ impl Memory {
     /// until [`Memory::next_fed`] names it.
     pub(super) fn hold_for_claim(&mut self, organization: OrganizationId, webhook: WebhookId) -> Option<usize> {
         let left = self.left_for(organization);
-        // One that uses little may use more by a single delivery.
+        // An organization that uses little may exceed that by one delivery.
         if left >= self.largest || (left > 0 && self.uses_little(organization)) {
             let part = (self.limit / CLAIM_PART).max(self.largest).min(left);
             self.hold(organization, part);
@@ -111,7 +111,7 @@ impl Memory {
         None
     }
 
-    /// Puts a webhook in line: where it waits for more than its organization may have, for that.
+    /// Puts a webhook in the line for what it lacks: its organization's share, memory outside the reserve, or any.
     fn wait(&mut self, organization: OrganizationId, webhook: WebhookId) {
         if self.uses_little(organization) {
             self.starved_of_little.push_back(webhook);
@@ -157,7 +157,7 @@ impl Memory {
         }
     }
 
-    /// Whether an organization's share has room for what a claim may bring.
+    /// Whether an organization's share has room for a claim.
     fn has_share(&self, organization: OrganizationId) -> bool {
         self.uses_little(organization) || self.held(organization) + self.largest <= self.organization_share()
     }
@@ -167,7 +167,7 @@ impl Memory {
         self.held(organization) < self.little()
     }
 
-    /// How much more an organization may use now.
+    /// Returns how much more an organization may use now.
     fn left_for(&self, organization: OrganizationId) -> usize {
         let free = self.limit.saturating_sub(self.bytes);
         let held = self.held(organization);
@@ -187,7 +187,7 @@ impl Memory {
         self.limit / RESERVE
     }
 
-    /// What an organization that uses little has at most.
+    /// Returns the most that an organization which uses little has.
     fn little(&self) -> usize {
         (self.limit / LITTLE).max(1)
     }
