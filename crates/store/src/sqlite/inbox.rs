@@ -26,6 +26,8 @@ const WIDE_WAITING: usize = 50_000;
 
 /// So many outcomes are company enough for each other.
 const COMPANY: usize = 64;
+/// How many outcomes a commit takes at least beside other entries.
+const OUTCOMES_BESIDE_OTHERS: usize = 256;
 
 /// The limits of what may wait.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +111,17 @@ impl Waiting {
             }
             into.push(entry);
         }
+    }
+}
+
+impl Waiting {
+    /// How many outcomes a commit takes beside what else waits: as many as that writes rows, so that a burst of outcomes, as when
+    /// many requests time out at once, doesn't delay new events by the time it takes to write them.
+    fn beside(&self, limit: usize) -> usize {
+        if self.entries.is_empty() {
+            return limit;
+        }
+        OUTCOMES_BESIDE_OTHERS.max(self.entries.iter().take(limit).map(|entry| entry.operation.rows()).sum())
     }
 }
 
@@ -207,7 +220,7 @@ impl Inbox {
             }
         }
         let outcomes = match waiting.is_turn_of_outcomes() {
-            true => waiting.outcomes.len().min(limit - waiting.entries.len().min(limit / 2)),
+            true => waiting.outcomes.len().min(limit - waiting.entries.len().min(limit / 2)).min(waiting.beside(limit)),
             false => 0,
         };
         waiting.passed_over = outcomes == 0 && !waiting.outcomes.is_empty();
@@ -314,6 +327,25 @@ mod tests {
         inbox.take(100, 1_000, &mut entries).unwrap();
         let events = entries.iter().filter(|entry| entry.operation.is_intake()).count();
         (events, entries.len() - events)
+    }
+
+    #[test]
+    fn a_burst_of_outcomes_leaves_commits_short_while_events_come() {
+        let inbox = Inbox::new(Bounds { operations: 10_000, bytes: 1 << 20 });
+        let outcomes_beside = |events: i64, webhooks: i64| {
+            (0..600).for_each(|_| push(&inbox, outcome(None)));
+            (0..events).for_each(|_| push(&inbox, event_for(webhooks)));
+            let mut entries = Vec::new();
+            inbox.take(1_000, 10_000, &mut entries).unwrap();
+            let taken = entries.iter().filter(|entry| !entry.operation.is_intake()).count();
+            while inbox.len() > 0 {
+                inbox.take(1_000, 10_000, &mut entries).unwrap();
+            }
+            taken
+        };
+        assert_eq!(outcomes_beside(1, 1), OUTCOMES_BESIDE_OTHERS);
+        assert_eq!(outcomes_beside(40, 9), 400, "as many as the events have rows");
+        assert_eq!(outcomes_beside(0, 0), 600);
     }
 
     fn event_of(organization: i64, webhooks: i64) -> Operation {
