@@ -140,9 +140,8 @@ impl<T> Found<T> {
     }
 
     /// The same rows in another form.
-    pub fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Found<U>, E> {
-        let rows = self.rows.into_iter().map(change).collect::<Result<_, E>>()?;
-        Ok(Found { rows, cut: self.cut, full: self.full })
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Found<U> {
+        Found { rows: self.rows.into_iter().map(change).collect(), cut: self.cut, full: self.full }
     }
 }
 

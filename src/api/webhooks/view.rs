@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::catalogue::webhooks::{AuthShape, ContentTypeShape, EventsShape, FilterShape, MethodShape, OpenWebhook};
-use crate::catalogue::webhooks::{RateLimitShape, RetryShape, shown_headers};
+use crate::catalogue::webhooks::{RateLimitShape, RetryShape, UNREADABLE, shown_headers};
 
 /// A webhook.
 #[derive(Serialize, ToSchema)]
@@ -96,7 +96,7 @@ impl From<Status> for StatusName {
 
 /// The webhook as it is answered. `secret` is one that was just made for it.
 pub(in crate::api) fn show(webhook: OpenWebhook, operator: bool, secret: Option<String>) -> WebhookBody {
-    let OpenWebhook { row, credentials } = webhook;
+    let OpenWebhook { row, credentials, unreadable } = webhook;
     let settings = row.settings;
     let headers = shown_headers(&credentials.headers).into_iter().map(|(name, value)| (name, value.into())).collect();
     WebhookBody {
@@ -109,7 +109,7 @@ pub(in crate::api) fn show(webhook: OpenWebhook, operator: bool, secret: Option<
         events: settings.events,
         enabled: row.status.takes_events(),
         status: row.status.into(),
-        status_reason: row.status_reason,
+        status_reason: if unreadable { Some(UNREADABLE.to_owned()) } else { row.status_reason },
         method: settings.method,
         content_type: settings.content_type,
         include_entity: settings.include_entity,

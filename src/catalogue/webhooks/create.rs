@@ -89,7 +89,7 @@ fn draft(
         created_by: place.user.clone(),
         owner: place.user.clone(),
     };
-    let mut new = OpenWebhook { row, credentials: Credentials::default() };
+    let mut new = OpenWebhook { row, credentials: Credentials::default(), unreadable: false };
     if input.url.is_none() {
         return Err(CatalogueError::field("url", "is required: where the requests go"));
     }

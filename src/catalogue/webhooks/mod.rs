@@ -103,12 +103,25 @@ impl Place {
 pub struct OpenWebhook {
     pub row: WebhookRow,
     pub credentials: Credentials,
+    /// The credentials can't be decrypted, and are shown as if there were none.
+    pub unreadable: bool,
 }
+
+/// What is said of a webhook whose credentials can't be decrypted.
+pub const UNREADABLE: &str = "Its credentials can't be decrypted, so its deliveries wait. Start the server with the master key that encrypted \
+     them, or delete the webhook and create it again.";
 
 impl OpenWebhook {
     fn open(app: &App, row: WebhookRow) -> CatalogueResult<OpenWebhook> {
         let credentials = app.vault.open_credentials(row.id, &row.sealed)?;
-        Ok(OpenWebhook { row, credentials })
+        Ok(OpenWebhook { row, credentials, unreadable: false })
+    }
+
+    /// The same for showing it, so that one whose credentials can't be decrypted can be found and keeps nobody from the others.
+    fn open_to_show(app: &App, row: WebhookRow) -> OpenWebhook {
+        let opened = app.vault.open_credentials(row.id, &row.sealed);
+        let unreadable = opened.is_err();
+        OpenWebhook { row, credentials: opened.unwrap_or_default(), unreadable }
     }
 
     fn seal(&mut self, app: &App) {
@@ -122,7 +135,8 @@ impl OpenWebhook {
 /// # Errors
 /// It is unknown in this place, or the user may not see it.
 pub async fn seen(app: &App, place: &Place, text: &str) -> CatalogueResult<OpenWebhook> {
-    let mut webhook = find(app, place, text).await?;
+    let id = WebhookId::parse(text).ok_or(CatalogueError::NotFound(NAME))?;
+    let mut webhook = OpenWebhook::open_to_show(app, row(app, place, id).await?);
     let actor = Actor::of(app, place.organization, place.user.as_deref()).await?;
     place.judge(app, &actor, &webhook.row, Action::See).await?;
     place.hide(app, &actor, &mut webhook).await?;
@@ -191,7 +205,7 @@ pub async fn list_in(
     filter: WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
-    let mut found = opened(app, rows_in(app, place, filter, page).await?)?;
+    let mut found = opened(app, rows_in(app, place, filter, page).await?);
     hidden(app, place, &mut found.rows).await?;
     Ok(found)
 }
@@ -235,7 +249,7 @@ pub async fn list(
     filter: &WebhookFilter,
     page: Page,
 ) -> CatalogueResult<Found<OpenWebhook>> {
-    opened(app, rows_of(app, project, filter, page).await?)
+    Ok(opened(app, rows_of(app, project, filter, page).await?))
 }
 
 /// The same without their credentials.
@@ -252,8 +266,8 @@ pub async fn rows_of(
     Ok(Found::read(app, rows::list(project, filter, page), page.limit, end).await?)
 }
 
-fn opened(app: &App, found: Found<WebhookRow>) -> CatalogueResult<Found<OpenWebhook>> {
-    found.try_map(|row| OpenWebhook::open(app, row))
+fn opened(app: &App, found: Found<WebhookRow>) -> Found<OpenWebhook> {
+    found.map(|row| OpenWebhook::open_to_show(app, row))
 }
 
 /// Refuses a webhook for which there is no room any more, `before` being what it took until now.

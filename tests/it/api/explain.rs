@@ -143,6 +143,11 @@ async fn events_wait_for_a_webhook_whose_credentials_cannot_be_read() {
         api.get(&format!("{EVENTS}/{}/explain", posted["id"].as_str().unwrap())).await.ok()["webhooks"][1].clone();
     assert_eq!((&said["reason"], &said["delivery_state"]), (&json!("unsendable"), &json!("pending")), "{said}");
     assert!(said["detail"].as_str().unwrap().contains("cannot be read"), "{said}");
+    // It can be found and deleted, and keeps nobody from the others.
+    let shown = api.get(&damaged).await.ok();
+    assert!(shown["status_reason"].as_str().unwrap().contains("can't be decrypted"), "{shown}");
+    let list = api.get("/v1/organizations/acme/webhooks").await.ok();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
     api.delete(&damaged).await.gone();
     api.stop().await;
 }

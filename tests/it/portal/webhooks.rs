@@ -213,7 +213,8 @@ async fn one_whose_credentials_cannot_be_opened_keeps_nobody_from_the_others() {
     api.app().store.change(webhooks::update(&row), None).await.unwrap();
     let visit = api.visit("acme").await;
     assert_eq!(visit.get(PATH).await.ok().texts("tbody .title"), ["Good", "Damaged"]);
-    for path in ["/portal/deliveries", "/portal/catalogue/type?name=job.created"] {
+    let of_damaged = format!("{PATH}/{damaged}");
+    for path in ["/portal/deliveries", "/portal/catalogue/type?name=job.created", &of_damaged] {
         visit.get(path).await.ok();
     }
     api.stop().await;
