@@ -53,6 +53,14 @@ pub(super) async fn webhook(app: &App, visitor: &Visitor, text: &str, action: Ac
     }
 }
 
+/// Returns whether the visitor manages a webhook.
+///
+/// # Errors
+/// It cannot be found out.
+pub(super) async fn manages(app: &App, visitor: &Visitor, webhook: WebhookId) -> CatalogueResult<bool> {
+    allowed(Rights::of(app, visitor).await?.act(app, webhook, Action::Manage).await)
+}
+
 /// Refuses who may not do this with everything of the organization.
 ///
 /// # Errors

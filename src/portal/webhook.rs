@@ -122,8 +122,7 @@ impl Page {
         let now = app.now();
         let day = sparkline::days(app, &[row.id]).await?.remove(&row.id).unwrap_or_default();
         let (reason, failing_since) = reason(row);
-        let tried = reach::webhook(app, visitor, &row.id.to_string(), Action::Manage).await;
-        let manages = reach::allowed(tried)?;
+        let manages = reach::manages(app, visitor, row.id).await?;
         let chart = fill(t.webhooks.chart, &[("succeeded", &day.succeeded), ("failed", &day.failed)]);
         let filter = DeliveryFilter {
             project: Some(row.project),

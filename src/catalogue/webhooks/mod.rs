@@ -39,6 +39,7 @@ use super::access::Actor;
 use super::turns::Turn;
 use super::{CatalogueError, CatalogueResult, Found};
 use crate::app::App;
+use crate::vault::VaultError;
 
 /// How many webhooks an organization may have.
 pub const MAX_WEBHOOKS: u32 = 100_000;
@@ -113,7 +114,10 @@ pub const UNREADABLE: &str = "Its credentials can't be decrypted, so its deliver
 
 impl OpenWebhook {
     fn open(app: &App, row: WebhookRow) -> CatalogueResult<OpenWebhook> {
-        let credentials = app.vault.open_credentials(row.id, &row.sealed)?;
+        let credentials = app.vault.open_credentials(row.id, &row.sealed).map_err(|error| match error {
+            VaultError::Damaged => CatalogueError::State(UNREADABLE),
+            error => error.into(),
+        })?;
         Ok(OpenWebhook { row, credentials, unreadable: false })
     }
 

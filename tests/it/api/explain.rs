@@ -146,6 +146,8 @@ async fn events_wait_for_a_webhook_whose_credentials_cannot_be_read() {
     // It can be found and deleted, and keeps nobody from the others.
     let shown = api.get(&damaged).await.ok();
     assert!(shown["status_reason"].as_str().unwrap().contains("can't be decrypted"), "{shown}");
+    let refused = api.patch(&damaged, json!({"name": "Other"})).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
     let list = api.get("/v1/organizations/acme/webhooks").await.ok();
     assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
     api.delete(&damaged).await.gone();
