@@ -3,7 +3,7 @@
 use fanfare_engine::id::{OrganizationId, ProjectId, WebhookId};
 use fanfare_store::StoreResult;
 
-use super::{Compiled, Fact, Holds};
+use super::{Compiled, ExternalId, Fact, Holds};
 
 impl Compiled {
     /// Has a webhook that changed read anew when its organization is next asked for.
@@ -40,9 +40,7 @@ impl Compiled {
     /// Forgets which organization of a project the host called so.
     pub fn external_id_changed(&self, project: ProjectId, name: &str) {
         self.generations.changed(project);
-        if let Some(ids) = self.external_ids.get(&project) {
-            ids.invalidate(name);
-        }
+        self.external_ids.invalidate(&ExternalId(project, name));
     }
 
     /// Forgets what depends on a project that changed.

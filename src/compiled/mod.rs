@@ -34,6 +34,7 @@ use fanfare_engine::webhook::Webhook;
 use fanfare_store::StoreResult;
 use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
+use moka::Equivalent;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -62,7 +63,7 @@ const ORGANIZATIONS_WEIGHT: u64 = 256 << 20;
 const ORGANIZATION_WEIGHT: u32 = 32 << 20;
 /// Most projects whose event types are compiled.
 const PROJECTS: u64 = 1_000;
-/// Most external ids of organizations that are remembered for one project, some 350 bytes each.
+/// The most external ids of organizations that are cached, over all projects, at some 350 bytes each.
 const EXTERNAL_IDS: u64 = 100_000;
 /// Most webhooks whose organization is remembered, some 300 bytes each.
 const OWNERS: u64 = 100_000;
@@ -149,6 +150,16 @@ pub trait Source: Send + Sync {
     fn holds(&self) -> BoxFuture<'_, StoreResult<Vec<Hold>>>;
 }
 
+/// What the host calls an organization. Looks one up without a copy of its name.
+#[derive(PartialEq, Eq, Hash)]
+struct ExternalId<'a>(ProjectId, &'a str);
+
+impl Equivalent<(ProjectId, Box<str>)> for ExternalId<'_> {
+    fn equivalent(&self, (project, name): &(ProjectId, Box<str>)) -> bool {
+        self.0 == *project && *self.1 == **name
+    }
+}
+
 /// The compiled catalogue.
 pub struct Compiled {
     source: Arc<dyn Source>,
@@ -161,7 +172,7 @@ pub struct Compiled {
     flights: Flights,
     senders: Arc<Senders>,
     owners: Cache<WebhookId, OrganizationId>,
-    external_ids: Cache<ProjectId, Cache<String, OrganizationId>>,
+    external_ids: Cache<(ProjectId, Box<str>), OrganizationId>,
     operators: Cache<ProjectId, Option<OrganizationId>>,
     event_types: Cache<ProjectId, Arc<EventTypes>, RandomState>,
     holds: Arc<HeldNow>,
@@ -192,7 +203,7 @@ impl Compiled {
             flights: Flights::default(),
             senders: Arc::default(),
             owners: Cache::new(OWNERS),
-            external_ids: Cache::new(PROJECTS),
+            external_ids: Cache::new(EXTERNAL_IDS),
             operators: Cache::new(PROJECTS),
             event_types: Cache::builder().max_capacity(PROJECTS).build_with_hasher(RandomState::default()),
             holds: Arc::new(HeldNow::new(holds)),
@@ -304,16 +315,14 @@ impl Compiled {
     }
 
     async fn by_external_id(&self, project: ProjectId, name: &str) -> StoreResult<Option<OrganizationId>> {
-        let by_name = self.external_ids.get(&project);
-        if let Some(known) = by_name.as_ref().and_then(|ids| ids.get(name)) {
+        if let Some(known) = self.external_ids.get(&ExternalId(project, name)) {
             return Ok(Some(known));
         }
         let generation = self.generations.of(project);
         let Some(id) = self.source.by_external_id(project, name).await? else { return Ok(None) };
-        let ids = self.external_ids.get_with(project, || Cache::new(EXTERNAL_IDS));
-        ids.insert(name.to_owned(), id);
+        self.external_ids.insert((project, name.into()), id);
         if self.generations.of(project) != generation {
-            ids.invalidate(name);
+            self.external_ids.invalidate(&ExternalId(project, name));
         }
         Ok(Some(id))
     }

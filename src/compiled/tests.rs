@@ -300,6 +300,21 @@ async fn what_an_organization_was_called_is_forgotten() {
 }
 
 #[tokio::test]
+async fn external_ids_are_those_of_one_project_and_bounded_over_all() {
+    let (source, compiled) = catalogue(Vec::new()).await;
+    source.permits.add_permits(100);
+    source.names.lock().insert("customer".to_owned(), ORG);
+    for project in 1..=3 {
+        // The source knows the name in every project; only the organization's own shows it.
+        let found = compiled.resolve(ProjectId(project), "customer").await.unwrap();
+        assert_eq!(found.is_some(), project == 1, "{project}");
+    }
+    compiled.external_ids.run_pending_tasks();
+    assert_eq!(compiled.external_ids.entry_count(), 3, "one cache holds them all");
+    assert_eq!(compiled.external_ids.policy().max_capacity(), Some(EXTERNAL_IDS));
+}
+
+#[tokio::test]
 async fn what_is_needed_to_send_is_made_once() {
     let (source, compiled) = catalogue(vec![webhook(1, "https://a.example/"), webhook(2, "ftp://a.example/")]).await;
     source.permits.add_permits(10);
