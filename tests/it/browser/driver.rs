@@ -153,7 +153,7 @@ impl Browser {
                 let found = self.client.wait().at_most(PATIENCE).for_element(place).await;
                 match found.unwrap_or_else(|error| panic!("{place:?} did not come: {error}")).click().await {
                     // Its part of the page was replaced meanwhile.
-                    Err(error) if error.is_stale_element_reference() => tokio::task::yield_now().await,
+                    Err(error) if was_replaced(&error) => tokio::task::yield_now().await,
                     done => return done.unwrap(),
                 }
             }
@@ -167,7 +167,7 @@ impl Browser {
             loop {
                 match type_into(&self.see(selector).await, text).await {
                     // Its part of the page was replaced meanwhile.
-                    Err(error) if error.is_stale_element_reference() => tokio::task::yield_now().await,
+                    Err(error) if was_replaced(&error) => tokio::task::yield_now().await,
                     done => return done.unwrap(),
                 }
             }
@@ -290,6 +290,11 @@ impl WebDriverCompatibleCommand for Ask {
     fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(self.body.clone()))
     }
+}
+
+/// Whether an element's part of the page was replaced meanwhile. Chromium has two ways to say so.
+fn was_replaced(error: &CmdError) -> bool {
+    error.is_stale_element_reference() || error.to_string().contains("does not belong to the document")
 }
 
 /// Replaces what is in a field.
